@@ -1,0 +1,1 @@
+"""From labelled photos of garments to a measured detector. `python -m apparel --help` lists the commands."""

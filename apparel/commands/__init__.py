@@ -1,0 +1,1 @@
+"""What `python -m apparel <command>` offers, one module a command."""
