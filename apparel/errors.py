@@ -33,4 +33,4 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.exit(f"error: no space left on the disk while writing {error.filename or 'an output'}; free some and run again")
+        sys.exit(f"error: no space left on the disk for {error.filename or 'an output'}; free some and run again")

@@ -116,7 +116,9 @@ class Params(Section):
     @model_validator(mode="after")
     def _backbone_needs_weights(self) -> "Params":
         if self.train.freeze == "backbone" and self.train.checkpoint == "none":
-            raise ValueError("train.freeze is 'backbone', but train.checkpoint is 'none': random weights would stay random")
+            raise ValueError(
+                "train.freeze is 'backbone', but train.checkpoint is 'none': random weights would stay random"
+            )
         return self
 
     def flat(self) -> dict[str, Any]:
