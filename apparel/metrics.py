@@ -1,4 +1,4 @@
-"""How good detections are: PASCAL VOC average precision, precision and recall, confusion.
+"""How good detections are: PASCAL VOC average precision, precision, recall and the counts behind them.
 
 Conventions, those of the Object Detection API (`object_detection/utils/per_image_evaluation.py` and `metrics.py`)
 where it has one:
@@ -24,7 +24,6 @@ from apparel.boxes import CORNERS
 from apparel.errors import UserError
 
 TRUE, FALSE, IGNORED = "true positive", "false positive", "ignored"
-BACKGROUND = "background"
 
 
 def match(ground_truth: pd.DataFrame, detections: pd.DataFrame, iou_threshold: float = 0.5) -> pd.DataFrame:
@@ -198,3 +197,52 @@ def mean_average_precision(
 ) -> float:
     """The mean of `average_precision` over the classes with ground truth: mAP50 at an IoU threshold of 0.5."""
     return mean(list(average_precision(ground_truth, detections, classes, iou_threshold).values()))
+
+
+def best_thresholds(ground_truth: pd.DataFrame, matched: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """The score from which on F1 is highest, for each class.
+
+    A class of which nothing true was found takes the best threshold of all classes together, or 0.5 where nothing true
+    was found at all. Rounded down to six decimals, so that what is written is what was applied.
+    """
+    together = curve(ground_truth, matched).best_threshold()
+    fallback = 0.5 if together is None else together
+    best = {name: each.best_threshold() for name, each in curves(ground_truth, matched, classes).items()}
+    return {name: np.floor((fallback if at is None else at) * 1e6) / 1e6 for name, at in best.items()}
+
+
+def above(detections: pd.DataFrame, thresholds: dict[str, float]) -> pd.DataFrame:
+    """The detections whose score is at least the threshold of their class."""
+    return detections[detections["score"] >= detections["class"].map(thresholds)]
+
+
+def at_thresholds(ground_truth: pd.DataFrame, matched: pd.DataFrame, thresholds: dict[str, float]) -> pd.DataFrame:
+    """What each class's threshold gives.
+
+    Returns:
+        One row a class, in the order of `thresholds`, with the columns `threshold`; `precision`, `recall`, `F1` and
+        `mean_IoU` (of the true positives), 0 to 1, nan where undefined; and the counts `true_positives`,
+        `false_positives` and `missed`.
+    """
+    kept = above(matched, thresholds)
+    countable = ground_truth[~ground_truth["difficult"].astype(bool)]
+    rows = {}
+    for name, threshold in thresholds.items():
+        verdicts = kept.loc[kept["class"] == name, "verdict"]
+        true, false = int((verdicts == TRUE).sum()), int((verdicts == FALSE).sum())
+        missed = int((countable["class"] == name).sum()) - true
+        rows[name] = {
+            "threshold": threshold,
+            "precision": _ratio(true, true + false),
+            "recall": _ratio(true, true + missed),
+            "F1": _ratio(2 * true, 2 * true + false + missed),
+            "mean_IoU": mean(kept.loc[verdicts.index[verdicts == TRUE], "iou"]),
+            "true_positives": true,
+            "false_positives": false,
+            "missed": missed,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("class")
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")

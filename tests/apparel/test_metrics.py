@@ -7,34 +7,11 @@ from hypothesis import strategies as st
 from apparel import metrics
 from apparel.boxes import CORNERS
 from apparel.errors import UserError
-
-CLASSES = ["Dresses", "Skirts", "Tops"]
-NO_BOX = (0, 0, 0, 0)
-
-
-def truth(*rows):
-    """Rows of filename, class, box and, if it is, `difficult`."""
-    table = pd.DataFrame([(row[0], row[1], *row[2], len(row) > 3) for row in rows])
-    return table.set_axis(["filename", "class", *CORNERS, "difficult"], axis=1) if rows else no_truth()
-
-
-def found(*rows):
-    """Rows of filename, class, score and box."""
-    columns = ["filename", "class", "score", *CORNERS]
-    return pd.DataFrame([(*row[:3], *row[3]) for row in rows], columns=columns).astype(
-        dict.fromkeys(columns[2:], float)
-    )
-
-
-def no_truth():
-    return truth(("", "", NO_BOX)).iloc[:0]
+from tests.rows import CLASSES, LEFT, RIGHT, distinct, found, scored, truth, truths
 
 
 def verdicts(ground_truth, detections, iou_threshold=0.5):
     return metrics.match(ground_truth, detections, iou_threshold)["verdict"].tolist()
-
-
-LEFT, RIGHT = (0, 0, 10, 10), (20, 0, 30, 10)
 
 
 def test_average_precision_by_hand():
@@ -106,8 +83,8 @@ def test_no_detections_score_zero():
 
 
 def test_nothing_at_all_is_nan_without_a_warning(recwarn):
-    assert np.isnan(metrics.mean_average_precision(no_truth(), found(), CLASSES))
-    assert len(metrics.match(no_truth(), found())) == 0
+    assert np.isnan(metrics.mean_average_precision(truth(), found(), CLASSES))
+    assert len(metrics.match(truth(), found())) == 0
     assert not recwarn.list
 
 
@@ -151,12 +128,12 @@ def test_detections_without_area_are_left_out():
 @pytest.mark.parametrize("row", [("a.jpg", "Tops", float("nan"), LEFT), ("a.jpg", "Tops", 0.5, (0, 0, np.inf, 1))])
 def test_numbers_that_are_none_are_refused_by_photo(row):
     with pytest.raises(UserError, match=r"'a\.jpg'"):
-        metrics.average_precision(no_truth(), found(row), CLASSES)
+        metrics.average_precision(truth(), found(row), CLASSES)
 
 
 def test_a_class_that_is_not_scored_is_refused():
     with pytest.raises(ValueError, match="Hats"):
-        metrics.average_precision(no_truth(), found(("a", "Hats", 0.5, LEFT)), CLASSES)
+        metrics.average_precision(truth(), found(("a", "Hats", 0.5, LEFT)), CLASSES)
 
 
 def test_match_names_the_ground_truth_by_its_place_in_the_table():
@@ -194,23 +171,8 @@ def test_curve_on_a_grid_of_recalls():
     assert grid.tolist() == pytest.approx([1.0, 1.0, 0.8, 0.8, 0.0, 0.0])
 
 
-# Boxes on a coarse grid, so that they overlap, coincide and tie.
-corner = st.integers(0, 6)
-box = st.tuples(corner, corner, st.integers(1, 5), st.integers(1, 5)).map(
-    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
-)
-photo, name = st.sampled_from("pqrs"), st.sampled_from(CLASSES)
-truths = st.lists(st.tuples(photo, name, box), max_size=12)
-scored = st.lists(st.tuples(photo, name, st.integers(0, 1000).map(lambda n: n / 1000), box), max_size=25)
-distinct = st.lists(
-    st.tuples(photo, name, st.integers(0, 10**6).map(lambda n: n / 10**6), box),
-    max_size=25,
-    unique_by=lambda row: row[2],
-)
-
-
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the API divides by its empty classes
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(truths, st.sets(st.integers(0, 11)), distinct, st.sampled_from([0.3, 0.5, 0.75]))
 def test_equals_the_object_detection_api(truth_rows, difficult, found_rows, iou_threshold):
     from apparel.compat import evaluator
@@ -225,7 +187,7 @@ def test_equals_the_object_detection_api(truth_rows, difficult, found_rows, iou_
     assert metrics.mean(list(ours.values())) == pytest.approx(their_mean, nan_ok=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(truths, scored, st.randoms())
 def test_order_of_photos_and_rows_changes_nothing(truth_rows, found_rows, random):
     first = metrics.match(truth(*truth_rows), found(*found_rows))
@@ -237,3 +199,35 @@ def test_order_of_photos_and_rows_changes_nothing(truth_rows, found_rows, random
     assert metrics.average_precision(truth(*truth_rows), found(*found_rows), CLASSES) == pytest.approx(
         first_ap, nan_ok=True, rel=0, abs=0
     )
+
+
+def test_best_thresholds_by_class_with_what_to_do_where_there_is_none():
+    ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT), ("a", "Skirts", LEFT))
+    detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.12345678, LEFT), ("a", "Skirts", 0.7, RIGHT))
+    best = metrics.best_thresholds(ground_truth, metrics.match(ground_truth, detections), CLASSES)
+    together = 0.123456  # of the pooled curve: 2 of 3 found with one false positive
+    assert best == {"Dresses": together, "Skirts": together, "Tops": 0.123456}
+    assert metrics.best_thresholds(truth(), metrics.match(truth(), found()), CLASSES) == dict.fromkeys(CLASSES, 0.5)
+
+
+def test_precision_recall_and_counts_at_thresholds():
+    ground_truth = truth(
+        ("a", "Tops", LEFT), ("b", "Tops", LEFT), ("c", "Tops", LEFT), ("d", "Tops", LEFT, "difficult")
+    )
+    detections = found(
+        ("a", "Tops", 0.9, (0, 0, 10, 8)),
+        ("a", "Tops", 0.8, RIGHT),
+        ("d", "Tops", 0.8, LEFT),
+        ("b", "Tops", 0.5, LEFT),
+        ("c", "Tops", 0.4, LEFT),
+        ("c", "Skirts", 0.6, LEFT),
+    )
+    matched = metrics.match(ground_truth, detections)
+    table = metrics.at_thresholds(ground_truth, matched, {"Dresses": 0.1, "Skirts": 0.1, "Tops": 0.5})
+    tops = table.loc["Tops"]
+    assert tops[["true_positives", "false_positives", "missed"]].tolist() == [2, 1, 1]
+    assert tops[["precision", "recall", "F1"]].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3])
+    assert tops["mean_IoU"] == pytest.approx((0.8 + 1.0) / 2)
+    assert table.loc["Skirts", "false_positives"] == 1
+    assert table.loc["Skirts", "precision"] == 0.0 and np.isnan(table.loc["Skirts", "recall"])
+    assert table.loc["Dresses", ["precision", "recall", "F1", "mean_IoU"]].isna().all()
