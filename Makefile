@@ -1,0 +1,58 @@
+# `make` lists what there is. Everything runs in .venv, which `make setup` makes from requirements.txt.
+
+PYTHON := $(shell command -v python3.11 || command -v python3)
+UV := uv==0.13.9
+INSTALLED := .venv/installed
+VEGA := .apparel/vega.js
+RUN := .venv/bin/python
+
+# The stages in dvc.yaml say `python`: that of .venv, whether it is activated or not.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro ui plots test test-all lint deps lock
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) $(VEGA) ## make .venv from requirements.txt; does nothing when that is done
+
+# The stamp goes first and comes back last: an environment whose set-up was cut short is made anew.
+$(INSTALLED): requirements.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo >&2 \
+		"error: no Python 3.11; install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@if [ -e $@ ]; then rm $@; else "$(PYTHON)" -m venv --clear .venv || { echo >&2 \
+		"error: $(PYTHON) makes no virtual environments; on Debian and Ubuntu: apt-get install python3.11-venv"; exit 1; }; fi
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(UV)
+	$(RUN) -m uv pip sync --require-hashes requirements.txt
+	@touch $@
+
+$(VEGA): | $(INSTALLED)
+	$(RUN) -c "from apparel import vega; vega.ensure()"
+
+repro: setup ## run the pipeline as params.yaml says, then show the result
+	$(RUN) -m dvc repro
+	@$(RUN) -m apparel results
+
+ui: setup ## open MLflow on the runs of this clone
+	$(RUN) -m apparel ui
+
+plots: setup ## draw the curves on a page that opens without a network
+	$(RUN) -m apparel plots
+
+test: setup ## run the tests
+	$(RUN) -m pytest
+
+test-all: setup ## run the tests, those that take minutes, too
+	$(RUN) -m pytest -m ""
+
+lint: setup ## check style and format
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+deps: setup ## write into dvc.yaml what each stage imports
+	$(RUN) -m tests.stage_deps
+
+lock: setup ## compile requirements.in into requirements.txt
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" requirements.in --output-file requirements.txt
