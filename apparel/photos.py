@@ -38,6 +38,8 @@ ORIENTATION = 0x0112
 
 # The size is checked here, with a message of our own; Pillow's warning would only be noise beside it.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# EXIF that is damaged is passed over.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,20 @@
+"""Sets the environment that TensorFlow and the Object Detection API need, and silences their noise.
+
+Imported with the package, because all of it only counts before TensorFlow is imported. What is set in the
+environment already is left alone: `TF_CPP_MIN_LOG_LEVEL=0 dvc repro` shows everything again.
+"""
+
+import logging
+import os
+import warnings
+
+# The Object Detection API is written for Keras 2; TensorFlow 2.16 and later bring Keras 3 unless told otherwise.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+# 3 hides errors, too: a machine without a GPU logs several of those while TensorFlow looks for one. Errors that
+# matter come as Python exceptions as well.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+# tensorflow_io comes with the Object Detection API; its file system plug-ins do not load, and nothing here uses them.
+warnings.filterwarnings("ignore", module="tensorflow_io")
