@@ -1,12 +1,11 @@
 """Vega, the library that draws DVC's plots, as a file of this clone, so that their page opens without a network."""
 
-import os
 from pathlib import Path
 
 from apparel import files, paths
 
-VEGA = Path(os.environ.get("DVC_ROOT", ""), paths.LOCAL, "vega.js")
-"""Where .dvc/plots.html looks for it: in the clone, also for an experiment that runs in a copy of it."""
+VEGA = paths.LOCAL / "vega.js"
+"""Where .dvc/plots.html looks for it."""
 
 VEGA_LITE = "5.21"
 """DVC writes its plots in version 5 of the Vega-Lite language."""
