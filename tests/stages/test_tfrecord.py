@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from apparel import boxes, packing, paths, tables
+from apparel.errors import UserError
+from stages import tfrecord
+from tests import drawn
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+SPLITS = {"train": [f"{number}.jpg" for number in range(20)], "val": ["v.jpg"], "test": ["t.jpg", "u.jpg"]}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project folder in which convert and split have run on 23 drawn photos."""
+    monkeypatch.chdir(tmp_path)
+    text = PARAMS.read_text(encoding="utf-8").replace("name: demo ", "name: toy ").replace("shard: 100", "shard: 8")
+    paths.PARAMS.write_text(text, encoding="utf-8")
+    paths.photos("toy").mkdir(parents=True)
+    sizes = []
+    for split, names in SPLITS.items():
+        for name in names:
+            drawn.garment().save(paths.photos("toy") / name)
+        sizes += [(name, *drawn.SIZE, split) for name in names]
+        rows = [(name, *drawn.SIZE, "Skirts", *drawn.BOX) for name in names if name != "u.jpg"]
+        boxes.write(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.SPLIT / f"{split}.csv")
+    tables.write(pd.DataFrame(sizes, columns=[*boxes.PHOTO_COLUMNS, "split"]), paths.SPLIT / "photos.csv")
+    boxes.write(boxes.read(paths.SPLIT / "val.csv"), paths.DIFFICULT)
+    return tmp_path
+
+
+def names_in(split, index):
+    import tensorflow as tf
+
+    from apparel import examples
+
+    files = [str(paths.TFRECORD / shard["file"]) for shard in index["splits"][split]["shards"]]
+    return [examples.parse_example(record)["filename"].numpy().decode() for record in tf.data.TFRecordDataset(files)]
+
+
+def test_each_photo_is_in_the_shards_of_its_split(project, capsys):
+    tfrecord.main()
+    index = packing.check(paths.TFRECORD)
+    assert sorted(names_in("train", index)) == sorted(SPLITS["train"]) != names_in("train", index)
+    assert names_in("val", index) == SPLITS["val"]
+    assert names_in("test", index) == SPLITS["test"]
+    assert [split["boxes"] for split in index["splits"].values()] == [20, 1, 1]
+    assert len(index["splits"]["train"]["shards"]) == 3
+    assert "train: 20 photos, 20 boxes, 3 shards" in capsys.readouterr().out
+
+
+def test_a_second_run_writes_the_same_bytes(project):
+    written = []
+    for _ in range(2):
+        tfrecord.main()
+        written.append({path.name: path.read_bytes() for path in sorted(paths.TFRECORD.iterdir())})
+    assert written[0] == written[1]
+
+
+def test_a_photo_that_vanished_is_named(project):
+    (paths.photos("toy") / "t.jpg").unlink()
+    with pytest.raises(UserError, match=r"t\.jpg is missing"):
+        tfrecord.main()
+    assert not paths.TFRECORD.exists()
