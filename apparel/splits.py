@@ -1,0 +1,201 @@
+"""Who is in train, val and test: by photo, stratified over several classes a photo, seeded; or pinned by lists.
+
+The draw is iterative stratification (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the Stratification of Multi-Label
+Data", ECML PKDD 2011): the rarest class is dealt out first, to the split that lacks it most. Photos without boxes are
+a class of their own there.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+
+from apparel import params, tables
+from apparel.annotations import file_name, plain
+from apparel.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The photos that lists pin to a side, None where there is no such list, and the names that found no photo."""
+
+    train: frozenset[str] | None
+    test: frozenset[str] | None
+    missing: tuple[str, ...]
+
+
+def pins(config: params.Split, folder: Path, names: Collection[str]) -> Pins:
+    """Reads the lists that pin photos.
+
+    Args:
+        config: names the lists, relative to `folder`.
+        folder: that of the data set's lists.
+        names: the photos there are.
+
+    Raises:
+        UserError: a list lies outside the folder, is missing, not a list, or names no photo there is; or a photo is in
+            both lists.
+    """
+    train, test = (
+        None if name is None else read_list(_inside(folder, name, key))
+        for key, name in (("split.train_list", config.train_list), ("split.test_list", config.test_list))
+    )
+    both = sorted((train or set()) & (test or set()))
+    if both:
+        raise UserError(f"{_named(both)} in both split.train_list and split.test_list: a photo has one side")
+    known = set(names)
+    for name, listed in ((config.train_list, train), (config.test_list, test)):
+        if listed is not None and not listed & known:
+            raise UserError(f"{folder / name} names {len(listed)} photos, and the data set has none of them")
+    missing = tuple(sorted(((train or set()) | (test or set())) - known))
+    return Pins(*(None if listed is None else frozenset(listed & known) for listed in (train, test)), missing)
+
+
+def read_list(path: Path) -> set[str]:
+    """Photo names from a CSV file with a column `filename`, or from a `.txt` file with one a line.
+
+    Raises:
+        UserError: the file is missing, or not such a list.
+    """
+    if path.suffix.lower() != ".txt":
+        return {file_name(name) for name in tables.read(path, ["filename"])["filename"]}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path} not found") from None
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"{path} is not a text file in UTF-8") from None
+    return {file_name(line) for line in lines if line.strip()}
+
+
+def assign(
+    names: Sequence[str],
+    labels: pd.DataFrame,
+    classes: Sequence[str],
+    config: params.Split,
+    pinned: Pins,
+    groups: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """The split of each photo, by name, sorted; photos in neither of two lists are not in it.
+
+    Args:
+        names: the photos, with boxes or without.
+        labels: their label table.
+        classes: the classes that are stratified.
+        config: seed and fractions.
+        pinned: from `pins`.
+        groups: from `duplicates.groups`; photos of one group are drawn together. None draws each alone.
+
+    Raises:
+        UserError: a split would be empty, or train would have no box of a class.
+    """
+    groups = groups or {name: name for name in names}
+    presence = _presence(names, labels, classes)
+    rest = sorted(set(names) - (pinned.train or set()) - (pinned.test or set()))
+    if pinned.test is not None:
+        test = sorted(pinned.test)
+    elif pinned.train is not None:
+        test = rest
+    else:
+        test = _draw(rest, presence, groups, config.test_fraction, config.seed)
+    training = sorted(pinned.train) if pinned.train is not None else sorted(set(rest) - set(test))
+    val = _draw(training, presence, groups, config.val_fraction, config.seed)
+    train = sorted(set(training) - set(val))
+    _refuse_empty({"train": train, "val": val, "test": test}, presence, classes)
+    sides = (("train", train), ("val", val), ("test", test))
+    return dict(sorted((name, split) for split, members in sides for name in members))
+
+
+def summary(labels: pd.DataFrame, splits: Mapping[str, str], classes: Sequence[str]) -> pd.DataFrame:
+    """Boxes of each class in each split, a row a class: class, counts_train, counts_val, counts_test, total."""
+    counts = pd.crosstab(labels["class"], labels["filename"].map(splits)).reindex(
+        index=list(classes), columns=list(SPLITS), fill_value=0
+    )
+    table = counts.add_prefix("counts_").assign(total=counts.sum(axis=1))
+    table.index.name, table.columns.name = "class", None
+    return table.reset_index()
+
+
+def notes(counts: pd.DataFrame, splits: Mapping[str, str], pinned: Pins, pairs: pd.DataFrame, known: int) -> list[str]:
+    """What the user should know about a split, a line each.
+
+    Args:
+        counts: from `summary`.
+        splits: from `assign`.
+        pinned: from `pins`.
+        pairs: near duplicates, from `duplicates.pairs`.
+        known: photos in the data set.
+    """
+    lines = []
+    if pinned.missing:
+        lines.append(f"{len(pinned.missing)} photos in the lists are not in the data set: {_named(pinned.missing)}")
+    if known > len(splits):
+        lines.append(f"{known - len(splits)} photos are in neither list and left out")
+    for split in SPLITS[1:]:
+        without = counts.loc[counts[f"counts_{split}"] == 0, "class"]
+        if len(without):
+            lines.append(f"warning: {split} has no box of {', '.join(without)}; nothing is measured for it there")
+    across = straddling(pairs, splits)
+    if len(across):
+        lines.append(f"{len(across)} pairs of near duplicates straddle test and the training side")
+    return lines
+
+
+def straddling(pairs: pd.DataFrame, splits: Mapping[str, str]) -> pd.DataFrame:
+    """Those pairs of near duplicates of which one photo is in test and the other in train or val."""
+    used = pairs[pairs["first"].isin(splits.keys()) & pairs["second"].isin(splits.keys())]
+    return used[(used["first"].map(splits) == "test") != (used["second"].map(splits) == "test")]
+
+
+def _inside(folder: Path, name: str, key: str) -> Path:
+    """The list's path. Links are not followed to tell: DVC may keep the files of the folder as links to its cache."""
+    parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
+    if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+        raise UserError(f"{key}: '{name}' leads out of {folder.as_posix()}; name a list in that folder")
+    return folder / name
+
+
+def _presence(names: Sequence[str], labels: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Photos by classes: whether the photo has a box of it; a last column for photos that have none."""
+    found = pd.crosstab(labels["filename"], labels["class"]) > 0
+    found = found.reindex(index=list(names), columns=list(classes), fill_value=False)
+    return found.assign(**{"": ~found.any(axis=1)})
+
+
+def _draw(
+    names: Sequence[str], presence: pd.DataFrame, groups: Mapping[str, str], fraction: float, seed: int
+) -> list[str]:
+    """A stratified share of the photos, groups whole, sorted; none where there are too few groups to share."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    group = pd.Series([groups[name] for name in names], index=list(names), dtype="str")
+    found = presence.loc[list(names)].groupby(group).any().sort_index()
+    if len(found) < 2:
+        return []
+    share = max(1, min(len(found) - 1, round(fraction * len(found))))
+    draw = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
+    _, drawn = next(draw.split(np.zeros(len(found)), found.to_numpy(dtype=int)))
+    return sorted(group.index[group.isin(found.index[drawn])])
+
+
+def _refuse_empty(sides: Mapping[str, Sequence[str]], presence: pd.DataFrame, classes: Sequence[str]) -> None:
+    sizes = ", ".join(f"{split} {len(members)}" for split, members in sides.items())
+    for split, members in sides.items():
+        if not members:
+            raise UserError(f"{split} would have no photos ({sizes}); add photos, or change split.* in params.yaml")
+    for name in classes:
+        if not presence.loc[sides["train"], name].any():
+            raise UserError(
+                f"no photo in train has a box of '{name}' ({presence[name].sum()} of all photos have one); add photos, "
+                f"another split.seed or split.train_list, or leave the class out of data.classes"
+            )
+
+
+def _named(names: Iterable[str], shown: int = 3) -> str:
+    """The first of the names, and how many more there are."""
+    names = [plain(name) for name in names]
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

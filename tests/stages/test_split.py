@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from apparel import boxes, params, paths, tables
+from stages import split
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Twenty photos of noise, one of them there twice, after convert."""
+    monkeypatch.chdir(tmp_path)
+    folder = paths.photos("shop")
+    folder.mkdir(parents=True)
+    paths.lists("shop").mkdir()
+    for number in range(20):
+        Image.effect_noise((64, 64), 90).save(folder / f"{number:02}.png")
+    (folder / "19.png").write_bytes((folder / "00.png").read_bytes())
+    sizes = [(f"{number:02}.png", 64, 64) for number in range(20)]
+    rows = [(*size, "Tops", 1, 2, 3, 4.5) for size in sizes[:18]]
+    boxes.write(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.LABELS)
+    boxes.write_photos(pd.DataFrame(sizes, columns=boxes.PHOTO_COLUMNS), paths.PHOTOS_TABLE)
+    return tmp_path
+
+
+def configure(monkeypatch, **changes):
+    loaded = params.load(Path(__file__).parents[2] / "params.yaml")
+    data = loaded.data.model_copy(update={"name": "shop", "classes": ("Tops",)})
+    chosen = loaded.split.model_copy(update=changes)
+    monkeypatch.setattr(params, "load", lambda: loaded.model_copy(update={"data": data, "split": chosen}))
+
+
+def outputs():
+    return {path.name: path.read_bytes() for path in paths.SPLIT.iterdir()}
+
+
+def test_the_tables_are_whole_and_the_same_again(project, monkeypatch):
+    configure(monkeypatch)
+    split.main()
+    first = outputs()
+    assert first.keys() == {"train.csv", "val.csv", "test.csv", "photos.csv", "summary.csv"}
+    photos = tables.read(paths.SPLIT / "photos.csv", ["filename", "width", "height", "split"])
+    where = dict(zip(photos["filename"], photos["split"], strict=True))
+    assert len(where) == 20 and where["00.png"] == where["19.png"] and set(where.values()) == {"train", "val", "test"}
+    parts = [boxes.read(paths.SPLIT / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")]
+    assert sum(map(len, parts)) == 18
+    assert all(where[row.filename] == row.split for part in parts for row in part.itertuples())
+    assert b"Tops,12,2,4,18" in first["summary.csv"]
+    split.main()
+    assert outputs() == first
+
+
+def test_a_pinned_test_list_wins(project, monkeypatch, capsys):
+    (paths.lists("shop") / "test.csv").write_text("filename\n19.png\n05.png\n", encoding="utf-8")
+    configure(monkeypatch, test_list="test.csv")
+    split.main()
+    photos = tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
+    assert photos.loc[photos["split"] == "test", "filename"].tolist() == ["05.png", "19.png"]
+    assert "1 pairs of near duplicates straddle test" in capsys.readouterr().out
