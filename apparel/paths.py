@@ -1,5 +1,6 @@
 """Every path the stages share, relative to the project's root, which is where DVC runs them."""
 
+import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -9,6 +10,7 @@ PRETRAINED = DATA / "pretrained"
 RESULTS = DATA / "results"
 
 LABELS = RESULTS / "convert" / "labels.csv"
+DIFFICULT = RESULTS / "convert" / "difficult.csv"
 PHOTOS_TABLE = RESULTS / "convert" / "photos.csv"
 CONVERT_REPORT = RESULTS / "convert" / "convert.json"
 
@@ -23,8 +25,11 @@ VAL_METRICS = TRAIN / "val.json"
 EVAL = RESULTS / "eval"
 METRICS = EVAL / "metrics.json"
 
-LOCAL = Path(".apparel")
-"""Untracked state of this clone: run ids, checkpoints under way, what waits for the MLflow server."""
+LOCAL = Path(os.environ.get("DVC_ROOT", ""), ".apparel")
+"""Untracked state of this clone: run ids, checkpoints under way, what waits for the MLflow server.
+
+DVC runs an experiment in a copy of the project and names the project itself in `DVC_ROOT`: the state is one for all.
+"""
 
 
 def photos(name: str) -> Path:

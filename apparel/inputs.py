@@ -1,0 +1,175 @@
+"""TFRecords -> batches for the detector, in an order and with random numbers that depend on the seed alone."""
+
+from collections import Counter
+
+import tensorflow as tf
+
+from apparel import examples, params, paths
+from apparel.compat import augmentation, model
+from apparel.compat.pipeline import PipelineConfig
+
+BATCH = dict[str, tf.Tensor]
+
+
+def records(index: dict, split: str) -> list[str]:
+    """The TFRecord files of a split, in the order of `index.json`."""
+    return [str(paths.TFRECORD / shard["file"]) for shard in index["splits"][split]["shards"]]
+
+
+def training_batches(
+    index: dict, config: PipelineConfig, train: params.Train, epoch: int = 0, position: int = 0
+) -> tf.data.Dataset:
+    """Endless batches of augmented training photos.
+
+    After `determinism.enable` the stream depends on the seed alone, not on threads or on where it was begun: one that
+    starts at the epoch and position which a batch carries goes on with the batch that followed it.
+
+    Args:
+        index: what `index.json` of the stage tfrecord holds.
+        config: the merged pipeline file.
+        train: the section `train` of params.yaml.
+        epoch: pass over the photos to begin in, from 0.
+        position: records of that pass to leave out.
+
+    Returns:
+        Batches of `train.batch_size` photos: `image` float32 (B, H, W, 3) as the network takes it, `true_shape` int32
+        (B, 3), `boxes` float32 (B, N, 4) normalised ymin, xmin, ymax, xmax, `classes` float32 (B, N, classes) one-hot,
+        `weights` float32 (B, N), 0 for padding, and `epoch` and `position` (scalar int64) of the first record behind
+        the batch.
+    """
+    files = records(index, "train")
+    seed = tf.constant([train.seed, 0], tf.int32)
+    copies = _copies(index) if train.class_balance == "sampling" else None
+
+    def one_pass(number):
+        pass_seed = tf.random.fold_in(seed, tf.cast(number, tf.int32), alg="philox")
+        shuffle_seed = tf.cast(pass_seed[0], tf.int64)
+        stream = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), shuffle_seed)
+        stream = stream.interleave(tf.data.TFRecordDataset, cycle_length=4)
+        if copies is not None:
+            stream = stream.enumerate().flat_map(lambda place, record: _repeated(record, place, pass_seed, copies))
+        stream = stream.shuffle(2048, shuffle_seed)
+        return stream.enumerate().map(lambda place, record: (number, place, pass_seed, record))
+
+    def prepare(number, place, pass_seed, record):
+        example = examples.parse_example(record)
+        weights = _class_weights(index, train.class_balance)
+        photo_seed = tf.random.fold_in(pass_seed, tf.cast(place, tf.int32), alg="philox")
+        image, boxes, classes, box_weights = augmentation.augment(
+            list(config.train_config.data_augmentation_options),
+            photo_seed,
+            decode(example["image"]),
+            example["boxes"],
+            example["classes"],
+            tf.gather(weights, example["classes"] - 1),
+        )
+        image, true_shape = resize(image)
+        values = {"image": image, "true_shape": true_shape, "boxes": boxes, "weights": box_weights}
+        return values | {"classes": one_hot(classes), "epoch": number, "position": place + 1}
+
+    resize = model.resizer(config)
+    one_hot = _one_hot(len(index["classes"]))
+    stream = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
+    stream = stream.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    most_boxes = max(1, index["splits"]["train"]["most_boxes"])
+    stream = stream.padded_batch(train.batch_size, _shapes(stream, most_boxes), drop_remainder=True)
+    return stream.map(_last_place).prefetch(4)
+
+
+def evaluation_batches(index: dict, config: PipelineConfig, split: str, batch_size: int) -> tf.data.Dataset:
+    """Every photo of a split once, in the order of its records.
+
+    Returns:
+        Batches as of `training_batches`, and for each photo `filename`, `width`, `height` (pixels of the photo),
+        `difficult` bool (B, N), `count` (its boxes) and `real`: the last batch is filled with empty photos, for which
+        it is False.
+    """
+    resize = model.resizer(config)
+    one_hot = _one_hot(len(index["classes"]))
+
+    def prepare(record):
+        example = examples.parse_example(record)
+        image, true_shape = resize(decode(example.pop("image")))
+        classes = example["classes"]
+        return example | {
+            "image": image,
+            "true_shape": true_shape,
+            "classes": one_hot(classes),
+            "weights": 1.0 - tf.cast(example["difficult"], tf.float32),
+            "count": tf.size(classes),
+            "real": True,
+        }
+
+    stream = tf.data.TFRecordDataset(records(index, split)).map(
+        prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    most_boxes = max(1, index["splits"][split]["most_boxes"])
+    stream = stream.padded_batch(batch_size, _shapes(stream, most_boxes))
+    return stream.map(lambda batch: _filled(batch, batch_size)).prefetch(2)
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """JPEG or PNG bytes (scalar string) -> float32 (H, W, 3), 0 to 255."""
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    return tf.cast(image, tf.float32)
+
+
+def class_weights(index: dict) -> dict[str, float]:
+    """How much a box of each class weighs: the root of how much rarer it is than the commonest, so that the rarest
+    weighs 1 and none more."""
+    boxes = Counter(index["splits"]["train"]["boxes_per_class"])
+    rarest = min(boxes[name] for name in index["classes"])
+    return {name: (rarest / boxes[name]) ** 0.5 for name in index["classes"]}
+
+
+def _class_weights(index: dict, class_balance: str) -> tf.Tensor:
+    weights = class_weights(index)
+    return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index["classes"]], tf.float32)
+
+
+def _copies(index: dict) -> tf.Tensor:
+    """How often a photo with a box of each class comes in one pass: repeat factors as of LVIS (Gupta et al. 2019,
+    arXiv 1908.03195), relative to the commonest class."""
+    weights = class_weights(index)
+    commonest = min(weights.values())
+    return tf.constant([weights[name] / commonest for name in index["classes"]], tf.float32)
+
+
+def _repeated(record, place, pass_seed, copies) -> tf.data.Dataset:
+    classes = examples.parse_example(record)["classes"]
+    times = tf.reduce_max(tf.concat([[1.0], tf.gather(copies, classes - 1)], axis=0))
+    draw = tf.random.stateless_uniform([], tf.random.fold_in(pass_seed, tf.cast(place, tf.int32), alg="philox"))
+    return tf.data.Dataset.from_tensors(record).repeat(tf.cast(tf.floor(times + draw), tf.int64))
+
+
+def _one_hot(classes: int):
+    return lambda ids: tf.one_hot(ids - 1, classes)
+
+
+def _shapes(stream: tf.data.Dataset, most_boxes: int) -> dict:
+    """Shapes to pad to: as many boxes as the photo with the most of them has."""
+    shapes = {name: spec.shape for name, spec in stream.element_spec.items()}
+    for name in {"boxes", "classes", "weights", "difficult"} & shapes.keys():
+        shapes[name] = [most_boxes, *shapes[name][1:]]
+    return shapes
+
+
+def _last_place(batch: BATCH) -> BATCH:
+    return batch | {"epoch": batch["epoch"][-1], "position": batch["position"][-1]}
+
+
+def _filled(batch: BATCH, batch_size: int) -> BATCH:
+    """The batch with empty photos behind it up to `batch_size`, so that one traced function takes every batch."""
+
+    def fill(values):
+        missing = batch_size - tf.shape(values)[0]
+        values = tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1), constant_values=_nothing(values))
+        values.set_shape([batch_size, *values.shape[1:]])
+        return values
+
+    return {name: fill(values) for name, values in batch.items()}
+
+
+def _nothing(values: tf.Tensor):
+    return tf.zeros([], values.dtype) if values.dtype != tf.string else ""
