@@ -47,7 +47,11 @@ def encode(photo: Photo, classes: Sequence[str]) -> bytes:
     Raises:
         UserError: the photo is missing, damaged, of another size, or not decodable by TensorFlow; names it.
     """
-    image, format_name = _upright_bytes(photo)
+    return pack(photo, *_upright_bytes(photo), classes)
+
+
+def pack(photo: Photo, image: bytes, format_name: str, classes: Sequence[str]) -> bytes:
+    """`encode` with the bytes to keep in place of the photo's file: `image`, which is a `jpeg` or `png`."""
     name = photo.path.name.encode()
     texts = {
         "image/encoded": [image],
