@@ -1,7 +1,7 @@
 """params.yaml as frozen, strictly typed values: an unknown, missing or ill-typed key stops the run by name."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -130,8 +130,11 @@ class Params(Section):
         }
 
 
-def load(path: Path = paths.PARAMS) -> Params:
-    """Reads and checks a params file.
+Model = TypeVar("Model", bound=Section)
+
+
+def load(path: Path = paths.PARAMS, model: type[Model] = Params) -> Model:
+    """Reads and checks a params file against `model`, whose fields are sections.
 
     Raises:
         UserError: the file is missing or not YAML, or a key is unknown, missing or ill-typed; names each such key.
@@ -145,30 +148,30 @@ def load(path: Path = paths.PARAMS) -> Params:
         raise UserError(f"{path} not found; run from the project's root folder") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return check(values, str(path))
+    return check(values, str(path), model)
 
 
-def check(values: Any, where: str = "params.yaml") -> Params:
-    """Turns plain nested values into `Params`.
+def check(values: Any, where: str = "params.yaml", model: type[Model] = Params) -> Model:
+    """Turns plain nested values into `model`.
 
     Raises:
         UserError: a key is unknown, missing or ill-typed; names each such key, and the nearest valid name.
     """
     if not isinstance(values, dict):
-        raise UserError(f"{where}: expected sections {', '.join(Params.model_fields)}, found {type(values).__name__}")
+        raise UserError(f"{where}: expected sections {', '.join(model.model_fields)}, found {type(values).__name__}")
     try:
-        return Params.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from None
+        raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in error.errors())) from None
 
 
-def _explain(problem: dict) -> str:
+def _explain(problem: dict, model: type[Section]) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location[:2])
     if problem["type"] == "missing":
         return f"{name} is missing"
     if problem["type"] == "extra_forbidden":
-        section = Params.model_fields[location[0]].annotation if len(location) > 1 else Params
+        section = model.model_fields[location[0]].annotation if len(location) > 1 else model
         return f"{name} is unknown{nearest(location[-1], list(section.model_fields))}"
     message = problem["msg"].removeprefix("Value error, ")
     if not name:
