@@ -1,0 +1,192 @@
+"""Annotation files and photos in; one label table, and a report of what was wrong, out."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from apparel import boxes, classes, fiat, photos, repairs, voc
+from apparel.annotations import Annotation, Box, Problem, Problems, place, plain
+from apparel.errors import UserError
+
+WORTH_PROCESSES = 5_000
+"""Files; fewer are read by one core before others have started."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What came of a data set.
+
+    `labels` and `difficult` are label tables, the second with those rows of the first that are marked difficult.
+    `photos` is a photo table of every photo that has an annotation, with boxes or without. `report` is what
+    convert.json says.
+    """
+
+    labels: pd.DataFrame
+    difficult: pd.DataFrame
+    photos: pd.DataFrame
+    report: dict
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An annotated photo: its upright size in pixels, and its boxes inside that."""
+
+    filename: str
+    width: int
+    height: int
+    boxes: list[Box]
+
+
+def convert(
+    photo_folder: Path,
+    annotation_folder: Path,
+    class_list: Sequence[str],
+    first_pixel: int = 0,
+    cores: int | None = None,
+) -> Converted:
+    """Reads every annotation file of a data set and carries its boxes to the photos.
+
+    Args:
+        photo_folder: the photos; folders in it are not looked into.
+        annotation_folder: `.xml` (PASCAL VOC) and `.csv` (FIAT) files, at any depth.
+        class_list: the classes to keep; boxes of others are left out and counted.
+        first_pixel: see `apparel.voc.read`.
+        cores: how many work at once, all by default; the result does not depend on it.
+
+    Raises:
+        UserError: a folder is missing or empty, no annotation belongs to a photo, or the class list does not fit.
+    """
+    names = _photo_names(photo_folder)
+    files = _annotation_files(annotation_folder)
+    read = list(_each(partial(_read, annotation_folder, first_pixel), files, cores, "annotations"))
+    matched, unmatched = _match(chain.from_iterable(found for found, _ in read), names)
+    placed = list(_each(partial(_place, photo_folder), sorted(matched.items()), cores, "photos"))
+    problems = [*_problems(read), *unmatched, *_problems(placed)]
+    annotated = [photo for photo, _ in placed if photo]
+    if not annotated:
+        first = next((f"; first, {p.file}: {p.reason} ({p.detail})" for p in problems), "")
+        raise UserError(f"none of {len(files)} files in {annotation_folder} annotates a photo in {photo_folder}{first}")
+    found = Counter(plain(box.label) for photo in annotated for box in photo.boxes)
+    classes.check(class_list, found)
+    labels, difficult, photo_table = _tables(annotated, class_list)
+    report = {
+        "annotation_files": len(files),
+        "photos": len(photo_table),
+        "photos_without_boxes": len(photo_table) - labels["filename"].nunique(),
+        "photos_without_annotation": len(names) - len(matched),
+        "boxes": len(labels),
+        "boxes_marked_difficult": len(difficult),
+        "boxes_per_class": {name: found[name] for name in class_list},
+        "boxes_of_other_classes": {name: found[name] for name in sorted(found) if name not in class_list},
+    }
+    return Converted(labels, difficult, photo_table, report | repairs.by_reason(problems))
+
+
+def _photo_names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise UserError(f"{folder} not found; import the data set: python -m apparel import SOURCE --name NAME")
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not names:
+        raise UserError(f"{folder} holds no photos; fetch them with `dvc checkout`, or import the data set again")
+    return [name for name in names if boxes.is_file_name(name)]
+
+
+def _annotation_files(folder: Path) -> list[Path]:
+    """Relative to the folder, and in the same order on every system."""
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".csv") and path.is_file()]
+    if not files:
+        raise UserError(f"{folder} holds no .xml or .csv files; fetch them with `dvc checkout`, or import again")
+    files = [path.relative_to(folder) for path in files if not path.name.startswith(".")]
+    return sorted(files, key=lambda path: path.parts)
+
+
+def _read(folder: Path, first_pixel: int, file: Path) -> tuple[list[Annotation], list[Problem]]:
+    name = file.as_posix()
+    try:
+        if file.suffix.lower() == ".csv":
+            annotations, problems = fiat.read(folder / file, name)
+        else:
+            annotation, problems = voc.read(folder / file, name, first_pixel)
+            annotations = [annotation]
+        return annotations, problems.found
+    except UserError as error:
+        return [], [_dropped_file("annotation file cannot be read", name, folder / file, error)]
+
+
+def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[str, Annotation], list[Problem]]:
+    """The annotation of each photo, the first where there are several; and what found no photo."""
+    known = set(names)
+    same_stem = Counter(Path(name).stem for name in names)
+    by_stem = {Path(name).stem: name for name in names if same_stem[Path(name).stem] == 1}
+    matched: dict[str, Annotation] = {}
+    problems = []
+    for annotation in annotations:
+        log = Problems(annotation.file)
+        photo = annotation.photo if annotation.photo in known else by_stem.get(annotation.stem)
+        if not photo:
+            log.add("dropped", "photo is missing", f"'{annotation.photo}', {len(annotation.boxes)} boxes")
+        elif photo in matched:
+            log.add("dropped", "photo has an earlier annotation", f"{photo} in {matched[photo].file}")
+        else:
+            matched[photo] = annotation
+            if photo != annotation.photo:
+                log.add("repaired", "photo found by the annotation's own name", f"{photo} for '{annotation.photo}'")
+        problems += log.found
+    return matched, problems
+
+
+def _place(folder: Path, matched: tuple[str, Annotation]) -> tuple[Photo | None, list[Problem]]:
+    name, annotation = matched
+    try:
+        header = photos.header(folder / name)
+    except UserError as error:
+        return None, [_dropped_file("photo cannot be read", annotation.file, folder, error)]
+    problems = Problems(annotation.file)
+    found = place(annotation, header, problems)
+    return Photo(name, header.upright_width, header.upright_height, found), problems.found
+
+
+def _problems(results: list[tuple[Any, list[Problem]]]) -> Iterator[Problem]:
+    return chain.from_iterable(problems for _, problems in results)
+
+
+def _dropped_file(reason: str, file: str, path: Path, error: UserError) -> Problem:
+    """Without the path that the error names, which differs between machines."""
+    problems = Problems(file)
+    problems.add("dropped", reason, str(error).removeprefix(str(path)).lstrip("/\\: "))
+    return problems.found[0]
+
+
+def _tables(annotated: list[Photo], class_list: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Labels, the difficult ones among them, and photos."""
+    sizes = pd.DataFrame([(p.filename, p.width, p.height) for p in annotated], columns=boxes.PHOTO_COLUMNS)
+    rows = [
+        (photo.filename, photo.width, photo.height, box.label, *box.corners, box.difficult)
+        for photo in annotated
+        for box in photo.boxes
+        if box.label in class_list
+    ]
+    table = pd.DataFrame(rows, columns=[*boxes.LABEL_COLUMNS, "difficult"])
+    difficult = table.loc[table["difficult"].astype("bool"), boxes.LABEL_COLUMNS]
+    return boxes.check(table[boxes.LABEL_COLUMNS]), boxes.check(difficult), boxes.check_photos(sizes)
+
+
+def _each(work: Callable, items: Sequence, cores: int | None, what: str) -> Iterator:
+    """`work` of each item, in the order of the items, with a progress bar once it takes more than a second."""
+    cores = cores or (os.cpu_count() if len(items) >= WORTH_PROCESSES else 1)
+    progress = partial(tqdm, total=len(items), desc=what, unit="", delay=1, leave=False)
+    if cores == 1:
+        yield from progress(map(work, items))
+    else:
+        with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+            yield from progress(pool.map(work, items, chunksize=max(1, min(500, len(items) // (4 * cores)))))

@@ -1,0 +1,103 @@
+"""CSV files of FIAT, the Fast Image Data Annotation Tool: files in, boxes out. Files are hostile until read.
+
+Two layouts, with or without a line of column names. Rect, `path,class,x,y,w,h`, has the top left corner. RotatedRect,
+`path,class,center_x,center_y,w,h,o`, which FIAT itself writes, has the centre, and a turn about it in degrees; boxes
+here are upright, so its hull is taken. FIAT's extraction tool adds four columns of noise, which say nothing of the
+box. Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateRect.cpp), and its author's
+"File format for computer vision annotations", 2015.
+"""
+
+import csv
+import re
+from pathlib import Path
+
+from apparel.annotations import Annotation, Box, Problems, corners, file_name, number
+from apparel.boxes import hull
+from apparel.errors import UserError
+
+RECT = ["path", "class", "x", "y", "w", "h"]
+ROTATED_RECT = ["path", "class", "center_x", "center_y", "w", "h", "o"]
+NOISE = ["noise_x", "noise_y", "noise_rotation", "noise_scale"]
+
+MAX_BYTES = 100_000_000
+"""A larger file is refused unread: a million boxes take less."""
+
+
+def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
+    """Reads one CSV file.
+
+    Args:
+        path: the file.
+        file: its name in reports.
+
+    Returns:
+        An annotation for each photo that it names, in the order in which they come; boxes in pixels, zero-based, not
+        yet held against the photo; and which rows were dropped for what reason.
+
+    Raises:
+        UserError: the file is too large, not UTF-8, or in neither layout.
+    """
+    rows = [(line, _fields(text)) for line, text in enumerate(_lines(path), start=1) if text.strip()]
+    columns = next(filter(None, (layout(fields) for _, fields in rows)), None)
+    if columns is None:
+        raise UserError(f"{path} is not FIAT's: expected {','.join(RECT)} or {','.join(ROTATED_RECT)}")
+    if [field.lower() for field in rows[0][1]] == columns:
+        rows = rows[1:]
+    problems = Problems(file)
+    photos: dict[str, list[Box]] = {}
+    for line, fields in rows:
+        if len(fields) != len(columns) or not file_name(fields[0]):
+            problems.add("dropped", "row does not have the columns", f"line {line}")
+        else:
+            row = dict(zip(columns, fields, strict=True))
+            box = _box(row, problems)
+            photos.setdefault(file_name(row["path"]), []).extend([box] if box else [])
+    return [Annotation(file, photo, tuple(found)) for photo, found in photos.items()], problems
+
+
+def layout(fields: list[str]) -> list[str] | None:
+    """The columns that a row with these fields has, be they names or values; None if it isn't one of FIAT's."""
+    numbers = len(fields) > 2 and all(number(field) is not None for field in fields[2:])
+    for columns in (RECT, ROTATED_RECT, ROTATED_RECT + NOISE):
+        if [field.lower() for field in fields] == columns or (numbers and len(fields) == len(columns)):
+            return columns
+    return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
+        return re.split(r"\r\n|\n|\r", data.decode("utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of one line, or none where it is not CSV. FIAT never breaks a row, so a stray quote costs one row."""
+    try:
+        return [field.strip() for field in next(csv.reader([line], strict=True))]
+    except csv.Error:
+        return []
+
+
+def _box(row: dict[str, str], problems: Problems) -> Box | None:
+    label, rotated = row["class"], "o" in row
+    found = corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
+    angle = number(row["o"]) if rotated else 0.0
+    if found is None:
+        return None
+    if not label:
+        problems.add("dropped", "object has no class", row["path"])
+    elif angle is None:
+        problems.add("dropped", "orientation is not a number", f"{label} {row['o']}")
+    elif min(found[2:]) < 0:
+        problems.add("dropped", "width or height is below zero", Box(label, found))
+    else:
+        x, y, width, height = found
+        return Box(label, hull(*found, angle) if rotated else (x, y, x + width, y + height))
+    return None

@@ -1,0 +1,22 @@
+"""Annotation files become one table of labels: `python -m stages.convert`."""
+
+from apparel import boxes, converting, errors, files, params, paths, repairs
+
+
+def main() -> None:
+    config = params.load()
+    data = config.data.name
+    converted = converting.convert(
+        paths.photos(data), paths.annotations(data), config.data.classes, config.convert.first_pixel
+    )
+    if config.convert.strict:
+        repairs.refuse(converted.report)
+    boxes.write(converted.labels, paths.LABELS)
+    boxes.write(converted.difficult, paths.DIFFICULT)
+    boxes.write_photos(converted.photos, paths.PHOTOS_TABLE)
+    files.write_json(paths.CONVERT_REPORT, converted.report)
+    print(repairs.summary(converted.report))
+
+
+if __name__ == "__main__":
+    errors.run(main)

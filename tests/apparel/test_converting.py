@@ -1,0 +1,221 @@
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from apparel import boxes, converting, tables
+from apparel.annotations import Box
+from apparel.drawn import labelimg
+from apparel.errors import UserError
+from tests.drawn import save_turned
+
+APPAREL = Path(__file__).parents[3] / "shared" / "apparel"
+CLASSES = ["Dresses", "Lingerie", "Pants_Leggings", "Shorts", "Skirts", "Tops"]
+MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
+
+
+class DataSet:
+    """A data set of photos of 100x100 pixels to convert."""
+
+    def __init__(self, folder):
+        self.photos, self.annotations = folder / "photos", folder / "annotations"
+        self.photos.mkdir()
+        self.annotations.mkdir()
+
+    def photo(self, *names):
+        for name in names:
+            Image.new("RGB", (100, 100)).save(self.photos / name)
+
+    def xml(self, file, photo, *found, side=100):
+        path = self.annotations / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(labelimg(photo, side, [Box(*box) for box in found]))
+
+    def convert(self, class_list=("Tops",), **options):
+        return converting.convert(self.photos, self.annotations, class_list, **options)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return DataSet(tmp_path)
+
+
+def reasons(report, outcome="dropped"):
+    return {reason: found["files"] for reason, found in report[outcome].items()}
+
+
+def test_tables_hold_what_the_files_say(data):
+    data.photo("a.jpg", "b.png", "c.jpg", "left.jpg")
+    data.xml("b.xml", "b.png", ("Tops", (1, 2, 3.5, 4)), ("Skirts", (1, 2, 30, 40), True))
+    data.xml("deep/a.xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    data.xml("c.xml", "c.jpg")
+    converted = data.convert(["Tops", "Skirts"])
+    assert converted.labels.to_csv(index=False).splitlines()[1:] == [
+        "a.jpg,100,100,Tops,5.0,6.0,7.0,8.0",
+        "b.png,100,100,Skirts,1.0,2.0,30.0,40.0",
+        "b.png,100,100,Tops,1.0,2.0,3.5,4.0",
+    ]
+    assert converted.difficult["class"].tolist() == ["Skirts"]
+    assert converted.photos["filename"].tolist() == ["a.jpg", "b.png", "c.jpg"]
+    assert converted.report == {
+        "annotation_files": 3,
+        "photos": 3,
+        "photos_without_boxes": 1,
+        "photos_without_annotation": 1,
+        "boxes": 3,
+        "boxes_marked_difficult": 1,
+        "boxes_per_class": {"Tops": 2, "Skirts": 1},
+        "boxes_of_other_classes": {},
+        "repaired": {},
+        "dropped": {},
+        "noted": {},
+    }
+
+
+def test_boxes_of_other_classes_are_left_out_and_their_photos_kept(data):
+    data.photo("a.jpg", "b.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)), ("Hats", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Bags, small", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert len(converted.labels) == 1
+    assert converted.photos["filename"].tolist() == ["a.jpg", "b.jpg"]
+    assert converted.report["boxes_of_other_classes"] == {"Bags, small": 1, "Hats": 1}
+    assert converted.report["dropped"] == {}
+
+
+def test_a_class_list_that_does_not_fit_is_refused(data):
+    data.photo("a.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    with pytest.raises(UserError, match="no box is labelled 'Dresses'"):
+        data.convert(["Tops", "Dresses"])
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)), ("top", (1, 2, 3, 4)))
+    with pytest.raises(UserError, match=r"'top', which is not in data.classes but looks like 'Tops'"):
+        data.convert()
+
+
+def test_the_photo_is_found_by_the_annotations_own_name(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
+    data.xml("a.xml", "other.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "", ("Tops", (1, 2, 3, 4)))
+    data.xml("c.xml", "c", ("Tops", (1, 2, 3, 4)))
+    report = data.convert().report
+    assert reasons(report, "repaired") == {
+        "photo found by the annotation's own name": {"a.xml": ["a.jpg for 'other.jpg'"], "b.xml": ["b.jpg for ''"]}
+    }
+    assert reasons(report) == {"photo is missing": {"c.xml": ["'c', 1 boxes"]}}
+
+
+def test_the_first_of_two_annotations_wins_whatever_its_kind(data):
+    data.photo("a.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("z/b.xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    (data.annotations / "b.csv").write_text("path,class,x,y,w,h\na.jpg,Tops,9,9,5,5\n")
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1]
+    assert reasons(converted.report) == {
+        "photo has an earlier annotation": {"b.csv": ["a.jpg in a.xml"], "z/b.xml": ["a.jpg in a.xml"]}
+    }
+
+
+def test_a_csv_file_labels_many_photos(data):
+    data.photo("a.jpg", "b.jpg")
+    (data.annotations / "fiat.CSV").write_text(
+        "./a.jpg,Tops,50,50,20,10,90\nb.jpg,Tops,5,5,20,10,0\nc.jpg,Tops,5,5,2,2,0\n"
+    )
+    converted = data.convert()
+    assert converted.labels[boxes.CORNERS].to_numpy().tolist() == [[45, 40, 55, 60], [0, 0, 15, 10]]
+    assert reasons(converted.report, "repaired") == {"box cut at the photo's edge": {"fiat.CSV": ["Tops -5 0 15 10"]}}
+    assert reasons(converted.report) == {"photo is missing": {"fiat.CSV": ["'c.jpg', 1 boxes"]}}
+
+
+def test_files_that_cannot_be_read_cost_only_themselves(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "c.xml").write_text("<!DOCTYPE a><a/>")
+    (data.photos / "b.jpg").write_bytes(b"GIF89a no photo")
+    (data.annotations / ".hidden.xml").write_text("ignored")
+    found = reasons(data.convert().report)
+    assert list(found) == ["annotation file cannot be read", "photo cannot be read"]
+    assert found["annotation file cannot be read"]["c.xml"][0].startswith("is refused: it has a document type")
+    assert found["photo cannot be read"]["b.xml"][0].startswith("b.jpg is")
+
+
+def test_boxes_are_turned_with_the_photo(data):
+    save_turned(data.photos / "a.jpg", 6)
+    stored = Image.open(data.photos / "a.jpg").size
+    path = data.annotations / "a.xml"
+    text = labelimg("a.jpg", 0, [Box("Tops", (20, 70, 64, 110))])
+    sizes = f"<width>{stored[0]}</width>\n\t\t<height>{stored[1]}</height>"
+    path.write_text(text.replace("<width>0</width>\n\t\t<height>0</height>", sizes))
+    converted = data.convert()
+    assert converted.photos[["width", "height"]].to_numpy().tolist() == [[stored[1], stored[0]]]
+    assert converted.labels[boxes.CORNERS].to_numpy().tolist() == [[stored[1] - 110, 20, stored[1] - 70, 64]]
+
+
+def test_nothing_found_is_said_with_the_folder(data):
+    with pytest.raises(UserError, match="photos holds no photos"):
+        data.convert()
+    data.photo("a.jpg")
+    with pytest.raises(UserError, match=r"annotations holds no .xml or .csv files"):
+        data.convert()
+    data.xml("b.xml", "b.jpg", ("Tops", (1, 2, 3, 4)))
+    with pytest.raises(
+        UserError, match=r"none of 1 files in .*annotations annotates a photo.*b\.xml: photo is missing"
+    ):
+        data.convert()
+    data.photos.rename(data.photos.with_name("gone"))
+    with pytest.raises(UserError, match="photos not found; import"):
+        data.convert()
+
+
+def test_strange_names_are_kept_where_a_table_can_hold_them(data):
+    held, not_held = ["-rf.jpg", 'it\'s "quoted", ünï <&>.jpg'], ["new\nline.jpg", os.fsdecode(b"\xff.jpg")]
+    try:
+        data.photo("a.jpg", *held, *not_held)
+    except OSError:
+        pytest.skip("the file system refuses such names")
+    for number, name in enumerate(held):
+        data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "x.xml").write_text("<annotation><filename>new&#10;line.jpg</filename></annotation>")
+    data.xml(os.fsdecode(b"\xff.xml"), "", ("Tops", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert converted.labels["filename"].tolist() == sorted(held)
+    assert reasons(converted.report) == {
+        "photo is missing": {"x.xml": ["'new?line.jpg', 0 boxes"], "?.xml": ["'', 1 boxes"]}
+    }
+
+
+def test_any_number_of_cores_gives_the_same(data, tmp_path):
+    names = [f"{number}.jpg" for number in range(12)]
+    data.photo(*names)
+    for name in names:
+        data.xml(f"{name}.xml", name, ("Tops", (-1, 2, 3, 4)), ("Skirts", (1, 2, 3, 4)))
+    one, two = (data.convert(cores=cores) for cores in (1, 2))
+    assert one.report == two.report
+    for table in ("labels", "difficult", "photos"):
+        tables.write(getattr(one, table), tmp_path / "one.csv")
+        tables.write(getattr(two, table), tmp_path / "two.csv")
+        assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+@pytest.mark.skipif(not APPAREL.exists(), reason="needs the apparel photos")
+def test_the_apparel_data_gives_the_published_labels(tmp_path):
+    for archive in APPAREL.glob("annotations/*.zip"):
+        zipfile.ZipFile(archive).extractall(tmp_path / "annotations")
+    (tmp_path / "photos").mkdir()
+    with zipfile.ZipFile(APPAREL / "samples" / "samples-1.zip") as samples:
+        for name in samples.namelist():
+            if not name.endswith("/"):
+                (tmp_path / "photos" / Path(name).name).write_bytes(samples.read(name))
+    converted = converting.convert(tmp_path / "photos", tmp_path / "annotations", CLASSES)
+    boxes.write(converted.labels, tmp_path / "labels.csv")
+    published = (APPAREL / "labels" / "labels.csv").read_text().splitlines()
+    assert sorted(row for row in published if not row.startswith(MISSING)) == sorted(
+        (tmp_path / "labels.csv").read_text().splitlines()
+    )
+    assert converted.report["repaired"] == converted.report["noted"] == {}
+    assert converted.report["dropped"]["photo is missing"]["count"] == 10
+    assert len(converted.photos) == 910

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from apparel import fiat
+from apparel.errors import UserError
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(content):
+        path = tmp_path / "out.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        annotations, problems = fiat.read(path, "in/out.csv")
+        found = {
+            annotation.photo: [(box.label, *box.corners) for box in annotation.boxes] for annotation in annotations
+        }
+        return found, [(problem.reason, problem.detail) for problem in problems.found]
+
+    return read_text
+
+
+@pytest.mark.parametrize(
+    "header", ["", "path,class,x,y,w,h\n", "Path, Class, X, Y, W, H\r\n", "\ufeffpath,class,x,y,w,h\n"]
+)
+def test_rect_has_the_top_left_corner(read, header):
+    found, problems = read(header + "./a.jpg,Tops,10,20,30,40.5\n\nC:\\b.jpg,0,1,2,3,4\n./a.jpg,Skirts,0,0,5,5\n")
+    assert found == {"a.jpg": [("Tops", 10, 20, 40, 60.5), ("Skirts", 0, 0, 5, 5)], "b.jpg": [("0", 1, 2, 4, 6)]}
+    assert problems == []
+
+
+@pytest.mark.parametrize("header", ["", "path,class,center_x,center_y,w,h,o\n"])
+def test_rotated_rect_has_the_centre_and_degrees(read, header):
+    found, problems = read(header + "a.jpg,Tops,50,60,20,10,0\na.jpg,Tops,50,60,20,10,90\nb.jpg,Tops,50,60,20,10,-30\n")
+    half_x = (20 * np.sqrt(3) / 2 + 10 / 2) / 2
+    half_y = (20 / 2 + 10 * np.sqrt(3) / 2) / 2
+    np.testing.assert_allclose(found["a.jpg"][0][1:], [40, 55, 60, 65])
+    np.testing.assert_allclose(found["a.jpg"][1][1:], [45, 50, 55, 70])
+    np.testing.assert_allclose(found["b.jpg"][0][1:], [50 - half_x, 60 - half_y, 50 + half_x, 60 + half_y])
+    assert problems == []
+
+
+def test_the_example_of_fiat_itself(read):
+    found, problems = read("./pic.jpg,a,709,816,826,1116,-14.6958\n./pic.jpg,e,1510,607,741,1001,6.32224\n")
+    assert [row[0] for row in found["pic.jpg"]] == ["a", "e"]
+    assert problems == []
+
+
+def test_what_the_extraction_tool_writes(read):
+    found, _ = read("a/pic_0.jpg,a,413,558,826,1116,0,0.1,0.1,3,1\n")
+    assert found == {"pic_0.jpg": [("a", 0, 0, 826, 1116)]}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "detail"),
+    [
+        ("a.jpg,Tops,1,2,3", "row does not have the columns", "line 2"),
+        ("a.jpg,Tops,1,2,3,4,5,6", "row does not have the columns", "line 2"),
+        (",Tops,1,2,3,4,0", "row does not have the columns", "line 2"),
+        ('a.jpg,"Tops,1,2,3,4,0', "row does not have the columns", "line 2"),
+        ("a.jpg," + "T" * 200_000 + ",1,2,3,4,0", "row does not have the columns", "line 2"),
+        ("a.jpg,Tops,1,x,3,4,0", "coordinate is not a number", "Tops 1 x 3 4"),
+        ("a.jpg,Tops,1,nan,3,4,0", "coordinate is not a number", "Tops 1 nan 3 4"),
+        ("a.jpg,Tops,1,2e9,3,4,0", "coordinate is beyond any photo", "Tops 1 2e+09 3 4"),
+        ("a.jpg,Tops,1,2,-3,4,0", "width or height is below zero", "Tops 1 2 -3 4"),
+        ("a.jpg,Tops,1,2,3,4,inf", "orientation is not a number", "Tops inf"),
+        ("a.jpg,,1,2,3,4,0", "object has no class", "a.jpg"),
+    ],
+)
+def test_a_bad_row_is_dropped_and_the_others_stay(read, row, reason, detail):
+    found, problems = read(f"path,class,center_x,center_y,w,h,o\n{row}\nb.jpg,Tops,5,5,2,2,0\n")
+    assert found["b.jpg"] == [("Tops", 4, 4, 6, 6)]
+    assert problems == [(reason, detail)]
+
+
+def test_a_bad_first_row_does_not_cost_the_file(read):
+    found, problems = read("a.jpg,Tops,?,5,2,2,0\nb.jpg,Tops,5,5,2,2,0\n")
+    assert found == {"a.jpg": [], "b.jpg": [("Tops", 4, 4, 6, 6)]}
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not FIAT's"),
+        (b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,9,9,Tops,1,1,5,5\n", "not FIAT's"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"path,class\n", "not FIAT's"),
+    ],
+)
+def test_another_file_is_refused_by_name(read, content, message):
+    with pytest.raises(UserError, match=rf"out\.csv is {message}"):
+        read(content)
