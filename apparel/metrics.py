@@ -213,7 +213,7 @@ def best_thresholds(ground_truth: pd.DataFrame, matched: pd.DataFrame, classes: 
 
 def above(detections: pd.DataFrame, thresholds: dict[str, float]) -> pd.DataFrame:
     """The detections whose score is at least the threshold of their class."""
-    return detections[detections["score"] >= detections["class"].map(thresholds)]
+    return detections[detections["score"] >= detections["class"].map(thresholds).astype(float)]
 
 
 def at_thresholds(ground_truth: pd.DataFrame, matched: pd.DataFrame, thresholds: dict[str, float]) -> pd.DataFrame:

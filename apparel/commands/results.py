@@ -1,0 +1,22 @@
+"""`python -m apparel results`: what the last eval measured, once more."""
+
+import argparse
+
+HELP = "print the per-class table of the last results, and where to look next"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Takes none."""
+    parser.epilog = "example: `python -m apparel results`, after `dvc repro` or `dvc pull`; nothing is run"
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prints the table.
+
+    Raises:
+        UserError: nothing is measured yet, or the table is damaged.
+    """
+    from apparel import results
+
+    print(results.text(results.read_table()))
+    print(results.where_next())

@@ -1,0 +1,162 @@
+"""Results for people: the table in the terminal and the page with everything on it."""
+
+import base64
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from apparel import charts, confusion, drawing, evaluation, files, paths, photos, tables
+from apparel.errors import UserError
+from apparel.evaluation import ALL, COUNTS, DECIMALS, FIGURES, Measured
+
+TEMPLATES = Path(__file__).parent / "templates"
+PICTURES = paths.EVAL / "pictures"
+PAGE = paths.EVAL / "index.html"
+PER_CLASS = paths.EVAL / "per_class.csv"
+CURVE = paths.EVAL / "pr_curve.csv"
+CONFUSION = paths.EVAL / "confusion.csv"
+DETECTIONS = paths.EVAL / "detections.csv"
+FILES = (paths.METRICS, PER_CLASS, CURVE, CONFUSION, DETECTIONS, PAGE)
+PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
+
+GROUPS = {
+    "confused": "Most confused: garments taken for another class",
+    "worst": "Worst: the least right for what is there",
+    "best": "Best",
+}
+
+
+def write_tables(test: Measured, val: Measured) -> None:
+    """Writes what DVC shows (`metrics.json`, `pr_curve.csv`, `confusion.csv`) and what people and programs read on."""
+    files.write_json(paths.METRICS, {each.split: evaluation.headline(each) for each in (test, val)})
+    per_class = [each.per_class.reset_index().assign(split=each.split) for each in (test, val)]
+    _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), PER_CLASS)
+    _write(evaluation.curve_table(test), CURVE)
+    _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), CONFUSION)
+    _write(evaluation.detection_table(test), DETECTIONS)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    tables.write(table.astype(object).where(table.notna(), ""), path)
+
+
+def read_table() -> pd.DataFrame:
+    """The per-class table that eval wrote, nan where a figure is undefined.
+
+    Raises:
+        UserError: there is none yet, or it is damaged.
+    """
+    if not PER_CLASS.exists():
+        raise UserError(f"{PER_CLASS} not found: nothing is measured yet; run `dvc repro`")
+    table = tables.read(PER_CLASS, PER_CLASS_COLUMNS)
+    names, figures = table[["split", "class"]], table.drop(columns=["split", "class"])
+    numbers = figures.apply(pd.to_numeric, errors="coerce")
+    if (numbers.isna() & (figures != "")).any(axis=None) or not (names == ["test", ALL]).all(axis=1).any():
+        raise UserError(f"{PER_CLASS} is damaged; run `dvc repro --force eval`")
+    return names.join(numbers)
+
+
+def text(table: pd.DataFrame) -> str:
+    """The per-class table of the test split for a terminal, from what `read_table` returned."""
+    rows = table[table["split"] == "test"].set_index("class")
+    short = rows[FIGURES].map(_short)
+    shown = pd.DataFrame(
+        {
+            "boxes": rows["boxes"].astype(int),
+            "AP50": short["AP50"],
+            "95% interval": short["AP50_low"] + "–" + short["AP50_high"],
+            "COCO AP": short["COCO_AP"],
+            "precision": short["precision"],
+            "recall": short["recall"],
+            "mean IoU": short["mean_IoU"],
+        }
+    )
+    return f"{rows.loc[ALL, 'photos']:.0f} test photos\n{shown.rename_axis(None).to_string()}"
+
+
+def _short(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.3f}"
+
+
+def where_next() -> str:
+    """What to open after the table."""
+    return (
+        f"pictures and curves: open {PAGE.as_posix()}\n"
+        "every run side by side: `make ui`, or `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
+    )
+
+
+def encoded_photos(records: Sequence[str], names: Collection[str]) -> dict[str, bytes]:
+    """The photos of these names, as they lie in TFRecord files: JPEG or PNG, upright RGB."""
+    import tensorflow as tf
+
+    from apparel import examples
+
+    stream = map(examples.parse_example, tf.data.TFRecordDataset(records))
+    named = ((example["filename"].numpy().decode(), example["image"]) for example in stream)
+    return {name: image.numpy() for name, image in named if name in names}
+
+
+def write_pictures(test: Measured, images: Mapping[str, bytes], picked: Mapping[str, Sequence[str]]) -> list[dict]:
+    """Writes the curves, the confusion matrix and the picked photos with their boxes.
+
+    Args:
+        test: the measured split.
+        images: the encoded photos, by name.
+        picked: what `evaluation.pick` returned.
+
+    Returns:
+        The groups of pictures for the page, in order: `title` and `pictures`, each with `path`, `photo` and `caption`.
+    """
+    classes = list(test.curves)
+    charts.precision_recall(test.curves, test.per_class.drop(index=ALL), PICTURES / "pr_curve.svg")
+    charts.confusion(confusion.matrix(test.pairs, classes), PICTURES / "confusion.svg")
+    groups = []
+    for group, title in GROUPS.items():
+        pictures = []
+        for place, name in enumerate(picked[group], start=1):
+            # Not under the photo's own name, which may be anything.
+            path = PICTURES / f"{group}-{place:02}.jpg"
+            truth, found = evaluation.shown(test, name)
+            photo = photos.decode(images[name], Path(name))
+            drawing.save(drawing.side_by_side(photo, truth, found, classes), path)
+            pictures.append({"path": path, "photo": name, "caption": _caption(truth, found)})
+        groups.append({"title": title, "pictures": pictures})
+    return groups
+
+
+def _caption(truth: pd.DataFrame, found: pd.DataFrame) -> str:
+    missed, wrong = int((~truth["matched"]).sum()), int((~found["matched"]).sum())
+    return f"{len(found) - wrong} right, {wrong} wrong, {missed} missed"
+
+
+def write_page(test: Measured, val: Measured, groups: list[dict], params: Mapping[str, Any]) -> None:
+    """Writes one page with all of it, pictures within, that opens without a network."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _short
+    environment.filters["embedded"] = _embedded
+    page = environment.get_template("results.html").render(
+        test=test,
+        val=val,
+        all_classes=ALL,
+        colours=drawing.colours(list(test.curves)),
+        plots=[PICTURES / "pr_curve.svg", PICTURES / "confusion.svg"],
+        groups=groups,
+        params=params,
+    )
+    files.write_text(PAGE, page)
+
+
+def _embedded(path: Path) -> str:
+    kind = {".svg": "image/svg+xml", ".jpg": "image/jpeg"}[path.suffix]
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,105 @@
+"""`stages.eval` on real TFRecords, with detections that are known because they are made here."""
+
+import json
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from apparel import boxes, detector, packing, params, paths, results, tracking
+from apparel.detector import Scored
+from apparel.errors import UserError
+from stages import eval as stage
+from tests import drawn
+
+ROOT = paths.Path(__file__).parents[2]
+CLASSES = params.load(ROOT / "params.yaml").data.classes
+COLUMNS = ["filename", "class", "score", *boxes.CORNERS]
+PHOTOS = {"val": ["1.jpg", "2.jpg"], "test": ["3.jpg", "4.jpg", "5.jpg"]}
+
+
+class Recorder:
+    """Stands in for the MLflow run, which has tests of its own."""
+
+    def __init__(self):
+        self.values, self.files = {}, []
+
+    def metrics(self, values, step=0):
+        self.values |= values
+
+    def file(self, path, folder=""):
+        assert path.is_file()
+        self.files.append(f"{folder}/{path.name}")
+
+    def folder(self, path, folder):
+        self.files += [f"{folder}/{file.name}" for file in path.iterdir()]
+
+
+def photo_table(names):
+    return pd.DataFrame([(name, *drawn.SIZE) for name in names], columns=boxes.PHOTO_COLUMNS)
+
+
+def labels(names):
+    """One box a photo, none on 5.jpg."""
+    rows = [(name, *drawn.SIZE, "Tops", *map(float, drawn.BOX)) for name in names if name != "5.jpg"]
+    return pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS)
+
+
+def detected(model, index, split):
+    """All boxes found but that of 4.jpg, and one invented on 5.jpg, which has none."""
+    truth = labels(PHOTOS[split]).assign(difficult=False)
+    extra = pd.DataFrame([("5.jpg", "Skirts", 0.9, 0.0, 0.0, 30.0, 30.0)] * (split == "test"), columns=COLUMNS)
+    found = pd.concat([truth[truth["filename"] != "4.jpg"].assign(score=0.75)[COLUMNS], extra], ignore_index=True)
+    return Scored(photo_table(PHOTOS[split]), truth, found, loss=1.0, seconds_per_photo=0.05)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    packed = {}
+    for split, names in PHOTOS.items():
+        for name in names:
+            drawn.garment().save(tmp_path / name)
+        packed[split] = packing.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
+    packing.write(packed, CLASSES, 2, paths.TFRECORD)
+    recorder = Recorder()
+    monkeypatch.setattr(detector, "load", lambda folder: SimpleNamespace(classes=CLASSES))
+    monkeypatch.setattr(detector, "detect_split", detected)
+    monkeypatch.setattr(tracking, "run_of_model", lambda model, config: nullcontext(recorder))
+    return recorder
+
+
+def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
+    stage.main()
+    measured = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+    assert measured["val"]["AP50"]["Tops"] == 1.0
+    assert measured["test"]["AP50"]["Tops"] == 0.5
+    assert (measured["test"]["photos"], measured["test"]["boxes"]) == (3, 2)
+    assert all(path.is_file() for path in results.FILES)
+    assert run.values["test/AP50/Tops"] == 0.5
+    assert run.values["test/seconds_per_photo"] == 0.05
+    assert {"eval/metrics.json", "eval/index.html", "pictures/pr_curve.svg", "pictures/worst-01.jpg"} <= set(run.files)
+    printed = capsys.readouterr().out
+    assert "50.0 ms a photo" in printed and "20 photos/s" in printed
+    assert "0.050" not in paths.METRICS.read_text(encoding="utf-8")
+
+
+def test_same_bytes_whatever_was_there_before(run):
+    stage.main()
+    first = {path: path.read_bytes() for path in paths.EVAL.rglob("*") if path.is_file()}
+    (results.PICTURES / "worst-99.jpg").write_bytes(b"of an earlier run")
+    stage.main()
+    assert {path: path.read_bytes() for path in paths.EVAL.rglob("*") if path.is_file()} == first
+
+
+def test_a_photo_that_was_not_scored_stops_it_before_anything_is_written(run, monkeypatch):
+    def lossy(model, index, split):
+        whole = detected(model, index, split)
+        return SimpleNamespace(**vars(whole) | {"photos": whole.photos.iloc[1:]})
+
+    monkeypatch.setattr(detector, "detect_split", lossy)
+    with pytest.raises(UserError, match="val has 2 photos, but 1 were scored"):
+        stage.main()
+    assert not paths.EVAL.exists()
