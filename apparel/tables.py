@@ -38,7 +38,10 @@ def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table without its index: UTF-8, Unix line ends, numbers as short as they can be read back."""
+    """Writes a table without its index: UTF-8, Unix line ends, numbers as short as they can be read back.
+
+    Text may hold anything but carriage returns, which Python's writer leaves unquoted.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
