@@ -1,0 +1,100 @@
+"""dvc.yaml against the code: a stage that does not name what it depends on leaves stale results behind."""
+
+import ast
+from pathlib import PurePosixPath
+
+import pytest
+from ruamel.yaml import YAML
+
+from apparel.params import Params
+from tests import stage_deps
+from tests.stage_deps import ROOT
+
+
+def stages(path) -> dict[str, dict]:
+    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+
+
+STAGES = stages(stage_deps.DVC_YAML)
+DEMO = stages(stage_deps.DEMO_YAML)
+
+RECORDED = {"apparel/tracking.py", "apparel/provenance.py"}
+"""These write all of params.yaml into MLflow, and none of it into an output."""
+
+
+def outputs(stage: str) -> list[tuple[str, dict]]:
+    """Path and options of each output, metrics and plots included."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in STAGES[stage].get(kind, [])]
+    return [next(iter(entry.items())) if isinstance(entry, dict) else (entry, {}) for entry in entries]
+
+
+def test_five_stages_in_order_each_with_its_script():
+    assert list(STAGES) == ["convert", "split", "tfrecord", "train", "eval"]
+    for name, stage in STAGES.items():
+        assert stage["cmd"] == f"python -m stages.{name}"
+        assert stage["desc"]
+
+
+@pytest.mark.parametrize("stage", [*STAGES.values(), *DEMO.values()], ids=[*STAGES, *DEMO])
+def test_deps_are_what_the_stage_imports(stage):
+    assert stage["deps"] == stage_deps.with_code(stage), "run `make deps`, or `python -m tests.stage_deps`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_what_the_stage_reads(stage):
+    listed = {key if "." in key else f"{key}.{name}" for key in STAGES[stage]["params"] for name in keys_of(key)}
+    read = set()
+    for path in set(stage_deps.code(STAGES[stage])) - RECORDED:
+        if path.endswith(".py"):
+            read |= params_read(ROOT / path)
+    sections = {name.partition(".")[0] for name in read}
+    assert sections == {name.partition(".")[0] for name in listed}
+    assert {name for name in read if "." in name} <= listed
+    assert {name for name in listed if name.startswith("data.")} == {name for name in read if name.startswith("data.")}
+
+
+def keys_of(section: str) -> list[str]:
+    """The keys of a whole section; one of any name for a single key."""
+    return list(Params.model_fields[section].annotation.model_fields) if section in Params.model_fields else [section]
+
+
+def params_read(path) -> set[str]:
+    """Names such as `data.name`, or `train` where a section is handed on, from `config.data.name` in the code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(ast.Attribute(ast.Name("config" | "chosen" | "params"), section), key) if is_key(
+                section, key
+            ):
+                found.add(f"{section}.{key}")
+            case ast.Attribute(ast.Name("config" | "chosen" | "params"), section) if section in Params.model_fields:
+                found.add(section)
+            case ast.Attribute(ast.Name("config" | "chosen" | "params"), "flat"):
+                found |= {f"{section}.{key}" for section in Params.model_fields for key in keys_of(section)}
+    return found
+
+
+def is_key(section: str, key: str) -> bool:
+    return section in Params.model_fields and key in Params.model_fields[section].annotation.model_fields
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_output_turns_the_run_cache_off(stage):
+    for path, options in outputs(stage):
+        assert "persist" not in options
+        assert PurePosixPath(path).is_relative_to(f"data/results/{stage}")
+        assert ".." not in path
+
+
+def test_an_import_inside_a_function_counts(tmp_path, monkeypatch):
+    for folder, text in (("stages", "def main():\n    from apparel import late\n"), ("apparel", "")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("", encoding="utf-8")
+        (tmp_path / folder / "late.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(stage_deps, "ROOT", tmp_path)
+    assert stage_deps.code({"cmd": "python -m stages.late"}) == [
+        "apparel/__init__.py",
+        "apparel/late.py",
+        "stages/__init__.py",
+        "stages/late.py",
+    ]
