@@ -83,6 +83,8 @@ def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_sha
     everything = [photo for photos in splits.values() for photo in photos]
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_space(everything, folder.parent)
+    import tensorflow  # noqa: F401 - takes seconds, which are not to count in the bar's photos a second
+
     with _whole(folder) as unfinished, tqdm(total=len(everything), unit=" photos", desc="tfrecord") as progress:
         written = {
             split: _write_split(split, photos, classes, photos_per_shard, unfinished, progress)
@@ -97,7 +99,7 @@ def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_sha
 def summary(index: dict) -> str:
     """One line a split, for the terminal."""
     return "\n".join(
-        f"{name}: {split['photos']} photos, {split['boxes']} boxes, {len(split['shards'])} shards"
+        f"{name}: photos {split['photos']}, boxes {split['boxes']}, shards {len(split['shards'])}"
         for name, split in index["splits"].items()
     )
 

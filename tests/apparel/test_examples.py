@@ -127,7 +127,7 @@ def test_a_photo_without_boxes_has_none(plain):
 
 @pytest.mark.parametrize("name", ["plain.jpg", "progressive.jpg", "plain.png", "turned-6.jpg"])
 @settings(max_examples=20)
-@given(share=st.floats(0, 0.95))
+@given(share=st.floats(0, 0.6))
 def test_a_truncated_photo_stops_by_name(tmp_path_factory, name, share):
     path = tmp_path_factory.mktemp("photo") / name
     drawn.IN_COLOUR[name](path)

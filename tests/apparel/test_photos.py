@@ -12,7 +12,11 @@ from apparel import photos
 from apparel.errors import UserError
 from tests import drawn
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")  # as apparel.photos has it
+# As apparel.photos has it; pytest sets the filters back before each test.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin"),
+    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
+]
 
 
 def shows_garment(photo, colour, tolerance):

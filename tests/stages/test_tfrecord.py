@@ -48,7 +48,7 @@ def test_each_photo_is_in_the_shards_of_its_split(project, capsys):
     assert names_in("test", index) == SPLITS["test"]
     assert [split["boxes"] for split in index["splits"].values()] == [20, 1, 1]
     assert len(index["splits"]["train"]["shards"]) == 3
-    assert "train: 20 photos, 20 boxes, 3 shards" in capsys.readouterr().out
+    assert "train: photos 20, boxes 20, shards 3" in capsys.readouterr().out
 
 
 def test_a_second_run_writes_the_same_bytes(project):
