@@ -1,0 +1,113 @@
+"""Where a result comes from: the code, the data as DVC knows it, the packages and the machine."""
+
+import getpass
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from apparel import paths
+from apparel.params import Params
+
+PACKAGES = (
+    "tensorflow", "tf_keras", "tf-object-detection-api", "numpy", "pandas", "pillow", "dvc", "mlflow",
+)  # fmt: skip
+"""Those whose version can change a number."""
+
+MADE = (":(exclude,glob)**/dvc.lock", f":(exclude){paths.RESULTS.as_posix()}")
+"""What a pipeline writes while it runs: tracked, but no sign of edited code."""
+
+
+def tags(params: Params) -> dict[str, str]:
+    """All of it as flat names and values."""
+    digests = {path: known["md5"] for path, known in data(params).items()}
+    return source() | code() | digests | packages() | machine() | experiment()
+
+
+def source() -> dict[str, str]:
+    """Who ran which script, under the names that MLflow shows them by."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        user = "unknown"
+    return {"mlflow.user": user, "mlflow.source.type": "LOCAL", "mlflow.source.name": Path(sys.argv[0]).name}
+
+
+def code() -> dict[str, str]:
+    """The git commit, and whether tracked files differ from it; nothing outside a git repository."""
+    commit = _git("rev-parse", "HEAD")
+    return {"mlflow.source.git.commit": commit.strip(), "git.dirty": str(bool(patch())).lower()} if commit else {}
+
+
+def patch() -> str:
+    """What differs from the git commit in tracked files, as `git apply` takes it; empty when nothing does."""
+    return _git("diff", "--binary", "HEAD", "--", ".", *MADE)
+
+
+def data(params: Params) -> dict[str, dict[str, Any]]:
+    """What DVC has on the run's inputs, by path: `md5`, and `size` in bytes and `nfiles` where it says so.
+
+    Taken from dvc.lock, which DVC writes after each stage, and from .dvc files, which win.
+    """
+    name = params.data.name
+    checkpoint = paths.PRETRAINED / params.train.checkpoint
+    inputs = [paths.photos(name), paths.annotations(name), paths.lists(name), checkpoint, paths.TFRECORD]
+    stages = (_yaml(Path("dvc.lock")).get("stages") or {}).values()
+    known = {entry["path"]: entry for stage in stages for side in ("deps", "outs") for entry in stage.get(side, [])}
+    found = {}
+    for path in inputs:
+        tracked = _yaml(path.with_name(path.name + ".dvc")).get("outs") or [known.get(path.as_posix(), {})]
+        if "md5" in tracked[0]:
+            found[path.as_posix()] = {key: tracked[0][key] for key in ("md5", "size", "nfiles") if key in tracked[0]}
+    return found
+
+
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages that matter."""
+    versions = {"version.python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[f"version.{package}"] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def machine() -> dict[str, str]:
+    """Processor, number of cores, operating system."""
+    return {"machine.cpu": _cpu(), "machine.cores": str(os.cpu_count()), "machine.os": platform.platform()}
+
+
+def experiment() -> dict[str, str]:
+    """The DVC experiment that this process runs in, when it does."""
+    names = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
+    return {tag: os.environ[variable] for tag, variable in names.items() if os.environ.get(variable)}
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    try:
+        run = subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):  # no git, no repository, or no commit yet
+        return ""
+    return run.stdout.decode(errors="replace")
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, YAMLError, UnicodeDecodeError):
+        return {}

@@ -1,0 +1,281 @@
+"""What a stage tells MLflow: parameters, metrics, tags, files, and the data a run came from.
+
+    with tracking.open_run(params, key) as run:               # train
+        run.metrics({"train/loss": 0.7}, step=10)
+        run.trained(paths.MODEL)
+    with tracking.run_of_model(paths.MODEL, params) as run:   # eval adds to the same run
+        run.metrics({"test/mAP50": 0.61})
+
+A call writes to the run's outbox on the disk and returns. A process of its own, `apparel.tracking_sender`, imports
+MLflow and sends, so that neither the import, seconds long, nor a server that is away costs the training a step.
+
+Nothing about a run enters an output. Which run a model came from is kept under `.apparel/`, by the model's content.
+"""
+
+import hashlib
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+from apparel import files, outbox, paths, provenance
+from apparel.outbox import Head, Outbox
+from apparel.params import Params
+
+LOCAL_SERVER = "sqlite:///mlflow.db"
+"""Where runs go unless MLFLOW_TRACKING_URI says otherwise: a file in the project's root."""
+
+PATIENCE = 60
+"""Seconds that the end of a run waits for what is not sent yet."""
+
+LONGEST_NAME = 250
+LONGEST_VALUE = 5000
+"""Characters: MLflow's limits, for values that of its older servers."""
+
+
+def open_run(params: Params, key: str, name: str | None = None) -> "Run":
+    """Train's run: the one that an earlier, unfinished training of this `key` opened, else a new one.
+
+    The environment variable MLFLOW_RUN_ID attaches to a run that MLflow has already; APPAREL_PARENT_RUN_ID shows a
+    new one under another.
+
+    Args:
+        key: a file name that says which training this is, such as a hash of parameters, code and inputs.
+        name: what MLflow shows; when None the DVC experiment's name, or one made of key, detector and resolution.
+    """
+    unfinished = paths.LOCAL / "unfinished" / key
+    box = _recorded(unfinished)
+    run = Run(box or _create(params, key, name), unfinished)
+    files.write_text(unfinished, run.id)
+    _describe(run, params)
+    return run
+
+
+def run_of_model(model: Path, params: Params) -> "Run":
+    """Eval's run: the one that trained these very weights, else a new one that says it did not see the training."""
+    record = _record_of(model)
+    box = _recorded(record)
+    run = Run(box or _create(params, record.name))
+    if box is None:
+        files.write_text(record, run.id)
+        _describe(run, params)
+        run.tags({"trained": "elsewhere: this clone has the model, but no record of its training"})
+    else:
+        run.params(params.flat())
+    run.tags({name.replace("mlflow.source.", "eval."): value for name, value in provenance.code().items()})
+    return run
+
+
+class Run:
+    """One run, open until `finish` or `fail`; as a context manager it does the one or the other by itself."""
+
+    def __init__(self, box: Outbox, unfinished: Path | None = None) -> None:
+        self.id = box.id
+        self._box = box
+        self._unfinished = unfinished
+        # A training that goes on from a checkpoint repeats some steps, whose metrics the run has already.
+        self._last_steps = _last_steps(box) if unfinished else {}
+        self._open = True
+        box.append("status", {"status": "RUNNING"})
+        self._sender = _Sender(box)
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Parameters by name. MLflow never changes one: a value that differs from the run's becomes a tag."""
+        self._append("params", values)
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Tags by name; the last value of a name stays."""
+        self._append("tags", values)
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Metrics by name, such as `test/AP50/Dresses`. An infinite value, which no chart can show, becomes NaN."""
+        new = {clean(name): float(value) for name, value in values.items()}
+        new = {name: value for name, value in new.items() if step > self._last_steps.get(name, -1)}
+        for part in _parts({name: value if math.isfinite(value) else math.nan for name, value in new.items()}):
+            self._box.append("metrics", part, step, durable=False)
+
+    def inputs(self, data: Mapping[str, Mapping[str, Any]], context: str) -> None:
+        """Data sets that the run read, as `provenance.data` describes them; `context` says what for."""
+        for path, known in data.items():
+            self._box.append("inputs", {"path": path, "context": context, **known})
+
+    def file(self, path: Path, folder: str = "") -> None:
+        """A file, copied now and sent later, to show under `folder`; MLflow shows pictures and CSV tables as such."""
+        place = self._box.place(clean(path.name))
+        shutil.copyfile(path, self._box.folder / place)
+        self._box.append("file", {"place": place, "folder": clean(folder) if folder else None})
+
+    def text(self, text: str, name: str) -> None:
+        """A small text file of that name; none when there is no text."""
+        if text:
+            place = self._box.place(name)
+            (self._box.folder / place).write_bytes(text.encode())
+            self._box.append("file", {"place": place, "folder": None})
+
+    def folder(self, path: Path, folder: str) -> None:
+        """Every file under `path`, to show under `folder`."""
+        for file in _files(path):
+            self.file(file, (folder / PurePosixPath(file.parent.relative_to(path).as_posix())).as_posix())
+
+    def trained(self, model: Path) -> None:
+        """Records that this run made the model in this folder, so that eval finds the run by the weights."""
+        files.write_text(_record_of(model), self.id)
+
+    def finish(self) -> None:
+        """Ends the run well, and waits a minute at most for what is not sent yet."""
+        if self._unfinished is not None:
+            self._unfinished.unlink(missing_ok=True)
+        self._end("FINISHED")
+
+    def fail(self, reason: str) -> None:
+        """Ends the run badly; the reason becomes its tag `failure`. A training of the same key goes on with it."""
+        self.tags({"failure": reason})
+        self._end("FAILED")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not self._open:
+            return
+        if error is None:
+            self.finish()
+        else:
+            self.fail(f"{kind.__name__}: {error}".rstrip(": "))
+
+    def _end(self, status: str) -> None:
+        self._open = False
+        self._box.append("status", {"status": status})
+        self._sender.finish()
+
+    def _append(self, kind: str, values: Mapping[str, Any]) -> None:
+        for part in _parts({clean(name): str(value)[:LONGEST_VALUE] for name, value in values.items()}):
+            self._box.append(kind, part)
+
+
+class _Sender:
+    """The process that sends. It ends by itself once this one has ended or died, whichever way."""
+
+    def __init__(self, box: Outbox) -> None:
+        self._box = box
+        # Where this code lies comes first, since the sender starts in the root, which may have another version of it.
+        code = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
+        with (box.folder / "sender.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "apparel.tracking_sender", box.id],
+                cwd=paths.LOCAL.parent,
+                env=os.environ | {"PYTHONPATH": code.rstrip(os.pathsep)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C and a signal to the group end the training; this one still sends why
+            )
+        threading.Thread(target=self._relay, daemon=True).start()
+
+    def finish(self) -> None:
+        """Lets it send what is left and end; says how to go on when that takes too long or can't be done."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if next(self._box.waiting(), None):
+            _say("MLflow does not have all of this run yet; once it can be reached: python -m apparel sync")
+
+    def _relay(self) -> None:
+        for line in self._process.stdout:
+            _say(line.decode(errors="replace").strip())
+
+
+def server() -> str:
+    """The tracking URI in use."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
+
+
+def without_password(address: str) -> str:
+    """A tracking URI as it may be shown."""
+    return re.sub(r"//[^/@ ]*@", "//", address)
+
+
+def clean(name: str) -> str:
+    """`name` as MLflow takes it: letters, digits, `_-. ` and single slashes, at most 250 characters.
+
+    A name that had to be changed carries a hash of the original, so that two never become one.
+    """
+    parts = [re.sub(r"[^\w.\- ]", "_", part) for part in name.split("/")]
+    cleaned = "/".join(part for part in parts if part not in ("", ".", ".."))[: LONGEST_NAME - 9]
+    if cleaned == name:
+        return name
+    path = PurePosixPath(cleaned or "_")
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return path.with_name(f"{path.stem}-{digest}{path.suffix}").as_posix()
+
+
+def _create(params: Params, key: str, name: str | None = None) -> Outbox:
+    head = Head(
+        server=server(),
+        experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or params.data.name,
+        name=name or os.environ.get("DVC_EXP_NAME") or f"{key[:7]} {params.train.detector} {params.train.resolution}",
+        start=outbox.now(),
+        parent=os.environ.get("APPAREL_PARENT_RUN_ID"),
+        run=os.environ.get("MLFLOW_RUN_ID"),
+    )
+    return Outbox.create(head)
+
+
+def _describe(run: Run, params: Params) -> None:
+    run.params(params.flat())
+    run.tags(provenance.tags(params))
+    run.inputs(provenance.data(params), "training")
+    run.text(provenance.patch(), "changes.patch")
+
+
+def _recorded(record: Path) -> Outbox | None:
+    """The outbox whose id that file holds, if it belongs to the server and the run that are asked for now."""
+    box = outbox.find(record.read_text(encoding="utf-8")) if record.exists() else None
+    if box is None or box.head.server != server():
+        return None
+    return box if os.environ.get("MLFLOW_RUN_ID") in (None, box.head.run, box.sent()[0]) else None
+
+
+def _last_steps(box: Outbox) -> dict[str, int]:
+    """The last step that each metric has."""
+    last: dict[str, int] = {}
+    for line in box.lines():
+        if line.kind == "metrics":
+            last |= {name: max(line.step, last.get(name, -1)) for name in line.values}
+    return last
+
+
+def _record_of(model: Path) -> Path:
+    """The file that says which run made these weights: named by the content of all files of the model."""
+    digest = hashlib.sha256()
+    for file in _files(model):
+        with file.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest.update(f"{content} {file.relative_to(model).as_posix()}\n".encode())
+    return paths.LOCAL / "models" / digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Pieces small enough for one request each."""
+    items = list(values.items())
+    return [dict(items[start : start + 50]) for start in range(0, len(items), 50)]
+
+
+def _say(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)  # above the progress bar, not through it
