@@ -66,7 +66,7 @@ def text(table: pd.DataFrame) -> str:
         {
             "boxes": rows["boxes"].astype(int),
             "AP50": short["AP50"],
-            "95% interval": short["AP50_low"] + "–" + short["AP50_high"],
+            "95% interval": (short["AP50_low"] + "–" + short["AP50_high"]).replace("-–-", "-"),
             "COCO AP": short["COCO_AP"],
             "precision": short["precision"],
             "recall": short["recall"],

@@ -3,11 +3,13 @@
 import shutil
 
 from apparel import detector, errors, evaluation, inputs, packing, params, paths, results, tracking
+from apparel.compat import determinism
 
 
 def main() -> None:
     config = params.load()
     index = packing.check(paths.TFRECORD)
+    determinism.enable(config.train.seed)  # as in train, or its scores would differ in their last bits
     model = detector.load(paths.MODEL)
     scored, measured, thresholds = {}, {}, None
     for split in ("val", "test"):  # thresholds are chosen on val

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from apparel import boxes, detector, packing, params, paths, results, tracking
+from apparel.compat import determinism
 from apparel.detector import Scored
 from apparel.errors import UserError
 from stages import eval as stage
@@ -65,6 +66,7 @@ def run(tmp_path, monkeypatch):
         packed[split] = packing.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
     packing.write(packed, CLASSES, 2, paths.TFRECORD)
     recorder = Recorder()
+    monkeypatch.setattr(determinism, "enable", lambda seed: None)  # for the rest of the process
     monkeypatch.setattr(detector, "load", lambda folder: SimpleNamespace(classes=CLASSES))
     monkeypatch.setattr(detector, "detect_split", detected)
     monkeypatch.setattr(tracking, "run_of_model", lambda model, config: nullcontext(recorder))
