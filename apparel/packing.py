@@ -6,11 +6,11 @@ import json
 import os
 import random
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 INDEX = "index.json"
 LABEL_MAP = "label_map.pbtxt"
+
+AHEAD = 100
+"""Photos that are prepared ahead of the one being written: work for many cores, and a bound on memory."""
 
 
 def gather(
@@ -140,10 +143,11 @@ def _write_split(
     split: str, photos: list[Photo], classes: Sequence[str], photos_per_shard: int, folder: Path, progress: "tqdm"
 ) -> dict:
     parts = [photos[start : start + photos_per_shard] for start in range(0, len(photos), photos_per_shard)]
+    records = _encode(photos, classes)
     shards = []
     for number, part in enumerate(parts):
         path = folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord"
-        _write_shard(path, part, classes, progress)
+        _write_shard(path, islice(records, len(part)), progress)
         shards.append({"file": path.name, **_count(part, classes), "md5": _md5(path)})
     return {
         **_count(photos, classes),
@@ -152,13 +156,24 @@ def _write_split(
     }
 
 
-def _write_shard(path: Path, photos: list[Photo], classes: Sequence[str], progress: "tqdm") -> None:
-    """Threads prepare the photos, this one writes them in order; decoders work outside Python's global lock."""
+def _encode(photos: list[Photo], classes: Sequence[str]) -> Iterator[bytes]:
+    """The photos' records in order; threads prepare the next ones, and decode them outside Python's lock."""
+    with ThreadPoolExecutor() as threads:
+        waiting: deque[Future[bytes]] = deque()
+        for photo in photos:
+            waiting.append(threads.submit(examples.encode, photo, classes))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _write_shard(path: Path, records: Iterable[bytes], progress: "tqdm") -> None:
     import tensorflow as tf
 
     try:
-        with ThreadPoolExecutor() as threads, tf.io.TFRecordWriter(str(path)) as writer:
-            for record in threads.map(partial(examples.encode, classes=classes), photos):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in records:
                 writer.write(record)
                 progress.update()
     except tf.errors.ResourceExhaustedError:
