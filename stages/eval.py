@@ -2,7 +2,7 @@
 
 import shutil
 
-from apparel import detector, errors, evaluation, inputs, packing, params, paths, results, tracking
+from apparel import detector, errors, evaluation, inputs, packing, params, paths, results, tracking, vega
 from apparel.compat import determinism
 
 
@@ -27,6 +27,7 @@ def main() -> None:
     shutil.rmtree(results.PICTURES, ignore_errors=True)
     groups = results.write_pictures(test, images, picked)
     results.write_page(test, val, groups, config.flat())
+    vega.ensure()
     latency = scored["test"].seconds_per_photo
     with tracking.run_of_model(paths.MODEL, config) as run:
         run.metrics(evaluation.by_name(test) | evaluation.by_name(val))
