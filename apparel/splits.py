@@ -5,6 +5,7 @@ Data", ECML PKDD 2011): the rarest class is dealt out first, to the split that l
 a class of their own there.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -64,7 +65,7 @@ def read_list(path: Path) -> set[str]:
     if path.suffix.lower() != ".txt":
         return {file_name(name) for name in tables.read(path, ["filename"])["filename"]}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = re.split(r"[\r\n]+", path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path} not found") from None
     except (OSError, UnicodeDecodeError):

@@ -1,0 +1,174 @@
+"""A data set brought in: photos, annotation files and lists are found among a source's files and laid out flat."""
+
+import filecmp
+import shutil
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from apparel import boxes, fiat, files, photos
+from apparel.annotations import file_name, plain
+from apparel.archives import Entry, make_room
+from apparel.errors import UserError
+
+PARTS = ("photos", "annotations", "lists")
+"""The folders of a data set."""
+
+PHOTO_LIST = "photos.txt"
+"""In lists/: every photo's name, one a line."""
+
+CLASS_LIST = "predefined_classes.txt"
+"""The classes that LabelImg offers; comes along with the lists."""
+
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+
+LOOK = 1 << 20
+"""Bytes at the start of a file by which annotations are told from other files."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What of a source is a data set: the entries by the name that each gets.
+
+    `repeated` counts files that came again with the same content, `others` those that are no data; `left_out` names
+    those that look like photos but cannot be read.
+    """
+
+    photos: dict[str, Entry]
+    annotations: dict[str, Entry]
+    lists: dict[str, Entry]
+    repeated: int
+    others: int
+    left_out: list[str]
+
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        kept = {part: len(getattr(self, part)) for part in PARTS}
+        return kept | {"repeated": self.repeated, "others": self.others, "left_out": len(self.left_out)}
+
+
+def find(entries: Sequence[Entry]) -> Found:
+    """Sorts a source's files by what they hold, whatever they are called.
+
+    Raises:
+        UserError: there is no photo, a name cannot be used, or two files of one name differ; names both.
+    """
+    left_out: list[str] = []
+    kinds: dict[str, list[Entry]] = {"photos": [], "annotations": [], "lists": [], "texts": [], "": []}
+    for entry in tqdm(entries, desc="looking at files", unit="", delay=1, leave=False):
+        kinds[_kind(entry, left_out)].append(entry)
+    photos_found = _named((entry.base, entry) for entry in kinds["photos"])
+    if not photos_found:
+        raise UserError(f"no photos among {len(entries)} files; known are {', '.join(photos.FORMATS)}")
+    texts = [entry for entry in kinds["texts"] if entry.base == CLASS_LIST or _lists_photos(entry, photos_found)]
+    annotations = _named((entry.base, entry) for entry in kinds["annotations"])
+    lists = _named(_below_common_folder(kinds["lists"] + texts))
+    lists.pop(PHOTO_LIST, None)  # of an earlier import; written anew
+    others = len(kinds[""]) + len(kinds["texts"]) - len(texts) - len(left_out)
+    repeated = len(entries) - len(photos_found) - len(annotations) - len(lists) - others - len(left_out)
+    return Found(photos_found, annotations, lists, repeated, others, left_out)
+
+
+def lay_out(found: Found, folder: Path, work: Path) -> None:
+    """Makes the parts of a data set in `folder`: files that lie in `work` are moved there, others are copied.
+
+    Raises:
+        UserError: the disk is too full for the files and for the copy of them that DVC keeps.
+    """
+    entries = {part: sorted(getattr(found, part).items()) for part in PARTS}
+    chosen = [entry for part in PARTS for _, entry in entries[part]]
+    sizes = [(entry.path.stat().st_size, work in entry.path.parents) for entry in chosen]
+    make_room(folder, sum(size if moves else 2 * size for size, moves in sizes))
+    with tqdm(total=len(chosen), desc="bringing in", unit=" files", delay=1, leave=False) as progress:
+        for part in PARTS:
+            (folder / part).mkdir()
+            for name, entry in entries[part]:
+                bring(entry, folder / part / name, work)
+                progress.update()
+    files.write_text(folder / "lists" / PHOTO_LIST, "".join(f"{name}\n" for name in sorted(found.photos)))
+
+
+def bring(entry: Entry, target: Path, work: Path) -> None:
+    """Moves an entry that lies in `work`, copies any other; makes the folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if work in entry.path.parents:
+        entry.path.replace(target)
+    else:
+        shutil.copyfile(entry.path, target)
+
+
+def summary(found: Found) -> str:
+    """What came in, in a few lines for the terminal."""
+    lines = [f"{len(found.photos):,} photos, {len(found.annotations):,} annotation files, {len(found.lists)} lists"]
+    lines += [f"  list {name}" for name in sorted(found.lists)]
+    if found.repeated:
+        lines.append(f"{found.repeated:,} files came more than once with the same content and were taken once")
+    if found.others:
+        lines.append(f"{found.others:,} other files were not taken")
+    if found.left_out:
+        lines.append(f"{len(found.left_out):,} files look like photos but cannot be read, and were not taken:")
+        lines += [f"  {line}" for line in found.left_out[:10]]
+    if not found.annotations:
+        lines.append("warning: no annotation files, so nothing to train on")
+    return "\n".join(lines)
+
+
+def _kind(entry: Entry, left_out: list[str]) -> str:
+    """The part of the data set that a file is, `texts` for what may be a list of photos, or nothing."""
+    ending = PurePosixPath(entry.base).suffix.lower()
+    try:
+        photos.header(entry.path)
+        return "photos"
+    except UserError as error:
+        if ending in PHOTO_ENDINGS:
+            left_out.append(plain(str(error).replace(str(entry.path), entry.name)))
+            return ""
+    with entry.path.open("rb") as file:
+        start = file.read(LOOK)
+    if ending == ".xml" and b"<annotation" in start.replace(b"\0", b""):  # UTF-16 has a zero beside each letter
+        return "annotations"
+    if ending == ".csv":
+        return "annotations" if _is_fiat(start) else "lists"
+    return "texts" if ending == ".txt" else ""
+
+
+def _is_fiat(start: bytes) -> bool:
+    lines = start.decode("utf-8-sig", errors="replace").splitlines()[:2]
+    return any(fiat.layout([field.strip() for field in line.split(",")]) for line in lines)
+
+
+def _lists_photos(entry: Entry, known: dict[str, Entry]) -> bool:
+    """Whether half of a text file's lines or more name photos."""
+    with entry.path.open("rb") as file:
+        text = file.read(100 * LOOK).decode("utf-8-sig", errors="replace")
+    names = [file_name(line) for line in text.splitlines() if line.strip()]
+    return 2 * sum(name in known for name in names) > len(names)
+
+
+def _below_common_folder(entries: list[Entry]) -> list[tuple[str, Entry]]:
+    """Names below the folder that holds all of the entries."""
+    folders = [entry.name.split("/")[:-1] for entry in entries]
+    first, last = min(folders, default=[]), max(folders, default=[])
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
+    return [("/".join(entry.name.split("/")[shared:]), entry) for entry in entries]
+
+
+def _named(entries: Iterable[tuple[str, Entry]]) -> dict[str, Entry]:
+    """The entries by name, those that repeat one left out. Names that only differ in case clash on some systems."""
+    found: dict[str, tuple[str, Entry]] = {}
+    for name, entry in entries:
+        if not all(boxes.is_file_name(part) and part == part.strip() for part in name.split("/")):
+            raise UserError(f"the file name {plain(entry.name)!r} cannot be used; rename it")
+        key = unicodedata.normalize("NFC", name).casefold()
+        earlier, other = found.setdefault(key, (name, entry))
+        if earlier != name or not filecmp.cmp(other.path, entry.path, shallow=False):
+            raise UserError(
+                f"two files would be called {plain(name)} and differ: {plain(other.name)} and {plain(entry.name)}; "
+                f"rename one, or name what to take with --only"
+            )
+    return dict(found.values())
