@@ -131,12 +131,9 @@ class Curve:
     def best_threshold(self) -> float | None:
         """The score from which on F1 is highest (the highest such score), or None where nothing true was found."""
         found = self.recall * self.boxes
-        counted = np.arange(1, len(self.score) + 1)
-        f1 = 2 * found / (counted + self.boxes)
-        separable = np.append(self.score[1:] != self.score[:-1], True)[: len(f1)]
-        if not self.boxes or not np.any(f1 > 0):
-            return None
-        return float(self.score[np.argmax(np.where(separable, f1, -1.0))])
+        f1 = 2 * found / (np.arange(1, len(found) + 1) + self.boxes)
+        # Never highest amid equal scores, which no threshold splits: `match` puts the false before the true there.
+        return float(self.score[np.argmax(f1)]) if np.any(f1 > 0) else None
 
 
 def curve(ground_truth: pd.DataFrame, matched: pd.DataFrame) -> Curve:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apparel import bootstrap, metrics
 from tests.rows import CLASSES, LEFT, RIGHT, found, scored, truth, truths
@@ -21,9 +22,10 @@ def one_by_one(names, ground_truth, detections, times):
 
 
 @settings(max_examples=25)
-@given(truths, scored)
-def test_equals_average_precision_of_the_copied_photos(truth_rows, found_rows):
+@given(truths, scored, st.sets(st.integers(0, 11)))
+def test_equals_average_precision_of_the_copied_photos(truth_rows, found_rows, difficult):
     ground_truth, detections = truth(*truth_rows), found(*found_rows)
+    ground_truth["difficult"] = [place in difficult for place in range(len(truth_rows))]
     matched = metrics.match(ground_truth, detections)
     samples = bootstrap.average_precision("pqrs", ground_truth, matched, CLASSES, samples=3, seed=5)
     for times, values in zip(np.concatenate(list(bootstrap._draw(4, 3, 2, seed=5))), samples, strict=True):
@@ -66,6 +68,12 @@ def test_interval_holds_the_figure_and_widens_with_confidence():
 def test_interval_is_of_percentiles():
     assert bootstrap.interval(np.append(np.arange(101.0), np.nan)) == pytest.approx((2.5, 97.5))
     assert np.isnan(bootstrap.interval(np.array([np.nan]))).all()
+
+
+def test_detections_on_difficult_boxes_are_left_out():
+    ground_truth = truth(("a", "Tops", LEFT), ("a", "Tops", RIGHT, "difficult"))
+    matched = metrics.match(ground_truth, found(("a", "Tops", 0.9, RIGHT), ("a", "Tops", 0.8, LEFT)))
+    assert (bootstrap.average_precision("a", ground_truth, matched, ["Tops"], 5) == 1.0).all()
 
 
 def test_photos_without_boxes_are_drawn_too():

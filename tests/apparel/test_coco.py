@@ -8,11 +8,12 @@ from tests.rows import CLASSES, LEFT, RIGHT, distinct, found, photos, truth, tru
 
 def test_by_hand():
     ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT))
-    detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.8, (0, 0, 10, 8)))
+    detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.8, (0, 0, 10, 7.2)))
     tops = coco.average_precision(photos("ab"), ground_truth, detections, CLASSES).loc["Tops"]
-    # 101 recalls: up to 0.5 there are 51 of them. The second box has an IoU of 0.8, so it counts at 7 of 10 thresholds.
-    assert tops["AP50"] == tops["AP75"] == pytest.approx(1.0)
-    assert tops["AP"] == pytest.approx((7 * 1.0 + 3 * 51 / 101) / 10)
+    # Of 101 recalls 51 are up to 0.5. The second box has an IoU of 0.72, so it counts at 5 of 10 thresholds.
+    assert tops["AP50"] == pytest.approx(1.0)
+    assert tops["AP75"] == pytest.approx(51 / 101)
+    assert tops["AP"] == pytest.approx((5 * 1.0 + 5 * 51 / 101) / 10)
 
 
 def test_first_annotation_counts():
@@ -42,7 +43,7 @@ def test_false_positives_on_photos_without_boxes_count():
 
 def test_difficult_boxes_are_ignored():
     ground_truth = truth(("a", "Tops", LEFT, "difficult"), ("a", "Tops", RIGHT))
-    detections = found(("a", "Tops", 0.9, LEFT), ("a", "Tops", 0.8, RIGHT))
+    detections = found(("a", "Tops", 0.9, LEFT), ("a", "Tops", 0.85, LEFT), ("a", "Tops", 0.8, RIGHT))
     assert coco.average_precision(photos("a"), ground_truth, detections, CLASSES).loc["Tops", "AP"] == pytest.approx(
         1.0
     )

@@ -171,6 +171,13 @@ def test_curve_on_a_grid_of_recalls():
     assert grid.tolist() == pytest.approx([1.0, 1.0, 0.8, 0.8, 0.0, 0.0])
 
 
+def test_grid_takes_seven_tenths_for_what_they_are():
+    ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abcdefghij"))
+    detections = found(*((photo, "Tops", 0.9, LEFT) for photo in "abcdefg"))
+    grid = metrics.curve(ground_truth, metrics.match(ground_truth, detections)).on_grid(np.linspace(0, 1, 101))
+    assert grid.tolist() == [1.0] * 71 + [0.0] * 30  # the 71st recall is 0.7000000000000001
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the API divides by its empty classes
 @settings(max_examples=60)
 @given(truths, st.sets(st.integers(0, 11)), distinct, st.sampled_from([0.3, 0.5, 0.75]))
