@@ -55,7 +55,8 @@ class Detector:
             raise UserError(
                 f"the detector cannot be built at a resolution of {self.resolution} pixels: {reason}"
             ) from None
-        self._evaluate = tf.function(self._evaluate_batch)
+        # AutoGraph would rewrite the API's code, which has no need of it, for most of a minute.
+        self._evaluate = tf.function(self._evaluate_batch, autograph=False)
 
     @property
     def resolution(self) -> int:
@@ -72,7 +73,7 @@ class Detector:
     def _create_variables(self) -> None:
         side = self.resolution
         with tf.device("CPU"):
-            tf.function(self._predict).get_concrete_function(
+            tf.function(self._predict, autograph=False).get_concrete_function(
                 tf.TensorSpec([1, side, side, 3], tf.float32), tf.TensorSpec([1, 3], tf.int32)
             )
 

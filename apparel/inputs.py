@@ -41,6 +41,7 @@ def training_batches(
     seed = tf.constant([train.seed, 0], tf.int32)
     copies = _copies(index) if train.class_balance == "sampling" else None
 
+    @tf.autograph.experimental.do_not_convert
     def one_pass(number):
         pass_seed = tf.random.fold_in(seed, tf.cast(number, tf.int32), alg="philox")
         shuffle_seed = tf.cast(pass_seed[0], tf.int64)
@@ -51,6 +52,7 @@ def training_batches(
         stream = stream.shuffle(2048, shuffle_seed)
         return stream.enumerate().map(lambda place, record: (number, place, pass_seed, record))
 
+    @tf.autograph.experimental.do_not_convert
     def prepare(number, place, pass_seed, record):
         example = examples.parse_example(record)
         weights = _class_weights(index, train.class_balance)
@@ -87,6 +89,7 @@ def evaluation_batches(index: dict, config: PipelineConfig, split: str, batch_si
     resize = model.resizer(config)
     one_hot = _one_hot(len(index["classes"]))
 
+    @tf.autograph.experimental.do_not_convert
     def prepare(record):
         example = examples.parse_example(record)
         image, true_shape = resize(decode(example.pop("image")))

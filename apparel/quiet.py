@@ -18,3 +18,6 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 # tensorflow_io comes with the Object Detection API; its file system plug-ins do not load, and nothing here uses them.
 warnings.filterwarnings("ignore", module="tensorflow_io")
+
+# The Object Detection API's batch normalisation follows the Keras learning phase and nothing else.
+warnings.filterwarnings("ignore", message=".*set_learning_phase.*")

@@ -61,7 +61,7 @@ class Training:
         averaged = detector.model.variables if train.moving_average else []
         self.averages = [tf.Variable(variable, trainable=False) for variable in averaged]
         self._notes = tf.Variable("", dtype=tf.string)
-        self._train_step = tf.function(self._step)
+        self._train_step = tf.function(self._step, autograph=False)
         checkpoint = tf.train.Checkpoint(
             model=detector.model,
             optimizer=self.optimizer,

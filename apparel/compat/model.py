@@ -3,8 +3,9 @@
 What is mended, and when each mend may go:
 - **The depth multiplier is applied once.** The API's Keras MobileNet v1 hands `alpha` both to Keras' `MobileNet` and to
   its own layers, so that 0.75 becomes 0.56. Goes when `conv_pw_13` of a 0.75 model has 768 channels without it.
-- **Target assignment and hard example mining run in a loop of the graph**, not unrolled once a photo, which took
-  most of a minute to trace at batch 24. The results are the same. Goes when the API does so.
+- **What is done photo by photo runs in a loop of the graph**: target assignment, hard example mining, non-maximum
+  suppression. The API unrolls it once a photo, which took most of a minute to trace at batch 24. The results are the
+  same. Goes when the API does so.
 - **Keras 2** is asked for by `apparel/quiet.py`. Goes when the API is written for Keras 3.
 """
 
@@ -13,6 +14,7 @@ from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.core import box_list, losses, matcher
 from object_detection.meta_architectures import ssd_meta_arch
 from object_detection.models.keras_models import mobilenet_v1
+from object_detection.utils import shape_utils
 
 from apparel.compat.pipeline import PipelineConfig
 
@@ -85,6 +87,13 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
     return tf.reduce_sum(location_losses * chosen), tf.reduce_sum(cls_losses * chosen)
 
 
+def _map_photos(fn, elems, dtype=None, parallel_iterations=32, back_prop=True):
+    """`static_or_dynamic_map_fn` of the API's shape_utils.py; of its two ways, the one that does not unroll."""
+    del back_prop
+    return tf.map_fn(fn, elems, fn_output_signature=dtype, parallel_iterations=parallel_iterations)
+
+
 mobilenet_v1.mobilenet_v1 = _mobilenet_v1
+shape_utils.static_or_dynamic_map_fn = _map_photos
 ssd_meta_arch.target_assigner.batch_assign_targets = _assign_targets
 losses.HardExampleMiner.__call__ = _mine_hard_examples

@@ -1,0 +1,80 @@
+"""The stream of training batches: the same again, and the same when it is taken up in the middle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apparel import inputs
+from apparel.compat import determinism
+from tests import tiny
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(Path(__file__).parents[2] / "configs")
+    determinism.enable(0)
+    return tiny.records(tmp_path)
+
+
+def _batches(index: dict, count: int, train=None, **start: int) -> list[dict]:
+    train = train or tiny.train_params()
+    stream = inputs.training_batches(index, tiny.config(train), train, **start)
+    return [{name: values.numpy() for name, values in batch.items()} for batch in stream.take(count)]
+
+
+def _same(one: dict, other: dict) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("class_balance", ["none", "sampling"])
+def test_a_stream_taken_up_in_the_middle_goes_on_as_the_undisturbed_one(index: dict, class_balance: str) -> None:
+    train = tiny.train_params(class_balance=class_balance)
+    whole = _batches(index, 7, train)
+    for place in (1, 3, 4):
+        start = {"epoch": int(whole[place - 1]["epoch"]), "position": int(whole[place - 1]["position"])}
+        rest = _batches(index, 7 - place, train, **start)
+        assert all(_same(one, other) for one, other in zip(whole[place:], rest, strict=True))
+
+
+def test_the_seed_changes_the_stream_and_every_pass_differs(index: dict) -> None:
+    first, second = _batches(index, 1), _batches(index, 1, tiny.train_params(seed=1))
+    assert not _same(first[0], second[0])
+    one_pass, other_pass = _batches(index, 1, epoch=0), _batches(index, 1, epoch=1)
+    assert not np.array_equal(one_pass[0]["image"], other_pass[0]["image"])
+
+
+def test_batches_have_the_shapes_and_ranges_they_promise(index: dict) -> None:
+    (batch,) = _batches(index, 1)
+    assert batch["image"].shape == (4, 64, 64, 3)
+    assert 0 <= batch["image"].min() and batch["image"].max() <= 255
+    assert batch["boxes"].shape == (4, 1, 4)
+    assert 0 <= batch["boxes"].min() and batch["boxes"].max() <= 1
+    assert set(batch["weights"].ravel()) <= {0.0, 1.0}
+
+
+def test_evaluation_sees_every_photo_once_and_fills_the_last_batch(index: dict) -> None:
+    train = tiny.train_params()
+    batches = list(inputs.evaluation_batches(index, tiny.config(train), "val", 4))
+    real = np.concatenate([batch["real"].numpy() for batch in batches])
+    names = np.concatenate([batch["filename"].numpy() for batch in batches])[real]
+    assert [len(batch["image"]) for batch in batches] == [4, 4]
+    assert sorted(names) == [f"photo-{number}.png".encode() for number in range(10, 12)] + [
+        f"photo-{number}.png".encode() for number in range(6, 10)
+    ]
+    assert not batches[-1]["image"].numpy()[~batches[-1]["real"].numpy()].any()
+
+
+def test_rarer_classes_weigh_more_and_none_more_than_one() -> None:
+    index = {"classes": ["a", "b"], "splits": {"train": {"boxes_per_class": {"a": 400, "b": 100}}}}
+    assert inputs.class_weights(index) == {"a": 0.5, "b": 1.0}
+
+
+def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: dict) -> None:
+    counted = {**index, "splits": {**index["splits"]}}
+    counted["splits"]["train"] = index["splits"]["train"] | {"boxes_per_class": {"bright": 9, "dark": 1}}
+    train = tiny.train_params(class_balance="sampling")
+    batches = _batches(counted, 12, train)
+    dark = np.concatenate([batch["classes"][:, :, 1].sum(axis=1) for batch in batches]).mean()
+    assert dark > 0.6
