@@ -5,7 +5,7 @@ import pandas as pd
 from apparel import charts, confusion, metrics
 from tests.rows import LEFT, RIGHT, found, truth
 
-CLASSES = ["Dresses", "_Tops $x$ <&>"]
+CLASSES = ["Dresses", "_Tops $\\frac$ <&>"]
 
 
 def draw(folder, rows=((("a", CLASSES[1], 0.9, LEFT)), ("a", CLASSES[0], 0.8, RIGHT))):
@@ -37,7 +37,7 @@ def test_a_class_without_ground_truth_has_no_curve(tmp_path):
     curve, _ = draw(tmp_path)
     assert curve.count(b"PathCollection") == 0
     text = curve.decode()
-    assert "0.500  _Tops $x$ &lt;&amp;&gt;" in text  # Matplotlib's comment beside the drawn letters
+    assert "0.500  _Tops $\\frac$ &lt;&amp;&gt;" in text  # Matplotlib's comment beside the drawn letters
     assert "Dresses" not in text
 
 
