@@ -50,7 +50,7 @@ class Photo:
 def convert(
     photo_folder: Path,
     annotation_folder: Path,
-    class_list: Sequence[str],
+    class_list: Sequence[str] | None,
     first_pixel: int = 0,
     cores: int | None = None,
 ) -> Converted:
@@ -59,7 +59,7 @@ def convert(
     Args:
         photo_folder: the photos; folders in it are not looked into.
         annotation_folder: `.xml` (PASCAL VOC) and `.csv` (FIAT) files, at any depth.
-        class_list: the classes to keep; boxes of others are left out and counted.
+        class_list: the classes to keep; boxes of others are left out and counted. None keeps all, sorted.
         first_pixel: see `apparel.voc.read`.
         cores: how many work at once, all by default; the result does not depend on it.
 
@@ -77,7 +77,10 @@ def convert(
         first = next((f"; first, {p.file}: {p.reason} ({p.detail})" for p in problems), "")
         raise UserError(f"none of {len(files)} files in {annotation_folder} annotates a photo in {photo_folder}{first}")
     found = Counter(plain(box.label) for photo in annotated for box in photo.boxes)
-    classes.check(class_list, found)
+    if class_list is None:
+        class_list = sorted(found)
+    else:
+        classes.check(class_list, found)
     labels, difficult, photo_table = _tables(annotated, class_list)
     report = {
         "annotation_files": len(files),

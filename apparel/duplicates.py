@@ -7,10 +7,11 @@ garments on the same white background the same hash. Photos of one garment in tw
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,13 @@ NEAR = 64
 58. Photos of different garments: 70 and more, in two million pairs."""
 
 PAIR_COLUMNS = ["first", "second", "bits", "exact"]
+
+
+class Print(NamedTuple):
+    """A photo's hash, `(256,)` of -1 and 1, and the SHA-256 of its file."""
+
+    signs: np.ndarray
+    digest: bytes
 
 
 def groups(folder: Path, names: Sequence[str]) -> dict[str, str]:
@@ -53,39 +61,49 @@ def group(names: Sequence[str], found: pd.DataFrame) -> dict[str, str]:
 
 
 def pairs(folder: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Every two photos that are near duplicates: `compare` of what `look` finds."""
+    return compare(look(folder, names)[0])
+
+
+def look(folder: Path, names: Sequence[str]) -> tuple[dict[str, Print], dict[str, str]]:
+    """The prints of photos, and of those that cannot be decoded why not; both by name, sorted."""
+    from tqdm import tqdm
+
+    names = sorted(names)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # Pillow decodes outside Python's global lock
+        work = threads.map(partial(_print, folder), names)
+        results = list(tqdm(work, total=len(names), desc="comparing photos", unit="", delay=1, leave=False))
+    found = dict(zip(names, results, strict=True))
+    prints = {name: result for name, result in found.items() if isinstance(result, Print)}
+    return prints, {name: result for name, result in found.items() if isinstance(result, str)}
+
+
+def compare(prints: Mapping[str, Print]) -> pd.DataFrame:
     """Every two photos that are near duplicates, the nearest first.
 
     Returns:
         A table with `PAIR_COLUMNS`: two names, the first before the second; the bits in which their hashes differ,
         0..`NEAR`; and whether the files are the same byte for byte.
     """
-    from tqdm import tqdm
-
-    names = sorted(names)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # Pillow decodes outside Python's global lock
-        work = threads.map(partial(_prints, folder), names)
-        prints = list(tqdm(work, total=len(names), desc="comparing photos", unit="", delay=1, leave=False))
-    readable = [number for number, found in enumerate(prints) if found]
-    signs = np.array([prints[number][0] for number in readable]).reshape(-1, SIDE * SIDE)
-    rows = []
-    for first, second, bits in _near(signs):
-        first, second = readable[first], readable[second]
-        exact = prints[first][1] == prints[second][1]
-        rows.append((names[first], names[second], bits, exact))
+    names = sorted(prints)
+    signs = np.array([prints[name].signs for name in names]).reshape(-1, SIDE * SIDE)
+    rows = [
+        (names[one], names[other], bits, prints[names[one]].digest == prints[names[other]].digest)
+        for one, other, bits in _near(signs)
+    ]
     table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
     return table.sort_values(["bits", "first", "second"], kind="stable", ignore_index=True)
 
 
-def _prints(folder: Path, name: str) -> tuple[np.ndarray, bytes] | None:
-    """The photo's hash as -1 and 1, and that of its file; None if it can't be decoded."""
+def _print(folder: Path, name: str) -> Print | str:
     import imagehash
 
     try:
         data = photos.load(folder / name)
         found = imagehash.phash(photos.decode(data, folder / name), hash_size=SIDE)
-    except UserError:
-        return None
-    return np.where(found.hash, np.float32(1), np.float32(-1)).ravel(), hashlib.sha256(data).digest()
+    except UserError as error:
+        return str(error)
+    return Print(np.where(found.hash, np.float32(1), np.float32(-1)).ravel(), hashlib.sha256(data).digest())
 
 
 def _near(signs: np.ndarray, rows: int = 256) -> list[tuple[int, int, int]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from apparel import paths
 from apparel.errors import UserError, nearest
@@ -149,6 +149,14 @@ def load(path: Path = paths.PARAMS, model: type[Model] = Params) -> Model:
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return check(values, str(path), model)
+
+
+def check_name(name: str, where: str) -> str:
+    """Returns a folder name that came from outside, or raises a `UserError` that says `where`."""
+    try:
+        return TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise UserError(f"{where}: {name!r} is no folder name of letters, digits, '_', '-' and '.'") from None
 
 
 def check(values: Any, where: str = "params.yaml", model: type[Model] = Params) -> Model:

@@ -47,7 +47,7 @@ def pins(config: params.Split, folder: Path, names: Collection[str]) -> Pins:
     )
     both = sorted((train or set()) & (test or set()))
     if both:
-        raise UserError(f"{_named(both)} in both split.train_list and split.test_list: a photo has one side")
+        raise UserError(f"{named(both)} in both split.train_list and split.test_list: a photo has one side")
     known = set(names)
     for name, listed in ((config.train_list, train), (config.test_list, test)):
         if listed is not None and not listed & known:
@@ -133,16 +133,18 @@ def notes(counts: pd.DataFrame, splits: Mapping[str, str], pinned: Pins, pairs: 
     """
     lines = []
     if pinned.missing:
-        lines.append(f"{len(pinned.missing)} photos in the lists are not in the data set: {_named(pinned.missing)}")
+        lines.append(
+            f"photos in the lists that are not in the data set: {len(pinned.missing)} ({named(pinned.missing)})"
+        )
     if known > len(splits):
-        lines.append(f"{known - len(splits)} photos are in neither list and left out")
+        lines.append(f"photos in neither list, left out: {known - len(splits)}")
     for split in SPLITS[1:]:
         without = counts.loc[counts[f"counts_{split}"] == 0, "class"]
         if len(without):
             lines.append(f"warning: {split} has no box of {', '.join(without)}; nothing is measured for it there")
     across = straddling(pairs, splits)
     if len(across):
-        lines.append(f"{len(across)} pairs of near duplicates straddle test and the training side")
+        lines.append(f"pairs of near duplicates that straddle test and the training side: {len(across)}")
     return lines
 
 
@@ -150,6 +152,12 @@ def straddling(pairs: pd.DataFrame, splits: Mapping[str, str]) -> pd.DataFrame:
     """Those pairs of near duplicates of which one photo is in test and the other in train or val."""
     used = pairs[pairs["first"].isin(splits.keys()) & pairs["second"].isin(splits.keys())]
     return used[(used["first"].map(splits) == "test") != (used["second"].map(splits) == "test")]
+
+
+def named(names: Iterable[str], shown: int = 3) -> str:
+    """The first of the names, and how many more there are."""
+    names = [plain(name) for name in names]
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def _inside(folder: Path, name: str, key: str) -> Path:
@@ -194,9 +202,3 @@ def _refuse_empty(sides: Mapping[str, Sequence[str]], presence: pd.DataFrame, cl
                 f"no photo in train has a box of '{name}' ({presence[name].sum()} of all photos have one); add photos, "
                 f"another split.seed or split.train_list, or leave the class out of data.classes"
             )
-
-
-def _named(names: Iterable[str], shown: int = 3) -> str:
-    """The first of the names, and how many more there are."""
-    names = [plain(name) for name in names]
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

@@ -87,16 +87,11 @@ def _weights(entries: list["Entry"], folder: Path, target: Path) -> tuple[dict[s
 
 
 def _check_name(name: str) -> str:
-    from pydantic import TypeAdapter, ValidationError
-
-    from apparel.params import Name
+    from apparel.params import check_name
 
     if name in RESERVED or name.endswith(".dvc"):
         raise UserError(f"--name: '{name}' is taken by the project itself; choose another")
-    try:
-        return TypeAdapter(Name).validate_python(name)
-    except ValidationError:
-        raise UserError(f"--name: '{name}' is no folder name of letters, digits, '_', '-' and '.'") from None
+    return check_name(name, "--name")
 
 
 def _check_free(target: Path, replace: bool) -> None:

@@ -88,3 +88,8 @@ def test_blocks_do_not_lose_or_repeat_pairs():
 def test_none_and_one_photo(folder):
     assert duplicates.groups(folder, []) == {}
     assert duplicates.groups(folder, ["0.png"]) == {"0.png": "0.png"}
+
+
+def test_photos_that_cannot_be_decoded_are_named_with_the_reason(folder):
+    prints, unreadable = duplicates.look(folder, ["noise.jpg", "0.png"])
+    assert list(prints) == ["0.png"] and "noise.jpg" in unreadable["noise.jpg"]

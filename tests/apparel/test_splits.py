@@ -171,11 +171,11 @@ def test_notes_name_what_is_odd():
     pinned = splits.Pins(None, frozenset("2"), ("p", "q", "r", "s"))
     lines = splits.notes(counts, assigned, pinned, pairs, known=5)
     assert lines == [
-        "4 photos in the lists are not in the data set: p, q, r and 1 more",
-        "2 photos are in neither list and left out",
+        "photos in the lists that are not in the data set: 4 (p, q, r and 1 more)",
+        "photos in neither list, left out: 2",
         "warning: val has no box of b; nothing is measured for it there",
         "warning: test has no box of b; nothing is measured for it there",
-        "1 pairs of near duplicates straddle test and the training side",
+        "pairs of near duplicates that straddle test and the training side: 1",
     ]
 
 

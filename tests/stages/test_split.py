@@ -58,4 +58,4 @@ def test_a_pinned_test_list_wins(project, monkeypatch, capsys):
     split.main()
     photos = tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
     assert photos.loc[photos["split"] == "test", "filename"].tolist() == ["05.png", "19.png"]
-    assert "1 pairs of near duplicates straddle test" in capsys.readouterr().out
+    assert "straddle test and the training side: 1" in capsys.readouterr().out
