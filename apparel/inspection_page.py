@@ -20,7 +20,7 @@ PAGES = Path(__file__).parent / "pages"
 EXAMPLES = 5
 """Pictures of each class."""
 
-PICTURES = 12
+PICTURES = 10
 """Pictures, at most, of anything else; pairs of duplicates take two."""
 
 POINTS = 2000
@@ -100,9 +100,9 @@ def _galleries(found: Inspection) -> Iterator[tuple[str, str, list[Picture]]]:
         having = table.loc[table["class"] == name, "filename"].drop_duplicates()
         yield name, "", _pictures(found, [(photo, photo) for photo in _evenly(having, EXAMPLES)])
     if found.anchors is not None:
-        worst = table.nsmallest(PICTURES, "best_iou")
+        worst = table.sort_values("best_iou", kind="stable").drop_duplicates("filename").head(PICTURES)
         captions = [f"{row['class']}, best IoU {row.best_iou:.2f} · {row.filename}" for _, row in worst.iterrows()]
-        explanation = "The boxes that fit no anchor well are the hardest to learn; other anchors may help."
+        explanation = "One box a photo. Those that fit no anchor well are the hardest to learn; other anchors may help."
         chosen = list(zip(worst["filename"], captions, strict=True))
         yield "Boxes that anchors fit worst", explanation, _pictures(found, chosen, worst)
     bare = found.converted.photos.loc[~found.converted.photos["filename"].isin(table["filename"]), "filename"]
