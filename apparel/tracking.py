@@ -69,7 +69,7 @@ def run_of_model(model: Path, params: Params) -> "Run":
         run.tags({"trained": "elsewhere: this clone has the model, but no record of its training"})
     else:
         run.params(params.flat())
-    run.tags({name.replace("mlflow.source.", "eval."): value for name, value in provenance.code().items()})
+    run.tags({f"eval.{name.removeprefix('mlflow.source.')}": value for name, value in provenance.code().items()})
     return run
 
 
@@ -210,11 +210,11 @@ def clean(name: str) -> str:
 
     A name that had to be changed carries a hash of the original, so that two never become one.
     """
-    parts = [re.sub(r"[^\w.\- ]", "_", part) for part in name.split("/")]
-    cleaned = "/".join(part for part in parts if part not in ("", ".", ".."))[: LONGEST_NAME - 9]
+    parts = [re.sub(r"[^\w.\- ]", "_", part) for part in name[: LONGEST_NAME - 9].split("/")]
+    cleaned = "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
     if cleaned == name:
         return name
-    path = PurePosixPath(cleaned or "_")
+    path = PurePosixPath(cleaned)
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return path.with_name(f"{path.stem}-{digest}{path.suffix}").as_posix()
 

@@ -59,7 +59,7 @@ class Sender:
             Timeout: another process sends this outbox now.
             Exception: whatever MLflow's client raises when the server is away or fails. What arrived is recorded.
         """
-        with self._box.lock.acquire(timeout=5):
+        with self._box.lock.acquire(timeout=2):
             self._run, self._sent = self._box.sent()
             limit = REQUEST
             while batch := _first_request(self._box.lines(self._sent), limit):
@@ -193,6 +193,8 @@ def follow(box: Outbox) -> None:
 
 def problem(box: Outbox, error: Exception) -> str:
     """What went wrong, in one line, without a password that the server's address may hold."""
+    if isinstance(error, Timeout):
+        return "another process sends this run now"
     text = " ".join(str(error).split()) or type(error).__name__
     return without_password(f"MLflow at {box.head.server} does not take the run ({text[:300]})")
 

@@ -9,8 +9,11 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
-def dom(page: Path, profile: Path) -> str:
-    """The page's document once its scripts have run, as HTML; `profile` is a folder for the browser's own files."""
+def dom(page: Path | str, profile: Path) -> str:
+    """The document of a file or of an address on 127.0.0.1 once its scripts have run, as HTML.
+
+    `profile` is a folder for the browser's own files.
+    """
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         pytest.skip("needs Chromium: run tests/install-system-packages")
@@ -18,9 +21,9 @@ def dom(page: Path, profile: Path) -> str:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--virtual-time-budget=10000",
         f"--user-data-dir={profile}",
     ]
-    command = [browser, *options, "--dump-dom", page.resolve().as_uri()]
+    command = [browser, *options, "--dump-dom", page if isinstance(page, str) else page.resolve().as_uri()]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True).stdout

@@ -1,0 +1,213 @@
+"""What a run writes, and which run a stage gets. The process that sends is tested in test_tracking_sender.py."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apparel import outbox, params, tracking
+from tests import project
+
+ROOT = Path(__file__).parents[2]
+
+
+class Nobody:
+    """A sender that sends nothing: these tests look at what would be sent."""
+
+    def __init__(self, box):
+        pass
+
+    def finish(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking, "_Sender", Nobody)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def chosen():
+    return params.load(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def model():
+    Path("model/checkpoint").mkdir(parents=True)
+    Path("model/checkpoint/ckpt-0.index").write_bytes(b"weights")
+    return Path("model")
+
+
+def lines(run, kind):
+    return [line for line in outbox.find(run.id).lines() if line.kind == kind]
+
+
+def values(run, kind):
+    return {name: value for line in lines(run, kind) for name, value in line.values.items()}
+
+
+def statuses(run):
+    return [line.values["status"] for line in lines(run, "status")]
+
+
+def test_a_run_says_what_it_was_given(chosen):
+    with tracking.open_run(chosen, "k1") as run:
+        run.metrics({"train/loss": 0.5}, step=7)
+    assert values(run, "params")["train.batch_size"] == str(chosen.train.batch_size)
+    assert set(values(run, "params")) == set(chosen.flat())
+    assert values(run, "tags")["version.tensorflow"].startswith("2.")
+    assert [(line.step, line.values) for line in lines(run, "metrics")] == [(7, {"train/loss": 0.5})]
+    assert statuses(run) == ["RUNNING", "FINISHED"]
+    head = outbox.find(run.id).head
+    assert (head.server, head.experiment, head.run) == ("sqlite:///mlflow.db", "demo", None)
+
+
+def test_eval_adds_to_the_run_that_trained_these_weights(chosen, model):
+    with tracking.open_run(chosen, "k1") as trained:
+        trained.trained(model)
+    with tracking.open_run(chosen, "k2"):
+        pass
+    with tracking.run_of_model(model, chosen) as run:
+        pass
+    assert run.id == trained.id
+    assert statuses(run) == ["RUNNING", "FINISHED"] * 2
+
+
+def test_the_code_that_trained_and_the_code_that_measured_stay_apart(chosen, model, folder):
+    project.git(folder, "init", "--quiet")
+    Path("code.py").write_text("old")
+    project.git(folder, "add", "code.py")
+    project.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "first")
+    with tracking.open_run(chosen, "k1") as run:
+        run.trained(model)
+    Path("code.py").write_text("new")
+    tracking.run_of_model(model, chosen)
+    tags = values(run, "tags")
+    assert (tags["git.dirty"], tags["eval.git.dirty"]) == ("false", "true")
+    assert tags["eval.git.commit"] == tags["mlflow.source.git.commit"]
+
+
+def test_the_latest_training_of_the_same_weights_counts(chosen, model):
+    for _ in range(2):
+        with tracking.open_run(chosen, "k1") as trained:
+            trained.trained(model)
+    assert tracking.run_of_model(model, chosen).id == trained.id
+
+
+@pytest.mark.parametrize("change", ["content", "name"])
+def test_other_weights_are_another_run_and_say_so(chosen, model, change):
+    with tracking.open_run(chosen, "k1") as trained:
+        trained.trained(model)
+    file = model / "checkpoint" / "ckpt-0.index"
+    if change == "content":
+        file.write_bytes(b"Weights")
+    else:
+        file.rename(model / "ckpt-0.index")
+    with tracking.run_of_model(model, chosen) as run:
+        pass
+    assert run.id != trained.id
+    assert "elsewhere" in values(run, "tags")["trained"]
+    assert set(values(run, "params")) == set(chosen.flat())
+    assert tracking.run_of_model(model, chosen).id == run.id  # and the next eval adds to this one
+
+
+def test_an_unfinished_training_goes_on_in_its_run(chosen):
+    killed = tracking.open_run(chosen, "k1")
+    for step in range(10):
+        killed.metrics({"train/loss": 1.0}, step)
+    with tracking.open_run(chosen, "k1") as run:
+        for step in range(5, 15):  # from the last checkpoint
+            run.metrics({"train/loss": 1.0, "val/loss": 1.0}, step)
+    assert run.id == killed.id
+    assert [line.step for line in lines(run, "metrics") if "train/loss" in line.values] == list(range(15))
+    assert [line.step for line in lines(run, "metrics") if "val/loss" in line.values] == list(range(5, 15))
+    with tracking.open_run(chosen, "k1") as again:  # the same training, forced: a run of its own
+        assert again.id != run.id
+
+
+def test_a_failure_has_its_reason_and_goes_on_in_its_run(chosen):
+    with pytest.raises(ZeroDivisionError), tracking.open_run(chosen, "k1") as failed:
+        1 / 0  # noqa: B018
+    assert statuses(failed) == ["RUNNING", "FAILED"]
+    assert values(failed, "tags")["failure"] == "ZeroDivisionError: division by zero"
+    assert tracking.open_run(chosen, "k1").id == failed.id
+
+
+def test_another_server_is_another_run(chosen, model, monkeypatch):
+    with tracking.open_run(chosen, "k1") as here:
+        here.trained(model)
+    killed = tracking.open_run(chosen, "k2")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@server")
+    assert tracking.run_of_model(model, chosen).id != here.id
+    assert tracking.open_run(chosen, "k2").id != killed.id
+
+
+def test_a_run_can_be_given_and_put_under_another(chosen, model, monkeypatch):
+    with tracking.open_run(chosen, "k1") as other:
+        other.trained(model)
+    monkeypatch.setenv("MLFLOW_RUN_ID", "a" * 32)
+    monkeypatch.setenv("APPAREL_PARENT_RUN_ID", "b" * 32)
+    with tracking.open_run(chosen, "k1", name="trial 3") as run:
+        run.trained(model)
+    head = outbox.find(run.id).head
+    assert (head.run, head.parent, head.name) == ("a" * 32, "b" * 32, "trial 3")
+    assert run.id != other.id
+    assert tracking.run_of_model(model, chosen).id == run.id
+
+
+def test_what_no_chart_can_show_becomes_nan(chosen):
+    run = tracking.open_run(chosen, "k1")
+    run.metrics({"a": math.inf, "b": -math.inf, "c": math.nan, "d": 1})
+    sent = values(run, "metrics")
+    assert sent.pop("d") == 1.0
+    assert all(math.isnan(value) for value in sent.values()) and len(sent) == 3
+
+
+def test_files_are_copied_at_once(chosen):
+    Path("pictures/best").mkdir(parents=True)
+    Path("pictures/best/1.png").write_bytes(b"before")
+    run = tracking.open_run(chosen, "k1")
+    run.folder(Path("pictures"), "pictures")
+    Path("pictures/best/1.png").write_bytes(b"after")
+    (line,) = [line for line in lines(run, "file") if line.values["folder"] == "pictures/best"]
+    assert Path(outbox.find(run.id).folder, line.values["place"]).read_bytes() == b"before"
+
+
+def test_many_values_and_long_ones_go_in_parts(chosen):
+    run = tracking.open_run(chosen, "k1")
+    run.tags({f"tag{number}": "x" * 9000 for number in range(120)})
+    assert sum(name.startswith("tag") for name in values(run, "tags")) == 120
+    assert max(len(line.values) for line in lines(run, "tags")) <= 50
+    assert max(len(value) for value in values(run, "tags").values()) == 5000
+
+
+@pytest.mark.parametrize("name", ["test/AP50/Pants_Leggings", "train/loss", "val/mAP50", "mlflow.source.git.commit"])
+def test_good_names_stay(name):
+    assert tracking.clean(name) == name
+
+
+def test_a_cleaned_file_keeps_its_ending():
+    assert tracking.clean("IMG #1.png").endswith(".png")
+
+
+@given(st.lists(st.text(max_size=300), min_size=2, max_size=2, unique=True))
+def test_two_names_never_become_one(names):
+    one, other = map(tracking.clean, names)
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    "pair", [("T-shirts & tops", "T-shirts # tops"), ("a//b", "a/b"), ("", "_"), ("x" * 300, "x" * 301)]
+)
+def test_names_that_look_alike_once_cleaned_stay_apart(pair):
+    assert tracking.clean(pair[0]) != tracking.clean(pair[1])
+
+
+def test_a_password_is_not_shown():
+    assert tracking.without_password("https://me:secret@host:5000/x") == "https://host:5000/x"
