@@ -6,7 +6,8 @@ moves where: from then on an interrupted import is finished by the next one, bef
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def staging(parent: Path, name: str) -> Iterator[Path]:
         yield folder
     finally:
         if folder.exists() and not (folder / READY).exists():
-            shutil.rmtree(folder)
+            _remove(folder)
 
 
 def arrive(folder: Path, moves: Mapping[str, Path], record: Path, origin: dict) -> None:
@@ -79,7 +80,7 @@ def recover() -> dict[str, dict]:
             finished[plan["record"]] = plan["origin"]
         else:
             print(f"undoing an import of {name}, which was interrupted")
-            shutil.rmtree(folder)
+            _remove(folder)
     return finished
 
 
@@ -94,8 +95,18 @@ def _finish(folder: Path) -> dict:
                 target.rename(folder / f"old-{name}")
             new.rename(target)
     _track(list(plan["tracked"].values()))
-    shutil.rmtree(folder)
+    _remove(folder)
     return plan
+
+
+def _remove(folder: Path) -> None:
+    """Git leaves files that are read-only, which Windows does not remove."""
+
+    def again(function: Callable, path: str, _: object) -> None:
+        Path(path).chmod(stat.S_IWRITE)
+        function(path)
+
+    shutil.rmtree(folder, onerror=again)
 
 
 def _track(targets: list[str]) -> None:

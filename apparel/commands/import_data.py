@@ -97,7 +97,10 @@ def _check_name(name: str) -> str:
 def _check_free(target: Path, replace: bool) -> None:
     tracked = target.with_name(f"{target.name}.dvc")
     if not replace and (tracked.exists() or (target.is_dir() and any(target.iterdir()))):
-        raise UserError(f"{target.as_posix()} is there already; choose another --name, or say --replace")
+        raise UserError(
+            f"{target.as_posix()} is there already (`dvc checkout` or `dvc pull` fetches it if its files are missing); "
+            "choose another --name, or say --replace"
+        )
 
 
 def _next(target: Path, checkpoint: bool) -> str:
