@@ -53,11 +53,11 @@ def draw_photo(random: Random, side: int, count: int | None = None) -> tuple[Ima
     picture, behind = fabric.backdrop(random, side)
     if count is None:
         count = random.choices([1, 2, 3], [5, 3, 2])[0]
-    longest = {0: 0, 1: 0.85, 2: 0.6, 3: 0.46}[count]
+    longest = {0: 0, 1: 0.9, 2: 0.62, 3: 0.48}[count]
     found: list[Box] = []
     for _ in range(count):
         label = random.choices(list(SHARES), list(SHARES.values()))[0]
-        extent = side * random.uniform(longest * 0.65, longest)
+        extent = side * random.uniform(longest * 0.8, longest)
         place_garment(random, picture, label, extent, behind, found)
     return picture, found
 

@@ -36,7 +36,7 @@ def cloth(random: Random, shade: np.ndarray, degrees: float, behind: Colour) -> 
     accent = tuple(round(part + 0.6 * (255 - part)) if sum(base) < 400 else round(part * 0.6) for part in base)
     across, down = _turned_grid(width, height, degrees)
     step = max(6.0, width * random.uniform(0.07, 0.16))
-    painted = random.choice([_plain, _plain, _stripes, _dots, _checks])(across / step, down / step)[..., None]
+    painted = random.choice([*[_plain] * 5, _stripes, _dots, _checks])(across / step, down / step)[..., None]
     folds = np.sin(across * (2 * np.pi / (width * random.uniform(0.22, 0.4))) + random.uniform(0, 6))
     light = shade * (1 + 0.08 * folds - 0.1 * (across / width - 0.5))
     colours = (base + painted * (np.array(accent) - base)) * light[..., None]
