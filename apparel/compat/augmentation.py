@@ -59,8 +59,9 @@ def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, b
     with _stateless(seed):
         try:
             tensors = preprocessor.preprocess(tensors, [preprocessor_builder.build(step) for step in steps])
-        except ValueError as error:
-            raise UserError(f"train.augmentation: {error}") from None
+        except (ValueError, NameError, AttributeError) as error:
+            names = ", ".join(step.WhichOneof("preprocessing_step") for step in steps)
+            raise UserError(f"train.augmentation: one of {names} does not run here: {error}") from None
     _refuse_stateful_draws(tensors[Fields.image].graph)
     return (
         tensors[Fields.image][0],

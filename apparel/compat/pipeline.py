@@ -49,8 +49,14 @@ def augmentation_steps(names: tuple[str, ...], known: PipelineConfig) -> list[Pr
     return [given[name] if name in given else _step(name) for name in names]
 
 
+_MORE_BOXES = ("random_self_concat_image",)
+"""Steps that give a photo more boxes than it had, for which batches have no room."""
+
+
 def _step(name: str) -> PreprocessingStep:
     fields = [field.name for field in PreprocessingStep.DESCRIPTOR.oneofs_by_name["preprocessing_step"].fields]
+    if name in _MORE_BOXES:
+        raise UserError(f"train.augmentation: {name} makes more boxes than a photo has; leave it out")
     if name not in fields:
         raise UserError(f"train.augmentation: there is no step {name!r}{nearest(name, fields)}")
     step = PreprocessingStep()

@@ -48,9 +48,9 @@ def test_the_seed_changes_the_stream_and_every_pass_differs(index: dict) -> None
 def test_batches_have_the_shapes_and_ranges_they_promise(index: dict) -> None:
     (batch,) = _batches(index, 1)
     assert batch["image"].shape == (4, 64, 64, 3)
-    assert 0 <= batch["image"].min() and batch["image"].max() <= 255
+    assert batch["image"].min() >= 0 and batch["image"].max() <= 255
     assert batch["boxes"].shape == (4, 1, 4)
-    assert 0 <= batch["boxes"].min() and batch["boxes"].max() <= 1
+    assert batch["boxes"].min() >= 0 and batch["boxes"].max() <= 1
     assert set(batch["weights"].ravel()) <= {0.0, 1.0}
 
 

@@ -45,7 +45,7 @@ def _photo(left: int, top: int, width: int, height: int) -> tuple[np.ndarray, np
     return image, np.array([[top, left, top + height, left + width]], np.float32) / SIDE
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(8, 30), st.integers(8, 30), st.integers(0, 2**31 - 1))
 def test_boxes_stay_on_their_garment(left: int, top: int, width: int, height: int, seed: int) -> None:
     image, boxes = _photo(left, top, width, height)
@@ -76,9 +76,22 @@ def test_nothing_is_changed_without_steps() -> None:
     assert same[1] is boxes
 
 
-def test_a_step_that_no_seed_governs_is_refused() -> None:
-    with pytest.raises(UserError, match="no seed governs"):
+def test_a_step_that_does_not_run_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="autoaugment_image does not run"):
         _augmented(("autoaugment_image",))(tf.constant([0, 0]), *_photo(1, 2, 30, 30))
+
+
+def test_a_step_that_makes_more_boxes_is_refused() -> None:
+    with pytest.raises(UserError, match="more boxes"):
+        pipeline.augmentation_steps(("random_self_concat_image",), pipeline.PipelineConfig())
+
+
+def test_draws_that_no_seed_governs_are_refused() -> None:
+    governed = tf.function(lambda: tf.random.stateless_uniform([], [1, 2])).get_concrete_function()
+    augmentation._refuse_stateful_draws(governed.graph)
+    free = tf.function(lambda: tf.cond(True, lambda: tf.random.uniform([]), lambda: 0.0)).get_concrete_function()
+    with pytest.raises(UserError, match="no seed governs"):
+        augmentation._refuse_stateful_draws(free.graph)
 
 
 def test_an_unknown_step_is_refused_with_the_nearest_name() -> None:
@@ -94,7 +107,8 @@ def test_the_apis_own_draws_still_come_from_a_generator_with_a_state() -> None:
 
     @tf.function
     def flipped(image):
-        return preprocessor.preprocess({"image": image[tf.newaxis]}, [preprocessor_builder.build(step)])["image"]
+        tensors = {"image": image[tf.newaxis], "groundtruth_boxes": tf.zeros([0, 4])}
+        return preprocessor.preprocess(tensors, [preprocessor_builder.build(step)])["image"]
 
     graph = flipped.get_concrete_function(tf.TensorSpec([8, 8, 3], tf.float32)).graph
     assert "RandomUniform" in {operation.type for operation in graph.get_operations()}

@@ -35,13 +35,13 @@ def test_the_sum_is_the_one_a_tape_uses_once_enabled() -> None:
 
 
 def test_add_n_still_depends_on_which_buffer_is_free() -> None:
-    """(1e8 + 1) - 1e8 is 0 in float32; begun from the last summand, whose buffer is free, it is 1."""
+    """In float32, (1e8 - 1e8) + 1 is 1; begun from the last summand, whose buffer is free, (1 - 1e8) + 1e8 is 0."""
 
     @tf.function
     def total(first: tf.Tensor, second: tf.Tensor, third: tf.Tensor) -> tf.Tensor:
-        return tf.raw_ops.AddN(inputs=[first, second, tf.negative(third)])
+        return tf.raw_ops.AddN(inputs=[first, second, tf.sqrt(third)])
 
-    assert (total(BIG, ONE, BIG).numpy() == 1.0).all(), "AddN has one order now: apparel/compat/determinism.py may go"
+    assert (total(BIG, -BIG, ONE).numpy() == 0.0).all(), "AddN has one order now: apparel/compat/determinism.py may go"
 
 
 def test_the_api_of_tensorflow_that_is_replaced_is_there() -> None:

@@ -62,7 +62,8 @@ def test_targets_are_those_the_api_assigns(detector: Detector) -> None:
     boxes = tf.constant([[[0.1, 0.1, 0.6, 0.5], [0.5, 0.4, 0.9, 0.9]], [[0.2, 0.3, 0.8, 0.7], [0, 0, 0, 0]]])
     classes = tf.one_hot([[0, 1], [1, 0]], CLASSES + 1)
     weights = tf.constant([[1.0, 1.0], [1.0, 0.0]])
-    anchors = detector.model.anchors
+    *_, corners = _random_matches(np.random.default_rng(1))
+    anchors = box_list.BoxList(tf.constant(corners[0]))
     assigner, unmatched = detector.model._target_assigner, tf.constant([1.0, 0.0, 0.0])
     padded = model._assign_targets(
         assigner,
