@@ -33,7 +33,7 @@ def build(config: PipelineConfig) -> tf.keras.optimizers.Optimizer:
 
 
 def learning_rate(config: PipelineConfig, step: tf.Tensor) -> tf.Tensor:
-    """The learning rate of a step, a scalar float32; `step` is a scalar int64 from 0. For use inside a `tf.function`."""
+    """The learning rate of a step, a scalar float32; `step` is a scalar int64 from 0. For a `tf.function`."""
     section = config.train_config.optimizer
     chosen = getattr(section, section.WhichOneof("optimizer"))
     return tf.cast(optimizer_builder._create_learning_rate(chosen.learning_rate, global_step=step), tf.float32)
