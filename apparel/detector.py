@@ -161,7 +161,7 @@ def restore(objects: tf.train.Checkpoint, folder: Path) -> None:
         status = objects.read(str(path))
         # `restore` succeeds silently when nothing matches.
         status.assert_existing_objects_matched().expect_partial()
-    except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OpError) as error:
+    except (tf.errors.OpError, IndexError, RuntimeError) as error:
         raise UserError(f"{path} is missing or damaged: {_first_line(error)}") from None
     except (ValueError, AssertionError) as error:
         raise UserError(

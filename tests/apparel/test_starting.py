@@ -103,13 +103,18 @@ def test_the_restored_coco_detector_finds_the_person_who_wears_the_garment() -> 
     detector = Detector(pipeline_files.read(COCO / "pipeline.config"), tuple(f"class {n}" for n in range(90)))
     restore(tf.train.Checkpoint(model=detector.model), COCO)
     with zipfile.ZipFile(SHARED / "apparel" / "samples" / "samples-1.zip") as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[:24]
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[:16]
         photos = [tf.io.decode_jpeg(io.BytesIO(archive.read(name)).read()) for name in names]
     images = tf.stack([tf.image.resize(photo, [300, 300]) for photo in photos])
     shape = tf.constant([[300, 300, 3]] * len(names))
     tf.keras.backend.set_learning_phase(False)
-    found = detector.model.postprocess(detector._predict(images, shape), shape)
+
+    @tf.function(autograph=False)
+    def detect():
+        return detector.model.postprocess(detector._predict(images, shape), shape)
+
+    found = detect()
     strongest = found["detection_classes"].numpy()[:, 0] + 1
     confident = found["detection_scores"].numpy()[:, 0] > 0.5
-    assert confident.sum() >= 8
+    assert confident.sum() >= 5
     assert (strongest[confident] == PERSON).mean() > 0.7
