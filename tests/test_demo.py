@@ -5,6 +5,7 @@ import pytest
 from apparel import boxes
 from apparel.errors import UserError
 from data.demo import draw
+from tests import project
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,11 +15,9 @@ def demo(tmp_path, monkeypatch):
     """An empty project, as the current folder, that is to draw six small photos."""
     monkeypatch.chdir(tmp_path)
     draw.DEMO.mkdir(parents=True)
-    params = (ROOT / draw.DEMO / "params.yaml").read_text()
-    for default, small in (("photos: 400", "photos: 6"), ("garment: 12", "garment: 2"), ("size: 320", "size: 96")):
-        assert default in params
-        params = params.replace(default, small)
-    (draw.DEMO / "params.yaml").write_text(params)
+    path = draw.DEMO / "params.yaml"
+    path.write_text((ROOT / path).read_text())
+    project.set_params(path, draw={"photos": 6, "photos_without_garment": 2, "size": 96})
     return draw.DEMO
 
 
