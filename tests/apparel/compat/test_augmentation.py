@@ -89,7 +89,9 @@ def test_a_step_that_makes_more_boxes_is_refused() -> None:
 def test_draws_that_no_seed_governs_are_refused() -> None:
     governed = tf.function(lambda: tf.random.stateless_uniform([], [1, 2])).get_concrete_function()
     augmentation._refuse_stateful_draws(governed.graph)
-    free = tf.function(lambda: tf.cond(True, lambda: tf.random.uniform([]), lambda: 0.0)).get_concrete_function()
+    free = tf.function(
+        lambda: tf.cond(tf.constant(True), lambda: tf.random.uniform([]), lambda: 0.0)
+    ).get_concrete_function()
     with pytest.raises(UserError, match="no seed governs"):
         augmentation._refuse_stateful_draws(free.graph)
 
