@@ -1,5 +1,6 @@
 """Where a training says how it goes: progress bar, TensorBoard files, and the run in MLflow."""
 
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +25,8 @@ class Reports:
 
     def __init__(self, run: Run, folder: Path, steps: int):
         self._run = run
-        self._bar = tqdm(total=steps, unit=" steps", desc="train")
+        seconds = 0.5 if sys.stderr.isatty() else 30  # a log file is no place for an animation
+        self._bar = tqdm(total=steps, unit=" steps", desc="train", mininterval=seconds)
         self._writers = {split: tf.summary.create_file_writer(str(folder / split)) for split in ("train", "val")}
 
     def __call__(self, step: int, values: dict[str, float]) -> None:
