@@ -66,10 +66,12 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
 
     def selected(photo):
         boxes, photo_losses, matches = photo
-        indices = tf.image.non_max_suppression(boxes, photo_losses, examples, miner._iou_threshold)
+        match = matcher.Match(matches)
+        most = tf.minimum(examples, _picks_that_count(miner, photo_losses, match))
+        indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
         if miner._max_negatives_per_positive is not None:
             indices, _, _ = miner._subsample_selection_to_desired_neg_pos_ratio(
-                indices, matcher.Match(matches), miner._max_negatives_per_positive, miner._min_negatives_per_image
+                indices, match, miner._max_negatives_per_positive, miner._min_negatives_per_image
             )
         return tf.scatter_nd(indices[:, None], tf.ones_like(indices, tf.float32), tf.shape(photo_losses))
 
@@ -85,6 +87,25 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
         selected, (tf.stop_gradient(boxes), tf.stop_gradient(image_losses), matches), fn_output_signature=tf.float32
     )
     return tf.reduce_sum(location_losses * chosen), tf.reduce_sum(cls_losses * chosen)
+
+
+def _picks_that_count(miner, photo_losses, match):
+    """After how many picks of the non-maximum suppression the rest no longer changes what is mined, a scalar int32.
+
+    Picks come by falling loss. All positives are kept, and negatives up to a number: nothing counts behind both the
+    last positive and the last negative of that number. Its cost grows with the square of the picks.
+    """
+    if miner._max_negatives_per_positive is None:
+        return tf.size(photo_losses)
+    positive = match.matched_column_indicator()
+    positives = tf.reduce_sum(tf.cast(positive, tf.float32))
+    negatives = tf.maximum(
+        miner._min_negatives_per_image, tf.cast(miner._max_negatives_per_positive * positives, tf.int32)
+    )
+    others = tf.reduce_sum(tf.cast(~match.unmatched_column_indicator(), tf.int32))
+    least = tf.reduce_min(tf.where(positive, photo_losses, tf.float32.max))
+    up_to_last_positive = tf.reduce_sum(tf.cast(photo_losses >= least, tf.int32))
+    return tf.maximum(negatives + others, up_to_last_positive)
 
 
 def _map_photos(fn, elems, dtype=None, parallel_iterations=32, back_prop=True):

@@ -30,7 +30,7 @@ def test_the_api_itself_still_applies_the_depth_multiplier_twice() -> None:
 
 
 def _random_matches(random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    matches = random.integers(-1, 3, (PHOTOS, ANCHORS)).astype(np.int32)
+    matches = random.choice([-2, -1, 0, 1, 2], (PHOTOS, ANCHORS), p=[0.1, 0.7, 0.1, 0.05, 0.05]).astype(np.int32)
     losses = random.uniform(0, 5, (2, PHOTOS, ANCHORS)).astype(np.float32)
     corner = random.uniform(0, 0.5, (PHOTOS, ANCHORS, 2))
     boxes = np.concatenate([corner, corner + random.uniform(0.1, 0.5, corner.shape)], axis=2).astype(np.float32)
@@ -38,11 +38,13 @@ def _random_matches(random: np.random.Generator) -> tuple[np.ndarray, ...]:
 
 
 @pytest.mark.parametrize("loss_type", ["cls", "loc", "both"])
-def test_hard_examples_are_those_the_api_mines(loss_type: str) -> None:
+@pytest.mark.parametrize("limits", [(3000, 1, 0), (20, 1, 0), (3000, 3, 12), (3000, None, 0)])
+def test_hard_examples_are_those_the_api_mines(loss_type: str, limits: tuple) -> None:
     from object_detection.core import box_list, losses, matcher
 
     original = unmended.module("object_detection.core.losses").HardExampleMiner
-    options = {"num_hard_examples": 20, "iou_threshold": 0.7, "loss_type": loss_type, "max_negatives_per_positive": 1}
+    options = {"iou_threshold": 0.7, "loss_type": loss_type}
+    options |= zip(("num_hard_examples", "max_negatives_per_positive", "min_negatives_per_image"), limits, strict=True)
     matches, location, classification, boxes = _random_matches(np.random.default_rng(0))
     arguments = (
         tf.constant(location),
