@@ -9,6 +9,10 @@ class UserError(Exception):
     """Something the user can mend. The message is all that is shown: no traceback."""
 
 
+class Pruned(UserError):
+    """A sweep stopped this training since other trials did better: an end before the last step, no failure."""
+
+
 def nearest(name: str, known: list[str]) -> str:
     """A hint such as `; did you mean 'epochs'?`, or a list of what is known when nothing is close."""
     import difflib

@@ -36,8 +36,8 @@ class Head:
     experiment: str
     name: str
     start: int  # milliseconds since 1970
-    parent: str | None = None  # MLflow's id of the run that it is shown under
-    run: str | None = None  # MLflow's id, when the run exists already
+    parent: str | None = None  # the run that it is shown under: MLflow's id, or the name of its outbox
+    run: str | None = None  # the run itself, when it exists already: MLflow's id, or the name of its first outbox
 
 
 class Line(NamedTuple):

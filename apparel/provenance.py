@@ -82,8 +82,16 @@ def machine() -> dict[str, str]:
 
 
 def experiment() -> dict[str, str]:
-    """The DVC experiment that this process runs in, when it does."""
-    names = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
+    """The DVC experiment that this process runs in, when it does, and the trial of a sweep that it is."""
+    return _environment({"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}) | trial()
+
+
+def trial() -> dict[str, str]:
+    """The study and the number of the trial that this process trains for, when it does."""
+    return _environment({"optuna.study": "APPAREL_STUDY", "optuna.trial": "APPAREL_TRIAL"})
+
+
+def _environment(names: dict[str, str]) -> dict[str, str]:
     return {tag: os.environ[variable] for tag, variable in names.items() if os.environ.get(variable)}
 
 

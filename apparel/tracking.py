@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from apparel import files, outbox, paths, provenance
+from apparel.errors import Pruned
 from apparel.outbox import Head, Outbox
 from apparel.params import Params
 
@@ -43,16 +44,17 @@ LONGEST_VALUE = 5000
 def open_run(params: Params, key: str, name: str | None = None) -> "Run":
     """Train's run: the one that an earlier, unfinished training of this `key` opened, else a new one.
 
-    The environment variable MLFLOW_RUN_ID attaches to a run that MLflow has already; APPAREL_PARENT_RUN_ID shows a
-    new one under another.
+    Environment variables: MLFLOW_RUN_ID attaches to a run that is there already; APPAREL_PARENT_RUN_ID shows a new
+    one under another. Each takes MLflow's id, or the `id` of a `Run`, which is known before MLflow can be reached.
+    APPAREL_STUDY and APPAREL_TRIAL say which trial of a sweep this is: each keeps a run of its own.
 
     Args:
         key: a file name that says which training this is, such as a hash of parameters, code and inputs.
         name: what MLflow shows; when None the DVC experiment's name, or one made of key, detector and resolution.
     """
-    unfinished = paths.LOCAL / "unfinished" / key
-    box = _recorded(unfinished)
-    run = Run(box or _create(params, key, name), unfinished)
+    unfinished = paths.LOCAL / "unfinished" / "-".join([key, *provenance.trial().values()])
+    given = os.environ.get("MLFLOW_RUN_ID")
+    run = Run(_recorded(unfinished) or _find(given) or _create(params, key, name, given), unfinished)
     files.write_text(unfinished, run.id)
     _describe(run, params)
     return run
@@ -73,8 +75,26 @@ def run_of_model(model: Path, params: Params) -> "Run":
     return run
 
 
+def attach(run: str, params: Params) -> "Run":
+    """The run of that id, MLflow's or a `Run`'s, open again: also one that another process or machine opened."""
+    return Run(_find(run) or _create(params, run, run=run))
+
+
+def is_open(run: str) -> bool:
+    """Whether no process of this clone has ended the run of that id, a `Run`'s; a killed one leaves it open."""
+    box = outbox.find(run)
+    statuses = [line.values["status"] for line in box.lines() if line.kind == "status"] if box else []
+    return statuses[-1:] in ([], ["RUNNING"])
+
+
+def mlflow_id(run: str) -> str | None:
+    """MLflow's id of the run with that id, a `Run`'s; None while MLflow has not heard of it."""
+    box = outbox.find(run)
+    return box.sent()[0] if box else None
+
+
 class Run:
-    """One run, open until `finish` or `fail`; as a context manager it does the one or the other by itself."""
+    """One run, open until `finish`, `fail` or `kill`; as a context manager it does one of them by itself."""
 
     def __init__(self, box: Outbox, unfinished: Path | None = None) -> None:
         self.id = box.id
@@ -139,6 +159,13 @@ class Run:
         self.tags({"failure": reason})
         self._end("FAILED")
 
+    def kill(self, **why: str) -> None:
+        """Ends the run before its time, for a reason that is no failure and becomes a tag: `kill(pruned="...")`."""
+        if self._unfinished is not None:
+            self._unfinished.unlink(missing_ok=True)
+        self.tags(why)
+        self._end("KILLED")
+
     def __enter__(self) -> Self:
         return self
 
@@ -147,6 +174,8 @@ class Run:
             return
         if error is None:
             self.finish()
+        elif isinstance(error, Pruned):
+            self.kill(pruned=str(error))
         else:
             self.fail(f"{kind.__name__}: {error}".rstrip(": "))
 
@@ -219,14 +248,14 @@ def clean(name: str) -> str:
     return path.with_name(f"{path.stem}-{digest}{path.suffix}").as_posix()
 
 
-def _create(params: Params, key: str, name: str | None = None) -> Outbox:
+def _create(params: Params, key: str, name: str | None = None, run: str | None = None) -> Outbox:
     head = Head(
         server=server(),
         experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or params.data.name,
         name=name or os.environ.get("DVC_EXP_NAME") or f"{key[:7]} {params.train.detector} {params.train.resolution}",
         start=outbox.now(),
         parent=os.environ.get("APPAREL_PARENT_RUN_ID"),
-        run=os.environ.get("MLFLOW_RUN_ID"),
+        run=run,
     )
     return Outbox.create(head)
 
@@ -243,7 +272,13 @@ def _recorded(record: Path) -> Outbox | None:
     box = outbox.find(record.read_text(encoding="utf-8")) if record.exists() else None
     if box is None or box.head.server != server():
         return None
-    return box if os.environ.get("MLFLOW_RUN_ID") in (None, box.head.run, box.sent()[0]) else None
+    return box if os.environ.get("MLFLOW_RUN_ID") in (None, box.id, box.head.run, box.sent()[0]) else None
+
+
+def _find(run: str | None) -> Outbox | None:
+    """The outbox of that name, if it belongs to the server in use."""
+    box = outbox.find(run) if run else None
+    return box if box and box.head.server == server() else None
 
 
 def _last_steps(box: Outbox) -> dict[str, int]:

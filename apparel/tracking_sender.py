@@ -26,6 +26,9 @@ from apparel.tracking import LOCAL_SERVER, without_password
 
 DATABASE = Path("mlflow.db")
 ID_TAG = "apparel.id"
+ENDINGS = {"failure", "pruned", "stopped"}
+"""Tags that say why a run ended; one that goes on loses them."""
+
 REQUEST = 1000
 """What one request may hold: a metric counts 1, a parameter or a tag 10, which keeps to MLflow's limits."""
 
@@ -130,19 +133,35 @@ class Sender:
             self._client.set_terminated(self._run, line.values["status"], line.time)
             return
         self._client.update_run(self._run, "RUNNING")
-        if "failure" in self._client.get_run(self._run).data.tags:
-            self._client.delete_tag(self._run, "failure")
+        for name in ENDINGS & self._client.get_run(self._run).data.tags.keys():
+            self._client.delete_tag(self._run, name)
 
     def _find_or_create(self) -> str:
         head = self._box.head
-        if head.run:
-            return head.run
         experiment = self._experiment(head.experiment)
-        found = self._client.search_runs([experiment], f"tags.`{ID_TAG}` = '{self._box.id}'", max_results=1)
+        if head.run:
+            return self._resolve(head.run, experiment)
+        found = self._tagged(self._box.id, experiment)
         if found:
-            return found[0].info.run_id
-        tags = {ID_TAG: self._box.id} | ({"mlflow.parentRunId": head.parent} if head.parent else {})
+            return found
+        tags = {ID_TAG: self._box.id}
+        if head.parent:
+            tags["mlflow.parentRunId"] = self._resolve(head.parent, experiment)
         return self._client.create_run(experiment, head.start, tags, head.name).info.run_id
+
+    def _resolve(self, name: str, experiment: str) -> str:
+        """MLflow's id of another run, given by that id or by its outbox: of this clone, sent first, or of another."""
+        box = outbox.find(name)
+        if box and box.head.server == self._box.head.server:
+            if not box.sent()[0]:
+                Sender(box).send()
+            return box.sent()[0]
+        return self._tagged(name, experiment) or self._client.get_run(name).info.run_id
+
+    def _tagged(self, name: str, experiment: str) -> str | None:
+        """MLflow's id of the run that has that outbox."""
+        found = self._client.search_runs([experiment], f"tags.`{ID_TAG}` = '{name}'", max_results=1)
+        return found[0].info.run_id if found else None
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel import outbox, params, tracking
+from apparel.errors import Pruned
 from tests import project
 
 ROOT = Path(__file__).parents[2]
+
+
+TRIAL = ("APPAREL_PARENT_RUN_ID", "APPAREL_STUDY", "APPAREL_TRIAL")
 
 
 class Nobody:
@@ -27,7 +31,7 @@ class Nobody:
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tracking, "_Sender", Nobody)
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME"):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME", *TRIAL):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -137,6 +141,38 @@ def test_a_failure_has_its_reason_and_goes_on_in_its_run(chosen):
     assert statuses(failed) == ["RUNNING", "FAILED"]
     assert values(failed, "tags")["failure"] == "ZeroDivisionError: division by zero"
     assert tracking.open_run(chosen, "k1").id == failed.id
+
+
+def test_a_pruned_training_was_killed_and_is_over(chosen):
+    with pytest.raises(Pruned), tracking.open_run(chosen, "k1") as pruned:
+        assert tracking.is_open(pruned.id)
+        raise Pruned("pruned at step 40")
+    assert statuses(pruned) == ["RUNNING", "KILLED"]
+    assert values(pruned, "tags")["pruned"] == "pruned at step 40"
+    assert not tracking.is_open(pruned.id)
+    assert tracking.open_run(chosen, "k1").id != pruned.id  # its checkpoints are gone: another training, another run
+
+
+def test_each_trial_of_a_sweep_has_its_run_and_says_which_it_is(chosen, monkeypatch):
+    killed = []
+    for number in ("3", "4"):
+        monkeypatch.setenv("APPAREL_STUDY", "resolution")
+        monkeypatch.setenv("APPAREL_TRIAL", number)
+        killed.append(tracking.open_run(chosen, "k1"))
+    assert values(killed[0], "tags")["optuna.study"] == "resolution"
+    assert [values(run, "tags")["optuna.trial"] for run in killed] == ["3", "4"]
+    assert killed[0].id != killed[1].id == tracking.open_run(chosen, "k1").id
+
+
+def test_a_run_is_attached_to_and_ended_by_another_process(chosen, monkeypatch):
+    killed = tracking.open_run(chosen, "k1")
+    tracking.attach(killed.id, chosen).fail("killed by signal 9")
+    assert statuses(killed) == ["RUNNING", "RUNNING", "FAILED"]
+    assert not tracking.is_open(killed.id)
+    elsewhere = tracking.attach("a" * 32, chosen)  # what another machine knows by that name
+    assert outbox.find(elsewhere.id).head.run == "a" * 32
+    monkeypatch.setenv("MLFLOW_RUN_ID", killed.id)
+    assert tracking.open_run(chosen, "k2").id == killed.id
 
 
 def test_another_server_is_another_run(chosen, model, monkeypatch):

@@ -148,12 +148,40 @@ def test_a_run_that_was_given_is_used_and_never_replaced(client):
     assert len(list(box.waiting())) == 1
 
 
-def test_a_run_is_shown_under_its_parent(client):
-    box = new_box(parent="c" * 32)
+@pytest.mark.parametrize("known", ["by MLflow's id", "by its outbox", "by another clone's outbox"])
+def test_a_run_is_shown_under_its_parent(client, known):
+    parent = new_box()
+    parent.append("status", {"status": "RUNNING"})
+    if known != "by its outbox":
+        Sender(parent).send()
+    box = new_box(parent=parent.sent()[0] if known == "by MLflow's id" else parent.id)
     box.append("status", {"status": "RUNNING"})
+    if known == "by another clone's outbox":
+        shutil.rmtree(parent.folder)
     Sender(box).send()
     (run,) = runs_of(client, box)
-    assert run.data.tags["mlflow.parentRunId"] == "c" * 32
+    (above,) = runs_of(client, parent)
+    assert run.data.tags["mlflow.parentRunId"] == above.info.run_id
+
+
+def test_a_run_waits_for_a_parent_that_another_clone_has_not_sent_yet(client, box):
+    orphan = new_box(parent=box.id)
+    orphan.append("status", {"status": "RUNNING"})
+    box.folder.rename(box.folder.with_name("elsewhere"))
+    with pytest.raises(Exception, match=box.id):
+        Sender(orphan).send()
+    box.folder.with_name("elsewhere").rename(box.folder)
+    Sender(orphan).send()
+    assert not list(orphan.waiting())
+
+
+def test_a_run_given_by_its_outbox_is_used(client, box):
+    box.append("metrics", {"train/loss": 1.0})
+    again = new_box(run=box.id)
+    again.append("status", {"status": "FINISHED"})
+    Sender(again).send()
+    (run,) = runs_of(client, box)
+    assert (run.info.run_id, run.info.status) == (again.sent()[0], "FINISHED")
 
 
 def test_a_changed_parameter_becomes_a_tag(client, box):
@@ -167,17 +195,18 @@ def test_a_changed_parameter_becomes_a_tag(client, box):
     assert run.data.tags["changed.eval.pictures"] == "10"
 
 
-def test_a_failure_is_forgotten_once_the_run_goes_on(client, box):
-    box.append("tags", {"failure": "disk full"})
-    box.append("status", {"status": "FAILED"})
+@pytest.mark.parametrize(("tag", "status"), [("failure", "FAILED"), ("pruned", "KILLED"), ("stopped", "KILLED")])
+def test_why_a_run_ended_is_forgotten_once_it_goes_on(client, box, tag, status):
+    box.append("tags", {tag: "disk full"})
+    box.append("status", {"status": status})
     Sender(box).send()
     (run,) = runs_of(client, box)
-    assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "disk full")
+    assert (run.info.status, run.data.tags[tag]) == (status, "disk full")
     box.append("status", {"status": "RUNNING"})
     Sender(box).send()
     (run,) = runs_of(client, box)
     assert run.info.status == "RUNNING"
-    assert "failure" not in run.data.tags
+    assert tag not in run.data.tags
 
 
 def test_what_mlflow_refuses_is_named_and_keeps_nothing_else_back(client, box):
