@@ -1,0 +1,113 @@
+"""What DVC recorded of the stages that ran: `dvc.lock`, as it lies here or as a commit or an experiment has it."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from apparel import history
+from apparel.errors import UserError
+
+FILES = ("dvc.lock", "data/demo/dvc.lock")
+"""The pipeline's, and that of the data set that draws itself; the paths in both start at the project's root."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The stages by name, as DVC writes them: `deps` and `outs` with `path` and `md5`, and `params`.
+
+    `revision` is the commit that has them, None for what is not committed.
+    """
+
+    revision: str | None
+    stages: dict[str, dict[str, Any]]
+
+    def maker_of(self, md5: str) -> str | None:
+        """The stage with an output of this content."""
+        return next((name for name, stage in self.stages.items() if md5 in _hashes(stage["outs"]).values()), None)
+
+    def maker(self, path: str) -> tuple[str, str, str] | None:
+        """The stage that makes this path, or a folder that it is in; that output's path, and its hash."""
+        for name, stage in self.stages.items():
+            for out, md5 in _hashes(stage["outs"]).items():
+                if PurePosixPath(path).is_relative_to(out):
+                    return name, out, md5
+        return None
+
+    def deps(self, stage: str) -> dict[str, str]:
+        """The hash of each file or folder that a stage read."""
+        return _hashes(self.stages[stage]["deps"])
+
+    def outs(self, stage: str) -> dict[str, str]:
+        """The hash of each file or folder that a stage made."""
+        return _hashes(self.stages[stage]["outs"])
+
+    def hashes(self) -> dict[str, str]:
+        """The hash of every path that some stage read or made."""
+        return {path: md5 for stage in self.stages for path, md5 in (self.deps(stage) | self.outs(stage)).items()}
+
+    def ancestry(self, stage: str) -> list[str]:
+        """The stage after all those that it builds on, in the order in which they run."""
+        found: list[str] = []
+        for path in self.deps(stage):
+            made = self.maker(path)
+            found += [name for name in self.ancestry(made[0]) if name not in found] if made else []
+        return [*found, stage]
+
+    def parameters(self, stages: list[str]) -> dict[str, Any]:
+        """Every parameter that these stages read, by dotted name, as `Params.flat` has them."""
+        found: dict[str, Any] = {}
+        for stage in stages:
+            for section in self.stages[stage].get("params", {}).values():
+                found |= _flat(section)
+        return dict(sorted(found.items()))
+
+
+def at(revision: str) -> Lock:
+    """The lock that a commit has; one without stages when it has none."""
+    return Lock(revision, _merged({file: history.read(revision, file) for file in FILES}, revision[:7]))
+
+
+def workspace() -> Lock:
+    """The lock that lies here, under the commit that is checked out if that has the very same."""
+    here = {file: Path(file).read_bytes() if Path(file).is_file() else None for file in FILES}
+    head = history.commit("HEAD")
+    committed = head is not None and here == {file: history.read(head, file) for file in FILES}
+    return Lock(head if committed else None, _merged(here, "the workspace"))
+
+
+def holding(md5: str) -> Lock | None:
+    """A lock with an output of this content: the workspace's, or that of the newest commit or experiment."""
+    here = workspace()
+    if here.maker_of(md5):
+        return here
+    found = (at(revision) for revision in history.mentioning(md5, list(FILES)))
+    return next((lock for lock in found if lock.maker_of(md5)), None)
+
+
+def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    stages: dict[str, Any] = {}
+    for file, content in contents.items():
+        try:
+            found = (YAML(typ="safe").load(content.decode("utf-8")) or {}).get("stages") if content else None
+            for name, stage in (found or {}).items():
+                stages[name] = {"deps": [], "outs": [], "params": {}} | stage
+        except (YAMLError, UnicodeDecodeError, AttributeError, TypeError):
+            raise UserError(f"{file} of {where} is no lock of DVC's; restore it: git restore {file}") from None
+    return stages
+
+
+def _hashes(entries: list[dict[str, Any]]) -> dict[str, str]:
+    return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = ",".join(map(str, value)) if isinstance(value, list) else value
+    return found
