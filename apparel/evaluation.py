@@ -150,10 +150,11 @@ def detection_table(measured: Measured) -> pd.DataFrame:
     truth = measured.ground_truth[CORNERS].reset_index(drop=True).add_prefix("true_")
     compared = truth.reindex(matched["ground_truth"]).set_axis(matched.index)
     shown = matched.index.isin(metrics.above(matched, measured.thresholds).index)
-    matched[CORNERS] = matched[CORNERS].round(2)
+    # Fine enough that matching again from the table gives the same verdicts.
+    matched[CORNERS] = matched[CORNERS].round(4)
     # As short as a 32-bit float can be read back, which is what the detector gives.
     matched["score"] = [np.format_float_positional(np.float32(score), trim="-") for score in matched["score"]]
-    matched = matched.assign(iou=matched["iou"].round(4), shown=np.where(shown, "yes", "no")).join(compared.round(2))
+    matched = matched.assign(iou=matched["iou"].round(4), shown=np.where(shown, "yes", "no")).join(compared.round(4))
     order = [*matched.columns.drop(["ground_truth", *compared.columns]), *compared.columns]
     return matched.sort_values("filename", kind="stable", ignore_index=True)[order]
 

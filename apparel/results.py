@@ -1,15 +1,19 @@
 """Results for people: the table in the terminal and the page with everything on it."""
 
 import base64
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from apparel import charts, confusion, drawing, evaluation, files, paths, photos, tables
 from apparel.errors import UserError
 from apparel.evaluation import ALL, COUNTS, DECIMALS, FIGURES, Measured
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = paths.EVAL / "pictures"
@@ -18,7 +22,9 @@ PER_CLASS = paths.EVAL / "per_class.csv"
 CURVE = paths.EVAL / "pr_curve.csv"
 CONFUSION = paths.EVAL / "confusion.csv"
 DETECTIONS = paths.EVAL / "detections.csv"
-FILES = (paths.METRICS, PER_CLASS, CURVE, CONFUSION, DETECTIONS, PAGE)
+GROUND_TRUTH = paths.EVAL / "ground_truth.csv"
+PHOTOS = paths.EVAL / "photos.csv"
+FILES = (paths.METRICS, PER_CLASS, CURVE, CONFUSION, DETECTIONS, GROUND_TRUTH, PHOTOS, PAGE)
 PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
 
 GROUPS = {
@@ -28,14 +34,19 @@ GROUPS = {
 }
 
 
-def write_tables(test: Measured, val: Measured) -> None:
-    """Writes what DVC shows (`metrics.json`, `pr_curve.csv`, `confusion.csv`) and what people and programs read on."""
+def write_tables(test: Measured, val: Measured, digests: Mapping[str, str]) -> None:
+    """Writes what DVC shows (`metrics.json`, `pr_curve.csv`, `confusion.csv`) and what people and programs read on.
+
+    `digests` are those of the test photos, by name: they tell whether two results are of the same photos.
+    """
     files.write_json(paths.METRICS, {each.split: evaluation.headline(each) for each in (test, val)})
     per_class = [each.per_class.reset_index().assign(split=each.split) for each in (test, val)]
     _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), PER_CLASS)
     _write(evaluation.curve_table(test), CURVE)
     _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), CONFUSION)
     _write(evaluation.detection_table(test), DETECTIONS)
+    _write(test.ground_truth.round(4), GROUND_TRUTH)
+    _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), PHOTOS)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -90,13 +101,21 @@ def where_next() -> str:
 
 def encoded_photos(records: Sequence[str], names: Collection[str]) -> dict[str, bytes]:
     """The photos of these names, as they lie in TFRecord files: JPEG or PNG, upright RGB."""
+    return {name: image.numpy() for name, image in _photos(records) if name in names}
+
+
+def photo_digests(records: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of each photo by its name, taken from what `encoded_photos` gives."""
+    return {name: hashlib.sha256(image.numpy()).hexdigest() for name, image in _photos(records)}
+
+
+def _photos(records: Sequence[str]) -> Iterator[tuple[str, "tf.Tensor"]]:
     import tensorflow as tf
 
     from apparel import examples
 
-    stream = map(examples.parse_example, tf.data.TFRecordDataset(records))
-    named = ((example["filename"].numpy().decode(), example["image"]) for example in stream)
-    return {name: image.numpy() for name, image in named if name in names}
+    for example in map(examples.parse_example, tf.data.TFRecordDataset(records)):
+        yield example["filename"].numpy().decode(), example["image"]
 
 
 def write_pictures(test: Measured, images: Mapping[str, bytes], picked: Mapping[str, Sequence[str]]) -> list[dict]:

@@ -22,8 +22,9 @@ def main() -> None:
     test, val = measured["test"], measured["val"]
     picked = evaluation.pick(test, config.eval.pictures)
     names = {name for group in picked.values() for name in group}
-    images = results.encoded_photos(inputs.records(index, "test"), names)
-    results.write_tables(test, val)
+    records = inputs.records(index, "test")
+    images = results.encoded_photos(records, names)
+    results.write_tables(test, val, results.photo_digests(records))
     shutil.rmtree(results.PICTURES, ignore_errors=True)
     groups = results.write_pictures(test, images, picked)
     results.write_page(test, val, groups, config.flat())

@@ -43,7 +43,7 @@ def encoded():
 def write():
     val = split("val", dict.fromkeys(CLASSES, 0.5))
     test = split("test", val.thresholds)
-    results.write_tables(test, val)
+    results.write_tables(test, val, dict.fromkeys(NAMES, "0" * 64))
     groups = results.write_pictures(test, encoded(), evaluation.pick(test, 2))
     results.write_page(test, val, groups, PARAMS)
     return test
