@@ -135,11 +135,20 @@ def find(run: str) -> Outbox | None:
         return None
 
 
+def of_run(run: str) -> Outbox | None:
+    """The folder of that name, else one whose run has that id in MLflow."""
+    return find(run) or next((box for box in known() if box.sent()[0] == run), None)
+
+
 def unsent() -> list[Outbox]:
     """Every run with lines that wait, oldest first."""
+    return [box for box in known() if next(box.waiting(), None)]
+
+
+def known() -> list[Outbox]:
+    """Every run of this clone, oldest first."""
     found = [find(folder.name) for folder in RUNS.iterdir()] if RUNS.is_dir() else []
-    waiting = [box for box in found if box and next(box.waiting(), None)]
-    return sorted(waiting, key=lambda box: (box.head.start, box.id))
+    return sorted(filter(None, found), key=lambda box: (box.head.start, box.id))
 
 
 def now() -> int:

@@ -17,24 +17,19 @@ import math
 import os
 import re
 import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-from apparel import files, outbox, paths, provenance
+from apparel import files, hashes, outbox, paths, provenance
 from apparel.errors import Pruned
 from apparel.outbox import Head, Outbox
 from apparel.params import Params
+from apparel.tracking_process import Sending
 
 LOCAL_SERVER = "sqlite:///mlflow.db"
 """Where runs go unless MLFLOW_TRACKING_URI says otherwise: a file in the project's root."""
-
-PATIENCE = 60
-"""Seconds that the end of a run waits for what is not sent yet."""
 
 LONGEST_NAME = 250
 LONGEST_VALUE = 5000
@@ -64,10 +59,11 @@ def run_of_model(model: Path, params: Params) -> "Run":
     """Eval's run: the one that trained these very weights, else a new one that says it did not see the training."""
     record = _record_of(model)
     box = _recorded(record)
-    run = Run(box or _create(params, record.name))
+    run = Run(box or _create(params, record.name, run=os.environ.get("MLFLOW_RUN_ID")))
     if box is None:
         files.write_text(record, run.id)
         _describe(run, params)
+        run.tags({paths.MODEL.as_posix(): hashes.content(model)})
         run.tags({"trained": "elsewhere: this clone has the model, but no record of its training"})
     else:
         run.params(params.flat())
@@ -75,16 +71,35 @@ def run_of_model(model: Path, params: Params) -> "Run":
     return run
 
 
+def start(params: Params, name: str, parent: str | None = None) -> "Run":
+    """A new run that is no training of this process, such as a sweep's."""
+    return Run(_create(params, name, name, parent=parent))
+
+
 def attach(run: str, params: Params) -> "Run":
     """The run of that id, MLflow's or a `Run`'s, open again: also one that another process or machine opened."""
     return Run(_find(run) or _create(params, run, run=run))
 
 
+def add_files(run: str, params: Params, added: Iterable[Path]) -> None:
+    """Sends files to a run whose status stays as it is: another process may be at work on it."""
+    box = _create(params, run, run=run)
+    for path in added:
+        _add_file(box, path)
+    Sending(box).finish()
+
+
 def is_open(run: str) -> bool:
-    """Whether no process of this clone has ended the run of that id, a `Run`'s; a killed one leaves it open."""
-    box = outbox.find(run)
+    """Whether processes of this clone began the run of that id, MLflow's or a `Run`'s, and none has ended it."""
+    box = outbox.of_run(run)
     statuses = [line.values["status"] for line in box.lines() if line.kind == "status"] if box else []
-    return statuses[-1:] in ([], ["RUNNING"])
+    return statuses[-1:] == ["RUNNING"]
+
+
+def recorded_run(model: Path) -> str | None:
+    """MLflow's id of the run that trained the model in this folder, as far as this clone saw the training."""
+    record = _record_of(model)
+    return mlflow_id(record.read_text(encoding="utf-8")) if record.exists() else None
 
 
 def mlflow_id(run: str) -> str | None:
@@ -104,7 +119,7 @@ class Run:
         self._last_steps = _last_steps(box) if unfinished else {}
         self._open = True
         box.append("status", {"status": "RUNNING"})
-        self._sender = _Sender(box)
+        self._sender = Sending(box)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Parameters by name. MLflow never changes one: a value that differs from the run's becomes a tag."""
@@ -128,9 +143,7 @@ class Run:
 
     def file(self, path: Path, folder: str = "") -> None:
         """A file, copied now and sent later, to show under `folder`; MLflow shows pictures and CSV tables as such."""
-        place = self._box.place(clean(path.name))
-        shutil.copyfile(path, self._box.folder / place)
-        self._box.append("file", {"place": place, "folder": clean(folder) if folder else None})
+        _add_file(self._box, path, folder)
 
     def text(self, text: str, name: str) -> None:
         """A small text file of that name; none when there is no text."""
@@ -145,8 +158,12 @@ class Run:
             self.file(file, (folder / PurePosixPath(file.parent.relative_to(path).as_posix())).as_posix())
 
     def trained(self, model: Path) -> None:
-        """Records that this run made the model in this folder, so that eval finds the run by the weights."""
+        """Records that this run made the model in this folder, so that eval finds the run by the weights.
+
+        MLflow gets the hash that DVC has of the model, so that `trace` finds the run from any clone.
+        """
         files.write_text(_record_of(model), self.id)
+        self.tags({paths.MODEL.as_posix(): hashes.content(model)})
 
     def finish(self) -> None:
         """Ends the run well, and waits a minute at most for what is not sent yet."""
@@ -189,41 +206,6 @@ class Run:
             self._box.append(kind, part)
 
 
-class _Sender:
-    """The process that sends. It ends by itself once this one has ended or died, whichever way."""
-
-    def __init__(self, box: Outbox) -> None:
-        self._box = box
-        # Where this code lies comes first, since the sender starts in the root, which may have another version of it.
-        code = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
-        with (box.folder / "sender.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "apparel.tracking_sender", box.id],
-                cwd=paths.LOCAL.parent,
-                env=os.environ | {"PYTHONPATH": code.rstrip(os.pathsep)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C and a signal to the group end the training; this one still sends why
-            )
-        threading.Thread(target=self._relay, daemon=True).start()
-
-    def finish(self) -> None:
-        """Lets it send what is left and end; says how to go on when that takes too long or can't be done."""
-        self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if next(self._box.waiting(), None):
-            _say("MLflow does not have all of this run yet; once it can be reached: python -m apparel sync")
-
-    def _relay(self) -> None:
-        for line in self._process.stdout:
-            _say(line.decode(errors="replace").strip())
-
-
 def server() -> str:
     """The tracking URI in use."""
     return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
@@ -248,13 +230,21 @@ def clean(name: str) -> str:
     return path.with_name(f"{path.stem}-{digest}{path.suffix}").as_posix()
 
 
-def _create(params: Params, key: str, name: str | None = None, run: str | None = None) -> Outbox:
+def _add_file(box: Outbox, path: Path, folder: str = "") -> None:
+    place = box.place(clean(path.name))
+    shutil.copyfile(path, box.folder / place)
+    box.append("file", {"place": place, "folder": clean(folder) if folder else None})
+
+
+def _create(
+    params: Params, key: str, name: str | None = None, run: str | None = None, parent: str | None = None
+) -> Outbox:
     head = Head(
         server=server(),
         experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or params.data.name,
         name=name or os.environ.get("DVC_EXP_NAME") or f"{key[:7]} {params.train.detector} {params.train.resolution}",
         start=outbox.now(),
-        parent=os.environ.get("APPAREL_PARENT_RUN_ID"),
+        parent=parent or os.environ.get("APPAREL_PARENT_RUN_ID"),
         run=run,
     )
     return Outbox.create(head)
@@ -276,8 +266,8 @@ def _recorded(record: Path) -> Outbox | None:
 
 
 def _find(run: str | None) -> Outbox | None:
-    """The outbox of that name, if it belongs to the server in use."""
-    box = outbox.find(run) if run else None
+    """The outbox of the run with that id, its own or MLflow's, if it belongs to the server in use."""
+    box = outbox.of_run(run) if run else None
     return box if box and box.head.server == server() else None
 
 
@@ -308,9 +298,3 @@ def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
     """Pieces small enough for one request each."""
     items = list(values.items())
     return [dict(items[start : start + 50]) for start in range(0, len(items), 50)]
-
-
-def _say(text: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(text, file=sys.stderr)  # above the progress bar, not through it

@@ -151,7 +151,7 @@ class Sender:
 
     def _resolve(self, name: str, experiment: str) -> str:
         """MLflow's id of another run, given by that id or by its outbox: of this clone, sent first, or of another."""
-        box = outbox.find(name)
+        box = outbox.of_run(name)
         if box and box.head.server == self._box.head.server:
             if not box.sent()[0]:
                 Sender(box).send()

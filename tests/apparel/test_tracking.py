@@ -30,7 +30,7 @@ class Nobody:
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "_Sender", Nobody)
+    monkeypatch.setattr(tracking, "Sending", Nobody)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME", *TRIAL):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -169,10 +169,21 @@ def test_a_run_is_attached_to_and_ended_by_another_process(chosen, monkeypatch):
     tracking.attach(killed.id, chosen).fail("killed by signal 9")
     assert statuses(killed) == ["RUNNING", "RUNNING", "FAILED"]
     assert not tracking.is_open(killed.id)
+    outbox.find(killed.id).advance("c" * 32, 0)
+    assert tracking.attach("c" * 32, chosen).id == killed.id  # by MLflow's id
     elsewhere = tracking.attach("a" * 32, chosen)  # what another machine knows by that name
     assert outbox.find(elsewhere.id).head.run == "a" * 32
     monkeypatch.setenv("MLFLOW_RUN_ID", killed.id)
     assert tracking.open_run(chosen, "k2").id == killed.id
+
+
+def test_files_are_added_without_a_word_on_the_status(chosen):
+    run = tracking.open_run(chosen, "k1")
+    Path("report.html").write_text("<p>found</p>")
+    tracking.add_files(run.id, chosen, [Path("report.html")])
+    (added,) = [box for box in outbox.known() if box.id != run.id]
+    assert (added.head.run, [line.kind for line in added.lines()]) == (run.id, ["file"])
+    assert statuses(run) == ["RUNNING"]
 
 
 def test_another_server_is_another_run(chosen, model, monkeypatch):

@@ -1,0 +1,1 @@
+"""Sweeps: what `python -m apparel sweep` is made of."""

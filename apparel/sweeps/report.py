@@ -1,0 +1,81 @@
+"""What a sweep found: a table for the terminal, and one page that opens without a network."""
+
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from apparel import files, paths
+from apparel.sweeps import pictures, trials
+
+PAGES = Path(__file__).parents[1] / "pages"
+
+
+def place(study: Study) -> Path:
+    """Where the page goes."""
+    return paths.LOCAL / "sweeps" / study.study_name / "report.html"
+
+
+def text(study: Study) -> str:
+    """The table of trials, and the best parameters beside those it began with."""
+    shown = trials.table(study).map(figure).drop(columns=["run", "cached"])
+    lines = [f"sweep {study.study_name}: {trials.counts(study)}", shown.to_string() if len(shown) else ""]
+    for trial in trials.best(study):
+        lines.append(f"\n{best_title(study, trial)}")
+        width = max(map(len, trials.keys(study)))
+        lines += [f"  {key:<{width}}  {figure(old)} -> {figure(new)}" for key, old, new in comparison(study, trial)]
+    return "\n".join(lines)
+
+
+def best_title(study: Study, trial: Any) -> str:
+    """Such as `best: trial 7, val/mAP50 0.412, where trial 0 had 0.377`."""
+    pairs = zip(trials.metrics(study), trial.values, strict=True)
+    title = f"best: trial {trial.number}, " + ", ".join(f"{name} {figure(value)}" for name, value in pairs)
+    first = study.get_trials(deepcopy=False)[0]
+    if first.values and first.number != trial.number:
+        title += f", where trial {first.number}, today's params.yaml, had {' and '.join(map(figure, first.values))}"
+    return title
+
+
+def comparison(study: Study, trial: Any) -> list[tuple[str, Any, Any]]:
+    """Key, the value that the sweep began with, and the trial's."""
+    start, chosen = study.user_attrs.get("start", {}), trials.values(trial)
+    return [(key, start.get(key), chosen.get(key)) for key in trials.keys(study)]
+
+
+def html(study: Study) -> str:
+    """The page, with plotly.js within: five megabytes."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["figure"] = figure
+    found = study.get_trials(deepcopy=False)
+    return environment.get_template("sweep.html").render(
+        study=study,
+        settings=study.user_attrs["settings"],
+        counts=trials.counts(study),
+        table=trials.table(study),
+        best=[(best_title(study, trial), comparison(study, trial)) for trial in trials.best(study)],
+        failures=[trial for trial in found if "failure" in trial.user_attrs],
+        pictures=pictures.every(study),
+        plotly=get_plotlyjs(),
+    )
+
+
+def write(study: Study) -> list[Path]:
+    """Writes the page and, beside it, the table as CSV."""
+    page = place(study)
+    files.write_text(page, html(study))
+    table = page.with_name("trials.csv")
+    files.write_text(table, trials.table(study).to_csv(lineterminator="\n"))
+    return [page, table]
+
+
+def figure(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,122 @@
+"""A study as people read it: by the keys of params.yaml, with what each trial left in DVC and MLflow."""
+
+from collections import Counter
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+WORDS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+def keys(study: Study) -> list[str]:
+    """The keys of params.yaml that the study searches, in the order of its file."""
+    return list(study.user_attrs["settings"]["space"])
+
+
+def metrics(study: Study) -> list[str]:
+    """The names of the objectives."""
+    return study.metric_names or [f"objective {place}" for place in range(len(study.directions))]
+
+
+def values(trial: FrozenTrial) -> dict[str, Any]:
+    """The values that the trial set, by key of params.yaml."""
+    return trial.user_attrs.get("values", {})
+
+
+def best(study: Study) -> list[FrozenTrial]:
+    """The best trial, or those of two objectives that no other beats in both; none while none is complete."""
+    if not study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+        return []
+    return study.best_trials if len(study.directions) > 1 else [study.best_trial]
+
+
+def counts(study: Study) -> str:
+    """Such as `9 complete, 5 pruned, 1 running`."""
+    states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
+    return ", ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states[state]) or "no trial yet"
+
+
+def last_value(trial: FrozenTrial) -> float | None:
+    """What val gave last while it trained; None before the first time."""
+    return trial.intermediate_values[trial.last_step] if trial.intermediate_values else None
+
+
+def table(study: Study) -> pd.DataFrame:
+    """One row a trial, by number: state, objectives, searched keys, minutes, DVC experiment, MLflow run, reason.
+
+    The first objective of a trial that has not come to its end is the last that val gave; `None` is nothing known.
+    """
+    rows = {trial.number: _row(study, trial) for trial in study.get_trials(deepcopy=False)}
+    columns = ["state", *metrics(study), *keys(study), "minutes", "cached", "experiment", "run", "failure"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=object).rename_axis("trial")
+
+
+def _row(study: Study, trial: FrozenTrial) -> list[Any]:
+    attributes, none = trial.user_attrs, [None] * len(study.directions)
+    reached = trial.values or [last_value(trial), *none[1:]]
+    state = "best" if trial.number in {each.number for each in best(study)} else WORDS[trial.state]
+    found = [attributes.get(name) for name in ("from_cache", "experiment", "run", "failure")]
+    return [state, *reached, *(values(trial).get(key) for key in keys(study)), _minutes(trial), *found]
+
+
+def _minutes(trial: FrozenTrial) -> float | None:
+    seconds = trial.user_attrs.get("seconds", {}).get("total")
+    if seconds is None and trial.duration is not None:
+        seconds = trial.duration.total_seconds()
+    return None if seconds is None else round(seconds / 60, 1)
+
+
+def by_key(study: Study) -> Study:
+    """A copy whose parameters have their names of params.yaml, so that one picture has all trials.
+
+    In the study itself a parameter that is drawn otherwise under a condition has another name there.
+    """
+    trials = study.get_trials(deepcopy=False)
+    spaces = {key: _merged([_distribution(trial, key) for trial in trials]) for key in keys(study)}
+    made = optuna.create_study(directions=study.directions)
+    for trial in trials:
+        chosen = {key: value for key, value in values(trial).items() if spaces.get(key) is not None}
+        ended = trial.state if trial.state.is_finished() else TrialState.FAIL  # a number each, but nothing to show
+        made.add_trial(
+            optuna.trial.create_trial(
+                state=ended,
+                values=trial.values,
+                params=chosen,
+                distributions={key: spaces[key] for key in chosen},
+                intermediate_values=trial.intermediate_values,
+            )
+        )
+    return made
+
+
+def _distribution(trial: FrozenTrial, key: str) -> BaseDistribution | None:
+    return next((found for name, found in trial.distributions.items() if name.split("|")[0] == key), None)
+
+
+def _merged(found: list[BaseDistribution | None]) -> BaseDistribution | None:
+    """One that has whatever any of them has."""
+    known = [each for each in found if each is not None]
+    if not known:
+        return None
+    if isinstance(known[0], CategoricalDistribution):
+        choices = dict.fromkeys(choice for each in known for choice in each.choices)
+        numbers = all(type(choice) in (int, float) for choice in choices)
+        return CategoricalDistribution(sorted(choices) if numbers else list(choices))
+    low, high = min(each.low for each in known), max(each.high for each in known)
+    kind = IntDistribution if isinstance(known[0], IntDistribution) else FloatDistribution
+    return kind(low, high, log=known[0].log)
+
+
+def beats(study: Study, one: float, other: float) -> bool:
+    """Whether the first objective is better at `one` than at `other`."""
+    return one > other if study.directions[0] == StudyDirection.MAXIMIZE else one < other
