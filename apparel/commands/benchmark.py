@@ -16,7 +16,13 @@ def _tfrecord(arguments: argparse.Namespace) -> str:
     return benchmarks.tfrecord(paths.photos(arguments.name), arguments.photos, arguments.rounds)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"tfrecord": _tfrecord}
+def _train(arguments: argparse.Namespace) -> str:
+    from apparel import training_benchmark
+
+    return training_benchmark.measure(arguments.steps, arguments.rounds)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"tfrecord": _tfrecord, "train": _train}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ratio: median, lowest and highest. Rates move with whatever else the machine does, the ratio much less.\n"
         "Writes to a temporary folder only.\n"
         "\n"
-        "tfrecord  writing TFRecords with all cores, beside a loop in one thread"
+        "tfrecord  writing TFRecords with all cores, beside a loop in one thread\n"
+        "train     a training as params.yaml has it, beside one that is fed one batch again and again (what the\n"
+        "          input pipeline costs), and beside one that may come out differently each time"
     )
     parser.epilog = "example: python -m apparel benchmark tfrecord --name apparel --photos 500"
     parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
     parser.add_argument("--name", default="demo", help="data set whose photos are used (default demo)")
     parser.add_argument("--photos", type=_whole, default=300, help="at most so many photos (default 300)")
+    parser.add_argument("--steps", type=_whole, default=20, help="training steps in each round (default 20)")
     parser.add_argument("--rounds", type=_whole, default=5, help="times that each way is run (default 5)")
 
 

@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from tests import project, tiny
+
+
+@pytest.mark.slow
+def test_the_benchmark_trains_in_three_ways(tmp_path: Path) -> None:
+    folder = project.copy(tmp_path)
+    small = {"resolution": tiny.SIDE, "depth_multiplier": 0.25, "batch_size": 2, "checkpoint": "none"}
+    project.set_params(folder / "params.yaml", train=small)
+    tiny.records(folder)
+    done = project.run(folder, "apparel", "benchmark", "train", "--steps", "1", "--rounds", "1")
+    assert done.returncode == 0, done.stdout
+    title, *ways = [line for line in done.stdout.splitlines() if line.startswith(("train:", "  train"))]
+    assert "1 steps of 2 photos" in title
+    assert [line.strip().split("  ")[0] for line in ways] == [
+        "train",
+        "train, one batch again and again",
+        "train, not repeatable",
+    ]
+    assert not (folder / ".apparel/training").exists()
