@@ -15,7 +15,7 @@ import tensorflow as tf
 from apparel import inputs, metrics, paths
 from apparel.compat import optimizer as compat_optimizer
 from apparel.detector import Detector, detect_split
-from apparel.errors import UserError
+from apparel.errors import Pruned, UserError
 from apparel.params import Params, Train
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
@@ -224,7 +224,7 @@ def key(params: Params) -> str:
 
 @contextmanager
 def under_way(name: str) -> Iterator[Path]:
-    """The folder of a training's checkpoints, locked; it goes when the training ends well.
+    """The folder of a training's checkpoints, locked; it goes when the training ends well, or for good.
 
     Raises:
         UserError: the same training is under way in another process.
@@ -235,7 +235,11 @@ def under_way(name: str) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(folder.with_suffix(".lock"), timeout=0):
-            yield folder
+            try:
+                yield folder
+            except Pruned:
+                shutil.rmtree(folder)  # nobody goes on with it
+                raise
             shutil.rmtree(folder)
     except filelock.Timeout:
         raise UserError("this training is under way in another process; wait for it, or stop it") from None

@@ -28,14 +28,16 @@ def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -
     from apparel.compat import determinism
     from apparel.detector import Detector
     from apparel.reports import Reports
+    from apparel.sweeps import signals
 
     determinism.enable(chosen.train.seed)
     steps = pipeline.steps_of(chosen.train, index["splits"]["train"]["photos"])
     config = pipeline.merge(chosen.train, len(chosen.data.classes), steps)
     detector = Detector(config, chosen.data.classes)
     starting.load(detector, chosen.train)
+    begun = training.Training(detector, index, chosen.train, folder)
     with Reports(run, paths.LOCAL / "tensorboard" / folder.name, steps) as report:
-        return training.Training(detector, index, chosen.train, folder).run(report), detector
+        return begun.run(signals.connect(report, run.id, begun.validation_steps)), detector
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""How long a trained detector takes for a photo: `python -m apparel.sweeps.latency MODEL`, in a process of its own."""
+
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from apparel import errors
+
+ROUNDS = 30
+
+
+def measure(model: Path) -> float:
+    """Milliseconds a photo, one at a time, from pixels to boxes: the median of 30."""
+    import tensorflow as tf
+
+    from apparel import detector
+
+    loaded = detector.load(model)
+    side = loaded.resolution
+    image, shape = tf.random.uniform([1, side, side, 3], 0, 255, seed=0), tf.constant([[side, side, 3]])
+
+    def detect(image: tf.Tensor, shape: tf.Tensor) -> dict:
+        return loaded.model.postprocess(loaded._predict(image, shape), shape)
+
+    tf.keras.backend.set_learning_phase(False)
+    predict = tf.function(detect, autograph=False)
+    predict(image, shape)
+    taken = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        predict(image, shape)
+        taken.append(time.perf_counter() - began)
+    return 1000 * median(taken)
+
+
+if __name__ == "__main__":
+    errors.run(lambda: print(measure(Path(sys.argv[1]))))

@@ -1,0 +1,235 @@
+"""What a sweep will do, before it does it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from apparel import outbox, params, paths
+from apparel.errors import UserError
+from apparel.sweeps import settings, snapshot, space, storage, workspace
+from apparel.sweeps.settings import LATENCY, Budget, Range, Settings
+from apparel.sweeps.snapshot import Snapshot
+from apparel.sweeps.space import Space
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep. `study` is None while there is none of that name."""
+
+    settings: Settings
+    space: Space
+    snapshot: Snapshot
+    storage: str
+    workers: int
+    study: "Study | None"
+
+    @property
+    def params(self) -> params.Params:
+        """params.yaml as the sweep began with it."""
+        return params.check(space.nested(self.space.base | self.space.start))
+
+    @property
+    def trials(self) -> int | None:
+        """How many trials the study is to have; None when minutes alone end it."""
+        budget = self.settings.budget.trials
+        if self.settings.sampler.kind != "grid":
+            return budget
+        points = len(self.space.grid())
+        return points if budget is None else min(budget, points)
+
+    def text(self) -> str:
+        """What is shown before it starts."""
+        chosen = self.settings
+        objectives = " and ".join(f"{each.metric} ({each.direction})" for each in chosen.objectives)
+        lines = [f"sweep {chosen.study}: {objectives}", *self._space_lines(), *self._how_lines(), *self._place_lines()]
+        return "\n".join(lines)
+
+    def _space_lines(self) -> list[str]:
+        names = [(space.name(key, each), each) for key, ranges in self.space.ranges.items() for each in ranges]
+        width = max(len(name) for name, _ in names)
+        lines = ["space"]
+        lines += [f"  {name.replace('|', ' if '):<{width + 3}}  {_describe(each)}" for name, each in names]
+        lines += [f"  fixed: {key} {value!r}" for key, value in self.settings.fixed.items()]
+        lines += [f"  note: {note}" for note in self.space.notes]
+        start = ", ".join(f"{key} {value}" for key, value in self.space.start.items())
+        return [*lines, f"  first trial, today's values: {start}"]
+
+    def _how_lines(self) -> list[str]:
+        chosen, budget = self.settings, self.settings.budget
+        ends = [f"{self.trials} trials"] if self.trials else []
+        ends += [f"no new trial after {budget.minutes:g} minutes"] if budget.minutes else []
+        lines = [f"budget   {', '.join(ends)}; {self.workers} at a time{self._done()}"]
+        lines.append(f"sampler  {chosen.sampler.kind}, seed {chosen.sampler.seed}")
+        if chosen.prunes:
+            lines.append(
+                f"pruner   {chosen.pruner.kind}, not the first {chosen.pruner.after_trials} trials, "
+                f"nor before validation {chosen.pruner.after_validations + 1}"
+            )
+        elif chosen.pruner.kind != "none":
+            lines.append(f"pruner   none: with {'two objectives' if len(chosen.objectives) > 1 else LATENCY} there is")
+            lines[-1] += " nothing to stop a training by"
+        return [*lines, f"time     {self._time()}"]
+
+    def _place_lines(self) -> list[str]:
+        local = self.storage == storage.LOCAL
+        place = "" if local else f" --storage {storage.without_password(self.storage)}"
+        code = f"commit {self.snapshot.commit[:7]}" + (", with uncommitted changes" if self.snapshot.is_changed else "")
+        return [
+            f"storage  {storage.without_password(self.storage)}",
+            f"code     {code}",
+            f"watch    make dashboard, make ui, python -m apparel sweep --report{place}; "
+            f"logs in {(paths.LOCAL / 'sweeps' / self.settings.study / 'trials').as_posix()}",
+        ]
+
+    def _done(self) -> str:
+        if self.study is None:
+            return ""
+        ended = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+        return f"; {ended} are done"
+
+    def _time(self) -> str:
+        seconds, source = self._seconds_a_trial()
+        if seconds is None:
+            return "not known before the first trial has ended"
+        text = f"about {seconds / 60:.1f} minutes a trial ({source})"
+        if not self.trials:
+            return text
+        ended = len(self.study.get_trials(deepcopy=False)) if self.study else 0
+        left = max(0, self.trials - ended) * seconds / self.workers / 60
+        return f"{text}: {left:.0f} minutes, less what is pruned"
+
+    def _seconds_a_trial(self) -> tuple[float | None, str]:
+        trials = self.study.get_trials(deepcopy=False) if self.study else []
+        known = [trial.user_attrs["seconds"]["total"] for trial in trials if "seconds" in trial.user_attrs]
+        if known:
+            return median(known), "median of those that ended"
+        last = last_training()
+        if last is None:
+            return None, ""
+        seconds, epochs = last
+        planned = self.space.base["train.epochs"]
+        return seconds * planned / epochs, f"the last training took {seconds / 60:.1f} for {epochs} epochs"
+
+
+def make(config: Path, address: str, workers: int, changes: dict[str, Any]) -> Plan:
+    """Checks everything that can be wrong before a trial runs.
+
+    Args:
+        config: the settings file.
+        address: the storage.
+        workers: trainings at a time.
+        changes: `study`, `trials` and `minutes` where they win over the file.
+
+    Raises:
+        UserError: whatever is wrong, by name.
+    """
+    chosen = _changed(settings.load(config), changes)
+    study = _existing(address, chosen.study)
+    taken = _snapshot(chosen.study, study, config)
+    built = space.build(chosen, today(taken), str(config))
+    _check_objectives(chosen, built, str(config))
+    if study is not None:
+        _check_same(study, chosen, config)
+    plan = Plan(chosen, built, taken, address, workers, study)
+    if chosen.sampler.kind == "grid":
+        built.grid()
+    return plan
+
+
+def today(taken: Snapshot) -> dict[str, dict[str, Any]]:
+    """params.yaml of a snapshot, checked, as nested plain values."""
+    from ruamel.yaml import YAML
+
+    values = YAML(typ="safe").load(snapshot.read(taken, paths.PARAMS.as_posix()))
+    params.check(values)
+    return values
+
+
+def plain(chosen: Settings) -> dict[str, Any]:
+    """The settings as JSON has them, which `settings.check` takes."""
+    return json.loads(json.dumps(chosen.model_dump()))
+
+
+def last_training() -> tuple[float, int] | None:
+    """Seconds and epochs of the last training that this clone finished; None where there is none."""
+    runs = sorted(outbox.RUNS.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in runs[:20]:
+        box = outbox.find(path.parent.name)
+        lines = list(box.lines()) if box else []
+        trained = [line.time for line in lines if line.kind == "metrics" and "train/loss" in line.values]
+        epochs = next((line.values["train.epochs"] for line in lines if "train.epochs" in line.values), "")
+        if any(line.values == {"status": "FINISHED"} for line in lines) and trained and epochs.isdecimal():
+            return (trained[-1] - box.head.start) / 1000, int(epochs)
+    return None
+
+
+def _changed(chosen: Settings, changes: dict[str, Any]) -> Settings:
+    given = {name: value for name, value in changes.items() if value is not None}
+    study = {"study": given.pop("study")} if "study" in given else {}
+    budget = Budget(**chosen.budget.model_dump() | given)
+    return settings.check(plain(chosen) | study | {"budget": plain(budget)}, "--study")
+
+
+def _existing(address: str, name: str) -> "Study | None":
+    """The study of that name, without making a database to look for it in."""
+    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).exists():
+        return None
+    import optuna
+
+    opened = storage.open_storage(address)
+    known = name in optuna.get_all_study_names(opened)
+    return optuna.load_study(study_name=name, storage=opened) if known else None
+
+
+def _snapshot(name: str, study: "Study | None", config: Path) -> Snapshot:
+    if study is None or "snapshot" not in study.user_attrs:
+        there = workspace.existing(name)
+        if there:
+            raise UserError(
+                f"there are experiments of an earlier sweep '{name}' ({there[0]} and others), but not its study; "
+                "choose another --study, or remove them: dvc exp remove " + " ".join(there[:3])
+            )
+        return snapshot.take(config)
+    known = Snapshot(**study.user_attrs["snapshot"])
+    if snapshot.is_kept(known):
+        return known
+    here = snapshot.take(config)
+    if (here.commit, here.tree) != (known.commit, known.tree):
+        raise UserError(
+            f"study '{name}' was begun from commit {known.commit[:7]} with content {known.tree[:7]}, which this clone "
+            "does not have; fetch and check out the same commit, without changes of your own"
+        )
+    return here
+
+
+def _check_objectives(chosen: Settings, built: Space, where: str) -> None:
+    classes = built.base["data.classes"]
+    known = ["val/mAP50", "val/loss", *(f"val/AP50/{name}" for name in classes), LATENCY]
+    for objective in chosen.objectives:
+        if objective.metric not in known:
+            raise UserError(
+                f"{where}: objectives: there is no metric '{objective.metric}'; known are {', '.join(known)}"
+            )
+
+
+def _check_same(study: "Study", chosen: Settings, config: Path) -> None:
+    """A study stays what it was begun as; only its budget and its pruner may change."""
+    begun = settings.check(study.user_attrs["settings"], f"study {chosen.study}")
+    for part in ("objectives", "sampler", "fixed", "space"):
+        if getattr(begun, part) != getattr(chosen, part):
+            raise UserError(
+                f"study '{chosen.study}' was begun with other {part} than {config} has now; "
+                "put that back, or choose another --study"
+            )
+
+
+def _describe(found: Range) -> str:
+    if found.choice is not None:
+        return "choice of " + ", ".join(map(str, found.choice))
+    kind, (low, high) = ("int", found.int) if found.int is not None else ("float", found.float)
+    return f"{'log ' if found.log else ''}{kind} from {low} to {high}"

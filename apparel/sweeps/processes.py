@@ -1,0 +1,97 @@
+"""Processes told apart for good: a number alone may be another process after a while."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import psutil
+
+SECONDS_TO_END = 20
+SECONDS_OF_DRIFT = 5
+"""The start of a process is told by the clock of the machine, which may be set right meanwhile."""
+
+
+def describe(pid: int | None = None) -> dict[str, Any]:
+    """`host`, `pid` and `started` of a process that runs or was not waited for yet; of this one when None."""
+    process = psutil.Process(pid)
+    return {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
+
+
+def is_here(known: dict[str, Any]) -> bool:
+    """Whether it ran on this machine."""
+    return known.get("host") == socket.gethostname()
+
+
+def is_alive(known: dict[str, Any]) -> bool:
+    """Whether a process of this machine still runs."""
+    try:
+        process = psutil.Process(known["pid"])
+        same = abs(process.create_time() - known["started"]) < SECONDS_OF_DRIFT
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def start(command: list[str], **options: Any) -> subprocess.Popen:
+    """Starts a process with a group of its own, which `end` ends as a whole."""
+    if sys.platform == "win32":
+        return subprocess.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
+    return subprocess.Popen(command, start_new_session=True, **options)
+
+
+def end(known: dict[str, Any]) -> None:
+    """Kills a process of this machine with all that it started; does nothing when they are gone.
+
+    Killed, not asked: trainings lose nothing that way, and one that is stuck does not answer.
+    """
+    if not is_here(known):
+        return
+    family = []
+    if is_alive(known):
+        process = psutil.Process(known["pid"])
+        family = [process, *_children(process)]
+    family += _left(known)
+    for each in family:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family, timeout=SECONDS_TO_END)
+
+
+def children() -> list[dict[str, Any]]:
+    """What this process started and that still runs."""
+    return [describe(child.pid) for child in psutil.Process().children()]
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _left(known: dict[str, Any]) -> list[psutil.Process]:
+    """Members of a group whose leader died: children that no parent leads to any more."""
+    if sys.platform == "win32" or psutil.pid_exists(known["pid"]):
+        return []
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == known["pid"] and process.create_time() >= known["started"] - 1:
+                found.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def signal_name(status: int) -> str | None:
+    """`SIGKILL` for the exit status of a process, or of a shell around it, that was killed; None for another end."""
+    number = -status if status < 0 else status - 128
+    try:
+        return signal.Signals(number).name if number > 0 else None
+    except ValueError:
+        return None
