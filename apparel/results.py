@@ -37,9 +37,10 @@ GROUPS = {
 def write_tables(test: Measured, val: Measured, digests: Mapping[str, str]) -> None:
     """Writes what DVC shows (`metrics.json`, `pr_curve.csv`, `confusion.csv`) and what people and programs read on.
 
-    `digests` are those of the test photos, by name: they tell whether two results are of the same photos.
+    `digests` are those of the test photos, by name: they tell whether two results are of the same photos. What was
+    measured on val is not in `metrics.json`: DVC would show each figure twice, beside what train wrote.
     """
-    files.write_json(paths.METRICS, {each.split: evaluation.headline(each) for each in (test, val)})
+    files.write_json(paths.METRICS, {test.split: evaluation.headline(test)})
     per_class = [each.per_class.reset_index().assign(split=each.split) for each in (test, val)]
     _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), PER_CLASS)
     _write(evaluation.curve_table(test), CURVE)

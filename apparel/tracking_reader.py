@@ -48,7 +48,8 @@ class Reader:
         else:
             found = [] if "'" in what else self._search(f"attributes.run_name = '{what}'")
         if len(found) > 1:
-            raise UserError(f"{len(found)} runs are named '{what}'; name one by its id: {', '.join(r.id for r in found)}")
+            ids = ", ".join(run.id for run in found)
+            raise UserError(f"{len(found)} runs are named '{what}'; name one by its id: {ids}")
         return found[0] if found else None
 
     def tagged(self, **tags: str) -> list[StoredRun]:
