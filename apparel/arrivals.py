@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from apparel import files, paths
+from apparel import exclusive, files, paths
 from apparel.errors import UserError
 
 PREFIX = ".import-"
@@ -26,16 +26,10 @@ def only_one() -> Iterator[None]:
     Raises:
         UserError: another import is running, or this is not the root of a DVC repository.
     """
-    from filelock import FileLock, Timeout
-
     if not Path(".dvc").is_dir():
         raise UserError("there is no .dvc here; run from the project's root folder")
-    paths.LOCAL.mkdir(exist_ok=True)
-    try:
-        with FileLock(paths.LOCAL / "import.lock", timeout=0):
-            yield
-    except Timeout:
-        raise UserError("another import is running; wait for it to end") from None
+    with exclusive.only_one(paths.LOCAL / "import.lock", "another import is running; wait for it to end"):
+        yield
 
 
 @contextmanager

@@ -95,6 +95,25 @@ def convert(
     return Converted(labels, difficult, photo_table, report | repairs.by_reason(problems))
 
 
+def refuse_vanished(data_set: Path) -> None:
+    """Looks for the photos and annotation files that an import brought in, which lists/ names.
+
+    Raises:
+        UserError: one is not there any more; names it.
+    """
+    for part in ("photos", "annotations"):
+        listed = data_set / "lists" / f"{part}.txt"
+        names = listed.read_text(encoding="utf-8").split("\n")[:-1] if listed.is_file() else []
+        gone = [name for name in names if not (data_set / part / name).is_file()]
+        if gone:
+            others = f" and {len(gone) - 1} others" if len(gone) > 1 else ""
+            tracked = (data_set / f"{part}.dvc").as_posix()
+            raise UserError(
+                f"{data_set / part / gone[0]}{others} came with the import and is gone; to have it back: "
+                f"git restore {tracked}, then dvc checkout {tracked}; to do without, take it out of {listed}"
+            )
+
+
 def _photo_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise UserError(f"{folder} not found; import the data set: python -m apparel import SOURCE --name NAME")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from apparel import boxes, files, inputs
+from apparel import boxes, files, inputs, seals
 from apparel.compat import model as compat_model
 from apparel.compat import pipeline
 from apparel.compat.pipeline import PipelineConfig
@@ -119,7 +119,7 @@ class Detector:
     def save(self, folder: Path) -> None:
         """Writes `checkpoint/ckpt-0.*`, `pipeline.config` and `classes.json`, as the API's model zoo lays them out.
 
-        What was there is replaced once all is written.
+        Their check sums lie beside them. What was there is replaced once all is written.
         """
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -129,6 +129,7 @@ class Detector:
         files.write_text(partial / "checkpoint" / "checkpoint", state)
         pipeline.write(self.config, partial / "pipeline.config")
         files.write_json(partial / "classes.json", list(self.classes))
+        seals.write(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
 
@@ -139,6 +140,7 @@ def load(folder: Path) -> Detector:
     Raises:
         UserError: a file is missing or damaged, or the weights are not the model's.
     """
+    seals.check(folder, "train")
     try:
         classes = tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
     except FileNotFoundError:

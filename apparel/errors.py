@@ -1,8 +1,12 @@
 """Errors that are meant for a person: one message that names what is wrong, where, and the remedy."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A file system, a user's share of it, or what one file may take."""
 
 
 class UserError(Exception):
@@ -34,7 +38,15 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        if not _disk_is_full(error):
             raise
-        sys.exit(f"error: no space left on the disk for {error.filename or 'an output'}; free some and run again")
+        what = getattr(error, "filename", None) or "an output"
+        sys.exit(f"error: no space left on the disk for {what}; free some and run again")
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """TensorFlow and others raise errors of their own, which end in the system's words."""
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return True
+    return any(os.strerror(number) in str(error) for number in FULL_DISK)

@@ -17,8 +17,8 @@ from apparel.errors import UserError
 PARTS = ("photos", "annotations", "lists")
 """The folders of a data set."""
 
-PHOTO_LIST = "photos.txt"
-"""In lists/: every photo's name, one a line."""
+PHOTO_LIST, ANNOTATION_LIST = "photos.txt", "annotations.txt"
+"""In lists/: the name of every photo and annotation file that came, one a line. Convert refuses to do without one."""
 
 CLASS_LIST = "predefined_classes.txt"
 """The classes that LabelImg offers; comes along with the lists."""
@@ -88,7 +88,8 @@ def lay_out(found: Found, folder: Path, work: Path) -> None:
             for name, entry in entries[part]:
                 bring(entry, folder / part / name, work)
                 progress.update()
-    files.write_text(folder / "lists" / PHOTO_LIST, "".join(f"{name}\n" for name in sorted(found.photos)))
+    for name, part in ((PHOTO_LIST, found.photos), (ANNOTATION_LIST, found.annotations)):
+        files.write_text(folder / "lists" / name, "".join(f"{each}\n" for each in sorted(part)))
 
 
 def bring(entry: Entry, target: Path, work: Path) -> None:

@@ -1,7 +1,6 @@
 """Photos and boxes packed into TFRecord shards, with an index by which later stages tell that none was damaged."""
 
 import errno
-import hashlib
 import json
 import os
 import random
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from apparel import boxes, examples, files
+from apparel import boxes, examples, files, hashes
 from apparel.errors import UserError
 from apparel.examples import Photo
 
@@ -134,7 +133,7 @@ def check(folder: Path) -> dict:
     for name, md5 in expected.items():
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing; run `dvc repro --force tfrecord`")
-        if _md5(folder / name) != md5:
+        if hashes.file(folder / name) != md5:
             raise UserError(f"{folder / name} is damaged: its content changed; run `dvc repro --force tfrecord`")
     return index
 
@@ -148,7 +147,7 @@ def _write_split(
     for number, part in enumerate(parts):
         path = folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord"
         _write_shard(path, islice(records, len(part)), progress)
-        shards.append({"file": path.name, **_count(part, classes), "md5": _md5(path)})
+        shards.append({"file": path.name, **_count(part, classes), "md5": hashes.file(path)})
     return {
         **_count(photos, classes),
         "most_boxes": max((len(photo.boxes) for photo in photos), default=0),
@@ -215,9 +214,3 @@ def _whole(folder: Path) -> Iterator[Path]:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _md5(path: Path) -> str:
-    """The file's MD5, which is also what DVC knows it by."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

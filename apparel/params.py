@@ -46,7 +46,7 @@ class Data(Section):
 class Convert(Section):
     """How annotation files are read."""
 
-    first_pixel: Literal[0, 1]
+    first_pixel: Annotated[int, Field(ge=0, le=1)]
     strict: bool
 
 

@@ -9,10 +9,11 @@ DATA = Path("data")
 PRETRAINED = DATA / "pretrained"
 RESULTS = DATA / "results"
 
-LABELS = RESULTS / "convert" / "labels.csv"
-DIFFICULT = RESULTS / "convert" / "difficult.csv"
-PHOTOS_TABLE = RESULTS / "convert" / "photos.csv"
-CONVERT_REPORT = RESULTS / "convert" / "convert.json"
+CONVERT = RESULTS / "convert"
+LABELS = CONVERT / "labels.csv"
+DIFFICULT = CONVERT / "difficult.csv"
+PHOTOS_TABLE = CONVERT / "photos.csv"
+CONVERT_REPORT = CONVERT / "convert.json"
 
 SPLIT = RESULTS / "split"
 TFRECORD = RESULTS / "tfrecord"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from apparel import inputs, metrics, paths
+from apparel import exclusive, inputs, metrics, paths
 from apparel.compat import optimizer as compat_optimizer
 from apparel.detector import Detector, detect_split
 from apparel.errors import Pruned, UserError
@@ -229,20 +229,16 @@ def under_way(name: str) -> Iterator[Path]:
     Raises:
         UserError: the same training is under way in another process.
     """
-    import filelock
-
     folder = paths.LOCAL / "training" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(folder.with_suffix(".lock"), timeout=0):
-            try:
-                yield folder
-            except Pruned:
-                shutil.rmtree(folder)  # nobody goes on with it
-                raise
-            shutil.rmtree(folder)
-    except filelock.Timeout:
-        raise UserError("this training is under way in another process; wait for it, or stop it") from None
+    refusal = "this training is under way in another process; wait for it, or stop it"
+    with exclusive.only_one(folder.with_suffix(".lock"), refusal):
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        except Pruned:
+            shutil.rmtree(folder)  # nobody goes on with it
+            raise
+        shutil.rmtree(folder)
 
 
 def history_table(progress: Progress) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def _parse(path: Path) -> etree._Element:
     except UserError as error:
         raise UserError(f"{path} is refused: {error}") from None
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{path} is not sound XML: {error.msg}") from None
+        raise UserError(f"{path} is not sound XML: {' '.join(str(error.msg).split())}") from None
 
 
 def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:

@@ -2,10 +2,11 @@
 
 import shutil
 
-from apparel import detector, errors, evaluation, inputs, packing, params, paths, results, tracking, vega
+from apparel import detector, errors, evaluation, exclusive, inputs, packing, params, paths, results, tracking, vega
 from apparel.compat import determinism
 
 
+@exclusive.stage("eval")
 def main() -> None:
     config = params.load()
     index = packing.check(paths.TFRECORD)

@@ -1,10 +1,12 @@
 """Photos are dealt out to train, val and test: `python -m stages.split`."""
 
-from apparel import boxes, duplicates, errors, params, paths, splits, tables
+from apparel import boxes, duplicates, errors, exclusive, params, paths, seals, splits, tables
 
 
+@exclusive.stage("split")
 def main() -> None:
     config = params.load()
+    seals.check(paths.CONVERT, "convert")
     labels, photos = boxes.read(paths.LABELS), boxes.read_photos(paths.PHOTOS_TABLE)
     names, classes = photos["filename"].tolist(), config.data.classes
     pinned = splits.pins(config.split, paths.lists(config.data.name), names)
@@ -17,6 +19,7 @@ def main() -> None:
     tables.write(used.assign(split=used["filename"].map(assigned)), paths.SPLIT / "photos.csv")
     summary = splits.summary(labels, assigned, classes)
     tables.write(summary, paths.SPLIT / "summary.csv")
+    seals.write(paths.SPLIT)
     sizes = used["filename"].map(assigned).value_counts()
     print(", ".join(f"{split} {sizes[split]}" for split in splits.SPLITS), "photos; boxes per class:")
     print(summary.to_string(index=False))

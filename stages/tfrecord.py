@@ -1,14 +1,18 @@
 """Photos and boxes become TFRecord shards: `python -m stages.tfrecord`."""
 
-from apparel import boxes, errors, packing, params, paths, tables
+from apparel import boxes, errors, exclusive, packing, params, paths, recorded, seals, tables
 
 SPLITS = ("train", "val", "test")
 
 
+@exclusive.stage("tfrecord")
 def main() -> None:
     config = params.load()
+    seals.check(paths.CONVERT, "convert")
+    seals.check(paths.SPLIT, "split")
     folder, classes = paths.photos(config.data.name), config.data.classes
     listed = paths.SPLIT / "photos.csv"
+    recorded.check(folder)
     photos = tables.read(listed, [*boxes.PHOTO_COLUMNS, "split"])
     difficult = boxes.read(paths.DIFFICULT)
     splits = {}

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from apparel import errors, files, packing, params, paths, tables, tracking, training
+from apparel import errors, exclusive, files, packing, params, paths, recorded, tables, tracking, training
 
 
+@exclusive.stage("train")
 def main() -> None:
     """params.yaml, TFRecords, a pipeline file and a starting checkpoint -> model, history.csv, val.json."""
     chosen = params.load()
     index = packing.check(paths.TFRECORD)
+    recorded.check(paths.PRETRAINED / chosen.train.checkpoint)
     name = training.key(chosen)
     with training.under_way(name) as folder, tracking.open_run(chosen, name) as run:
         progress, detector = train(chosen, index, folder, run)

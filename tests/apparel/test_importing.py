@@ -95,7 +95,8 @@ def test_moved_where_it_may_be_and_copied_where_not(tmp_path):
     )
     importing.lay_out(found, target, work)
     assert {path.relative_to(target).as_posix() for path in target.rglob("*")} == {
-        *("photos", "photos/a.jpg", "photos/b.jpg", "annotations", "lists", "lists/c.csv", "lists/photos.txt")
+        *("photos", "photos/a.jpg", "photos/b.jpg", "annotations"),
+        *("lists", "lists/c.csv", "lists/photos.txt", "lists/annotations.txt"),
     }
     assert (target / "lists" / "photos.txt").read_bytes() == b"a.jpg\nb.jpg\n"
     assert (loose / "a").exists() and not (work / "b").exists()

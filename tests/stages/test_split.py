@@ -40,7 +40,7 @@ def test_the_tables_are_whole_and_the_same_again(project, monkeypatch):
     configure(monkeypatch)
     split.main()
     first = outputs()
-    assert first.keys() == {"train.csv", "val.csv", "test.csv", "photos.csv", "summary.csv"}
+    assert first.keys() == {"train.csv", "val.csv", "test.csv", "photos.csv", "summary.csv", "md5.json"}
     photos = tables.read(paths.SPLIT / "photos.csv", ["filename", "width", "height", "split"])
     where = dict(zip(photos["filename"], photos["split"], strict=True))
     assert len(where) == 20 and where["00.png"] == where["19.png"] and set(where.values()) == {"train", "val", "test"}

@@ -60,7 +60,7 @@ def tree(folder):
 
 SHOP = {
     *(f"photos/{number}.png" for number in range(4)),
-    *("annotations/0.xml", "lists/photos.txt", "lists/test_labels.csv"),
+    *("annotations/0.xml", "lists/photos.txt", "lists/annotations.txt", "lists/test_labels.csv"),
     *("photos.dvc", "annotations.dvc", "lists.dvc", "source.json", ".gitignore"),
 }
 

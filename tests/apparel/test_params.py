@@ -1,0 +1,146 @@
+"""params.yaml: whatever is wrong in it is refused by name, for every key that there is."""
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from apparel import params
+from apparel.errors import UserError
+from apparel.params import Params
+
+ROOT = Path(__file__).parents[2]
+VALUES = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SECTIONS = {name: list(field.annotation.model_fields) for name, field in Params.model_fields.items()}
+KEYS = [(section, key) for section, keys in SECTIONS.items() for key in keys]
+
+OF_TYPE = {
+    "string": ["", "one two", "nan", "1e400", "null", "-"],
+    "integer": [-(10**30), 7],
+    "number": [0.5, math.nan, math.inf, -1.5],
+    "boolean": [True, False],
+    "array": [[], [1, 2], [["Tops"]]],
+    "object": [{}, {"a": 1}],
+    "null": [None],
+}
+"""Values of every type that YAML has, by JSON Schema's names."""
+
+
+def changed(section: str, key: str, value: Any) -> dict:
+    values = copy.deepcopy(VALUES)
+    values[section][key] = value
+    return values
+
+
+def types_of(section: str, key: str) -> set[str]:
+    """The types that the model's schema allows."""
+    schema = Params.model_json_schema()
+    found = schema["$defs"][schema["properties"][section]["$ref"].rsplit("/", 1)[1]]["properties"][key]
+    allowed = {choice["type"] for choice in found.get("anyOf", [found])}
+    return allowed | {"integer"} if "number" in allowed else allowed
+
+
+def test_the_file_has_every_key_in_order_and_no_other() -> None:
+    assert {section: list(keys) for section, keys in VALUES.items()} == SECTIONS
+    assert params.check(VALUES).flat().keys() == {f"{section}.{key}" for section, key in KEYS}
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_a_missing_key_is_named(section: str, key: str) -> None:
+    values = copy.deepcopy(VALUES)
+    del values[section][key]
+    with pytest.raises(UserError, match=rf"{section}\.{key} is missing"):
+        params.check(values)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_missing_section_and_one_that_is_none_are_named(section: str) -> None:
+    values = copy.deepcopy(VALUES)
+    del values[section]
+    with pytest.raises(UserError, match=rf"{section} is missing"):
+        params.check(values)
+    for wrong in (None, 3, "text", [], True):
+        with pytest.raises(UserError, match=rf"params\.yaml: {section}"):
+            params.check(values | {section: wrong})
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_a_value_of_any_wrong_type_is_named(section: str, key: str) -> None:
+    wrong = OF_TYPE.keys() - types_of(section, key)
+    assert {"object"} < wrong
+    for value in (value for kind in wrong for value in OF_TYPE[kind]):
+        with pytest.raises(UserError, match=rf"{section}\.{key}: .*found"):
+            params.check(changed(section, key, value))
+
+
+@given(place=st.sampled_from(KEYS), data=st.data())
+def test_a_misspelt_key_is_named_with_the_right_one(place: tuple[str, str], data: st.DataObject) -> None:
+    section, key = place
+    where = data.draw(st.integers(0, len(key) - 1))
+    letter = data.draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz_"))
+    misspelt = key[:where] + letter + key[where + data.draw(st.integers(0, 1)) :]
+    if misspelt in SECTIONS[section]:
+        return
+    values = copy.deepcopy(VALUES)
+    values[section][misspelt] = values[section].pop(key)
+    with pytest.raises(UserError) as error:
+        params.check(values)
+    message = str(error.value)
+    assert f"{section}.{key} is missing" in message
+    assert f"{section}.{misspelt} is unknown" in message
+    assert f"did you mean '{key}'" in message or len(key) < 5
+
+
+@given(place=st.sampled_from(KEYS), value=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+))  # fmt: skip
+def test_any_value_is_taken_as_it_is_or_refused_by_name(place: tuple[str, str], value: Any) -> None:
+    section, key = place
+    try:
+        checked = params.check(changed(section, key, value))
+    except UserError as error:
+        assert f"{section}.{key}" in str(error)
+    else:
+        taken = getattr(getattr(checked, section), key)
+        assert taken == (tuple(value) if isinstance(value, list) else value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a\n", "3", "text", "data: [", "data: {name: a, name: b}", "\ta: 1", "a: !!x 1"]
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"params\.yaml"):
+        params.load(path)
+
+
+def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run from the project's root"):
+        params.load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"data: \xff\xfe")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("train", "freeze", "backbone", "random weights would stay random"),
+        ("data", "classes", ["Tops", "Tops"], "listed twice"),
+        ("data", "classes", [" Tops"], "is not a class name"),
+        ("data", "name", "../etc", "data.name"),
+        ("train", "checkpoint", "-x", "train.checkpoint"),
+        ("split", "test_fraction", 1.0, "split.test_fraction"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(section: str, key: str, value: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        params.check(changed(section, key, value))
