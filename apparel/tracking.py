@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -100,6 +101,19 @@ def recorded_run(model: Path) -> str | None:
     """MLflow's id of the run that trained the model in this folder, as far as this clone saw the training."""
     record = _record_of(model)
     return mlflow_id(record.read_text(encoding="utf-8")) if record.exists() else None
+
+
+def training_seconds(model: Path) -> float | None:
+    """How long the training of the model in this folder took, all its parts together; None when not seen here."""
+    record = _record_of(model)
+    box = outbox.find(record.read_text(encoding="utf-8")) if record.exists() else None
+    lines = [line for line in box.lines() if line.kind in ("metrics", "status")] if box else []
+    ended = next((at for at, line in enumerate(lines) if line.values.get("status") == "FINISHED"), None)
+    if ended is None:
+        return None
+    # From the end of one part to the beginning of the next nothing ran.
+    spans = [pair for pair in pairwise(lines[: ended + 1]) if pair[1].values.get("status") != "RUNNING"]
+    return sum(after.time - before.time for before, after in spans) / 1000
 
 
 def mlflow_id(run: str) -> str | None:
