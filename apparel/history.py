@@ -59,6 +59,12 @@ def read(revision: str, path: str) -> bytes | None:
     return found.stdout if found.returncode == 0 else None
 
 
+def files() -> list[str]:
+    """The files of the work tree that git tracks or would, by their paths from its root."""
+    listed = _run("ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
+
+
 def lay_out(revision: str, folder: Path, patch: bytes = b"") -> None:
     """Writes the files of a commit, with a patch applied, into an empty folder; the repository is left as it is.
 

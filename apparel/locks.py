@@ -75,6 +75,12 @@ def workspace() -> Lock:
     return Lock(head if committed else None, _merged(here, "the workspace"))
 
 
+def of_folder(folder: Path) -> Lock:
+    """The lock that lies in another copy of the project."""
+    here = {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in FILES}
+    return Lock(None, _merged(here, str(folder)))
+
+
 def holding(md5: str) -> Lock | None:
     """A lock with an output of this content: the workspace's, or that of the newest commit or experiment."""
     here = workspace()

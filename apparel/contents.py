@@ -1,0 +1,125 @@
+"""Whether a content that a lock names is still to be had, whole: in the workspace, in DVC's cache or in git."""
+
+import json
+from pathlib import Path
+
+from apparel import hashes, locks
+from apparel.errors import UserError
+
+NAMED = 3
+"""How many files of a folder an error names."""
+
+
+class Contents:
+    """Looks for what a lock names.
+
+    Args:
+        lock: whose outputs and inputs are looked for.
+        tree: the files that git holds of the lock's commit.
+    """
+
+    def __init__(self, lock: locks.Lock, tree: Path) -> None:
+        from dvc.repo import Repo
+
+        with Repo() as repo:
+            self._cache = repo.cache.local
+        self._tree = tree
+        self._revision = lock.revision
+        self._expected = locks.workspace().hashes()
+
+    def check(self, path: str, md5: str) -> tuple[str, str]:
+        """Hashes a file or folder; returns where it lies, and what is wrong with it or nothing.
+
+        The workspace is held to the lock that lies in it. A lock of another commit is looked up in the cache.
+        """
+        if self._expected.get(path) == md5 and Path(path).exists():
+            return "workspace", self._changed(path, md5)
+        if self._cached(md5).exists():
+            return "cache", self._damaged(path, md5)
+        tracked = self._tree / path
+        if tracked.exists() and hashes.content(tracked) == md5:
+            return "git", ""
+        return "", f"neither in the workspace nor in DVC's cache; {self._fetch(path)}"
+
+    def files(self, path: str, md5: str) -> dict[str, str]:
+        """The hash of each file of a folder, by name; none where the folder is not to be had whole."""
+        if not md5.endswith(".dir"):
+            return {}
+        listed = self._listed(md5)
+        if not listed and self._expected.get(path) == md5 and Path(path).is_dir():
+            listed = hashes.within(Path(path))
+        return listed if hashes.folder(listed) == md5 else {}
+
+    def _changed(self, path: str, md5: str) -> str:
+        found = hashes.content(Path(path))
+        if found == md5:
+            return ""
+        was = self.files(path, md5)
+        now = hashes.within(Path(path)) if was and Path(path).is_dir() else {}
+        differing = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+        which = f" ({_some(differing, len(was))})" if differing else ""
+        return f"changed in the workspace{which}; `dvc checkout {path}` brings it back, `dvc repro` takes it as new"
+
+    def _damaged(self, path: str, md5: str) -> str:
+        parts = self._listed(md5) if md5.endswith(".dir") else {path: md5}
+        if not parts and hashes.folder({}) != md5:
+            return f"the list of its files in DVC's cache is damaged: delete {self._cached(md5)}, {self._fetch(path)}"
+        missing = [name for name, each in parts.items() if not self._cached(each).exists()]
+        if missing:
+            return f"DVC's cache lacks {_some(missing, len(parts))}; {self._fetch(path)}"
+        damaged = [name for name, each in parts.items() if hashes.file(self._cached(each)) != each]
+        if damaged:
+            where = self._cached(parts[damaged[0]])
+            return f"damaged in DVC's cache: {_some(damaged, len(parts))}; delete {where}, {self._fetch(path)}"
+        return ""
+
+    def _listed(self, md5: str) -> dict[str, str]:
+        """The files of a folder as the cache lists them; none when it does not, or not rightly."""
+        try:
+            content = self._cached(md5).read_bytes()
+            listed = {each["relpath"]: each["md5"] for each in json.loads(content)}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return listed if f"{hashes.data(content)}.dir" == md5 else {}
+
+    def _cached(self, md5: str) -> Path:
+        return Path(self._cache.oid_to_path(md5))
+
+    def _fetch(self, path: str) -> str:
+        if self._revision is None:
+            return f"`dvc pull {path}` fetches it from a remote, `dvc repro` makes it again"
+        return (
+            f"with commit {self._revision[:7]} checked out, `dvc pull {path}` fetches it from a remote, "
+            "`dvc repro` makes it again"
+        )
+
+
+def check_tracked(path: str, md5: str, tree: Path) -> str:
+    """What is wrong with a `.dvc` file that should name this content, or nothing; also where there is none."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    file = tree / f"{path}.dvc"
+    if not file.exists():
+        return ""
+    try:
+        found = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["outs"][0]["md5"]
+    except (YAMLError, UnicodeDecodeError, LookupError, TypeError):
+        return f"{path}.dvc is damaged: git restore {path}.dvc"
+    return "" if found == md5 else f"{path}.dvc names another content, {found}; `dvc repro` takes that as new"
+
+
+def hash_of(path: Path) -> str:
+    """DVC's hash of what a person named.
+
+    Raises:
+        UserError: it is an empty folder, or cannot be read.
+    """
+    if path.is_dir() and not any(path.iterdir()):
+        raise UserError(f"{path} is empty")
+    return hashes.content(path)
+
+
+def _some(names: list[str], total: int) -> str:
+    more = f" and {len(names) - NAMED} more of {total} files" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

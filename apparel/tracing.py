@@ -1,0 +1,190 @@
+"""A result followed back to the photos, parameters, code and machine that made it, each link checked."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from apparel import contents, history, locks, paths, tracing_run
+from apparel.contents import Contents
+from apparel.errors import UserError, nearest
+from apparel.links import Link
+from apparel.locks import Lock
+
+RUN_ID = re.compile("[0-9a-f]{32}")
+
+
+@dataclass
+class Chain:
+    """What a result was made from. `links` are in the order in which things were made."""
+
+    what: str
+    stage: str
+    revision: str | None
+    experiment: str | None
+    links: list[Link] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[Link]:
+        """The links that do not hold."""
+        return [link for link in self.links if link.problem]
+
+
+class Target(NamedTuple):
+    """What is traced: the lock that has it, the stage that made it; its hash and the run where it was asked for so."""
+
+    lock: Lock
+    stage: str
+    md5: str | None = None
+    run: str | None = None
+
+
+def trace(what: str) -> Chain:
+    """The chain behind a file, a model's folder, an MLflow run, an experiment or a commit.
+
+    Raises:
+        UserError: nothing is known of it; says where else to look.
+    """
+    target = _found(what)
+    lock, stages = target.lock, target.lock.ancestry(target.stage)
+    chain = Chain(what, target.stage, lock.revision, history.experiment_of(lock.revision))
+    chain.parameters = lock.parameters(stages)
+    with _tree(lock) as tree:
+        reached = Contents(lock, tree)
+        for name in stages:
+            had = {(link.name, link.value) for link in chain.links}
+            links = [*_read(lock, name, reached, tree), *_made(lock, name, stages, target.md5, reached)]
+            chain.links += [link for link in links if link.problem or (link.name, link.value) not in had]
+        chain.links += _origins(chain.links, tree)
+        tracing_run.add(chain, lock, stages, tree, target.run)
+    return chain
+
+
+def _found(what: str) -> Target:
+    path = Path(what)
+    if path.exists():
+        return _maker(path)
+    if RUN_ID.fullmatch(what):
+        return Target(*tracing_run.lock_of(what), run=what)
+    try:
+        lock = locks.at(history.resolve(what))
+    except LookupError:
+        known = [*history.experiments(), "HEAD"]
+        raise UserError(
+            f"{what} is no file, MLflow run, experiment or commit that is known here{nearest(what, known)}; "
+            "`git fetch` and `dvc exp pull` bring those of others"
+        ) from None
+    if not lock.stages:
+        raise UserError(f"{what} has no dvc.lock: `dvc repro` makes it, `git add dvc.lock` and a commit keep it")
+    return Target(lock, list(lock.stages)[-1])
+
+
+def _maker(path: Path) -> Target:
+    """The lock and the stage that made this file or folder, wherever a copy of it lies."""
+    md5 = contents.hash_of(path)
+    lock = locks.holding(md5)
+    if lock:
+        return Target(lock, lock.maker_of(md5) or "", md5)
+    known = locks.workspace().hashes().get(path.as_posix())
+    if known:
+        raise UserError(
+            f"{path} was changed after it was made: its hash is {md5}, and dvc.lock has {known}; "
+            f"`dvc checkout {path.as_posix()}` brings back what was made"
+        )
+    raise UserError(
+        f"no commit and no experiment known here made {path} (hash {md5}): it was changed, or made elsewhere; "
+        "`git fetch` and `dvc exp pull` bring the commits and experiments of others"
+    )
+
+
+@contextmanager
+def _tree(lock: Lock) -> Iterator[Path]:
+    """The files that git holds of a lock's commit; the workspace for a lock that is not committed."""
+    if lock.revision is None:
+        yield Path()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="apparel-trace-"))
+    try:
+        history.lay_out(lock.revision, folder)
+        yield folder / "tree"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(lock: Lock, stage: str, reached: Contents, tree: Path) -> Iterator[Link]:
+    """What a stage read, its code aside, and what earlier stages made aside, where it is what they made."""
+    for path, md5 in lock.deps(stage).items():
+        maker = lock.maker(path)
+        if maker:
+            yield from _inner(stage, path, md5, maker, reached)
+        elif not is_code(path):
+            where, problem = reached.check(path, md5)
+            problem = problem or contents.check_tracked(path, md5, tree)
+            yield Link(kind(path), path, md5, where, problem, reached.files(path, md5))
+
+
+def _made(lock: Lock, stage: str, stages: list[str], asked: str | None, reached: Contents) -> Iterator[Link]:
+    """What a stage made for those after it; of the last one what was asked for, or all."""
+    for path, md5 in lock.outs(stage).items():
+        used = any(lock.maker(dep) == (stage, path, md5) for later in stages for dep in lock.deps(later))
+        if used or md5 == asked or (asked is None and stage == stages[-1]):
+            where, problem = reached.check(path, md5)
+            yield Link(kind(path), path, md5, where, problem, reached.files(path, md5))
+
+
+def _inner(stage: str, path: str, md5: str, maker: tuple[str, str, str], reached: Contents) -> Iterator[Link]:
+    """A link for what another stage should have made with this content, and did not."""
+    name, out, made = maker
+    within = reached.files(out, made) if path != out else {}
+    found = made if path == out else within.get(PurePosixPath(path).relative_to(out).as_posix(), md5)
+    if found != md5:
+        problem = f"{stage} read this content, but {name} has made another since; `dvc repro` brings them together"
+        yield Link(kind(path), path, md5, "", problem)
+
+
+def _origins(links: list[Link], tree: Path) -> Iterator[Link]:
+    """Where the photos and the starting weights came from."""
+    for link in links:
+        path = PurePosixPath(link.name)
+        if link.kind == "photos":
+            drawn = Link("source", path.parent.as_posix(), "drawn by the stage draw", "lock")
+            yield drawn if path.parent.name == "demo" else _origin(path.parent / "source.json", tree)
+        if link.kind == "start checkpoint" and path.name != "none":
+            yield _origin(path.with_name(f"{path.name}.source.json"), tree)
+
+
+def _origin(record: PurePosixPath, tree: Path) -> Link:
+    try:
+        origin = json.loads((tree / record).read_text(encoding="utf-8"))
+        value = " ".join(str(origin[key]) for key in ("source", "revision") if key in origin)
+        return Link("source", record.as_posix(), value, "git")
+    except (OSError, ValueError, KeyError, TypeError):
+        problem = f"where it came from is not recorded: `git add {record}` if it is there, else import it anew"
+        return Link("source", record.as_posix(), "", "", problem)
+
+
+def is_code(path: str) -> bool:
+    """Whether a dependency is the project's code, as opposed to data and the detector's pipeline file."""
+    pure = PurePosixPath(path)
+    return pure.suffix == ".py" or (not pure.is_relative_to(paths.DATA) and not pure.is_relative_to(paths.CONFIGS))
+
+
+def kind(path: str) -> str:
+    """What a path of the pipeline is to a result, such as `photos`, `labels`, `split` or `model`."""
+    pure = PurePosixPath(path)
+    if pure.is_relative_to(paths.MODEL):
+        return "model"
+    if pure.is_relative_to(paths.RESULTS):
+        stage = pure.parts[len(paths.RESULTS.parts)]
+        return {"convert": "labels", "tfrecord": "TFRecords", "train": "training", "eval": "results"}.get(stage, stage)
+    if pure.is_relative_to(paths.PRETRAINED):
+        return "start checkpoint"
+    return "pipeline file" if pure.is_relative_to(paths.CONFIGS) else pure.name

@@ -1,0 +1,187 @@
+"""The end of a chain that lies in MLflow and git: the run that trained, its parameters, commit, packages, machine."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apparel import hashes, history, locks, paths, tracking
+from apparel.errors import UserError
+from apparel.links import Link
+from apparel.locks import Lock
+
+if TYPE_CHECKING:
+    from apparel.tracing import Chain
+    from apparel.tracking_reader import Reader, StoredRun
+
+PATCH = "changes.patch"
+MODEL_FOLDER = "model"
+"""What a run keeps its model under."""
+
+NAMED = 5
+"""How many parameters or files a problem names."""
+
+
+def lock_of(run: str) -> tuple[Lock, str]:
+    """The lock that holds the model of an MLflow run, and the last stage there that used it.
+
+    Raises:
+        UserError: MLflow has no such run, it made no model, or no commit known here has that.
+    """
+    from apparel.tracking_reader import Reader
+
+    reader = Reader()
+    stored = reader.find(run)
+    if stored is None:
+        server = tracking.without_password(tracking.server())
+        raise UserError(f"MLflow at {server} has no run {run}; MLFLOW_TRACKING_URI names another server")
+    md5 = _model_of(reader, stored)
+    lock = locks.holding(md5)
+    if lock is None:
+        raise UserError(
+            f"no commit and no experiment known here made the model of run {run} (hash {md5}); "
+            "`git fetch` and `dvc exp pull` bring those of others"
+        )
+    model = paths.MODEL.as_posix()
+    users = [name for name in lock.stages if lock.deps(name).get(model) == md5]
+    return lock, (users or [lock.maker_of(md5) or ""])[-1]
+
+
+def add(chain: "Chain", lock: Lock, stages: list[str], tree: Path, asked: str | None) -> None:
+    """Adds the run, the commit and the code to a chain, each checked as far as it can be reached."""
+    with tempfile.TemporaryDirectory(prefix="apparel-trace-") as name:
+        folder = Path(name)
+        trees = [tree]
+        if "train" in stages:
+            try:
+                trees += _add_run(chain, lock, asked, folder)
+            except UserError as error:
+                chain.links.append(Link("run", asked or "", "", "", str(error)))
+        if lock.revision is None and len(trees) == 1 and history.commit("HEAD"):
+            history.lay_out("HEAD", folder / "head")
+            trees = [folder / "head" / "tree"]
+        where = f"commit {lock.revision[:7]}" if lock.revision else "the workspace, not committed yet"
+        chain.links.append(Link("lock", "dvc.lock", where, "git" if lock.revision else "workspace"))
+        chain.links += [_code(lock, stage, trees) for stage in stages]
+
+
+def _add_run(chain: "Chain", lock: Lock, asked: str | None, folder: Path) -> list[Path]:
+    """Adds the run and its commit; returns the trees of files that its code can be in."""
+    from apparel.tracking_reader import Reader
+
+    reader = Reader()
+    md5 = lock.outs("train")[paths.MODEL.as_posix()]
+    run = reader.find(asked) if asked else _run_of(reader, md5)
+    if run is None:
+        raise UserError(
+            f"MLflow at {tracking.without_password(tracking.server())} has no run that trained this model; "
+            "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends what waits here"
+        )
+    known = {link.name: link.value for link in chain.links}
+    wrong = [*_differing(chain.parameters, run), *_other_data(known, run)]
+    problem = f"differs from dvc.lock in {_some(wrong)}: another training than the one that DVC has" if wrong else ""
+    if run.status != "FINISHED":
+        problem = problem or f"its status is {run.status}; `python -m apparel sync` sends what waits, if anything does"
+    chain.links.append(Link("run", run.id, f"{run.name}, {run.status.lower()}", "MLflow", problem))
+    for prefix, target in (("version.", chain.packages), ("machine.", chain.machine)):
+        target.update(
+            {name.removeprefix(prefix): run.tags[name] for name in sorted(run.tags) if name.startswith(prefix)}
+        )
+    if not chain.packages or not chain.machine:
+        chain.links.append(Link("packages", "", "", "", "MLflow's run does not say what it ran with"))
+    return list(_commits(chain, reader, run, folder))
+
+
+def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -> Iterator[Path]:
+    """Adds the commits that train and eval ran from; yields the files of each, changes included."""
+    seen = set()
+    for stage, prefix in (("train", "mlflow.source."), ("eval", "eval.")):
+        revision = run.tags.get(f"{prefix}git.commit", "")
+        if stage == "eval" and (not revision or revision in seen or chain.stage != "eval"):
+            continue
+        seen.add(revision)
+        link = Link("commit", revision, f"{stage} ran from it", "git")
+        if not re.fullmatch("[0-9a-f]{40}", revision) or not history.commit(revision):
+            problem = "not in this repository; `git fetch`" if revision else "the run does not say from which it ran"
+            chain.links.append(Link("commit", revision, link.value, "", problem))
+            continue
+        chain.links.append(link)
+        patch = b""
+        if stage == "train" and run.tags.get("git.dirty") == "true":
+            try:
+                patch = reader.fetch(run.id, PATCH, _new(folder / "patch")).read_bytes()
+                history.lay_out(revision, folder / stage, patch)
+                chain.links.append(Link(PATCH, f"{run.id}/{PATCH}", hashes.data(patch), "MLflow"))
+            except UserError as error:
+                chain.links.append(Link(PATCH, f"{run.id}/{PATCH}", "", "", f"{error}; what was changed is lost"))
+                continue
+        else:
+            history.lay_out(revision, folder / stage)
+        yield folder / stage / "tree"
+
+
+def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
+    """Whether the modules that a stage ran are those of a commit, or of one with its recorded changes."""
+    from apparel.tracing import is_code
+
+    code = {path: md5 for path, md5 in lock.deps(stage).items() if is_code(path)}
+    unknown = [
+        path
+        for path, md5 in code.items()
+        if not any((tree / path).exists() and hashes.content(tree / path) == md5 for tree in trees)
+    ]
+    value = hashes.folder(code)
+    if not unknown:
+        return Link("code", f"of {stage}: {len(code)} files", value, "git", files=code)
+    problem = f"as it ran, {_some(unknown)} is in no commit or recorded change known here; commit, then `dvc repro`"
+    return Link("code", f"of {stage}: {len(code)} files", value, "", problem, code)
+
+
+def _run_of(reader: "Reader", md5: str) -> "StoredRun | None":
+    """The latest run that made this model; as this clone recorded it where MLflow does not know the hash."""
+    found = reader.tagged(**{paths.MODEL.as_posix(): md5})
+    if found:
+        return found[0]
+    run = tracking.recorded_run(paths.MODEL) if paths.MODEL.is_dir() and hashes.content(paths.MODEL) == md5 else None
+    return reader.find(run) if run else None
+
+
+def _model_of(reader: "Reader", run: "StoredRun") -> str:
+    md5 = run.tags.get(paths.MODEL.as_posix())
+    if md5:
+        return md5
+    with tempfile.TemporaryDirectory(prefix="apparel-trace-") as folder:
+        return hashes.content(reader.fetch(run.id, MODEL_FOLDER, Path(folder)))
+
+
+def _differing(parameters: dict[str, Any], run: "StoredRun") -> list[str]:
+    """The parameters that MLflow has with other values; eval's may change while the model stays."""
+    stored = run.params | {
+        name.removeprefix("changed."): value for name, value in run.tags.items() if name.startswith("changed.")
+    }
+    return [
+        name
+        for name, value in parameters.items()
+        if name in stored and not name.startswith("eval.") and not _same(value, stored[name])
+    ]
+
+
+def _same(value: Any, stored: str) -> bool:
+    try:
+        return float(value) == float(stored)
+    except (TypeError, ValueError):
+        return str(value)[: tracking.LONGEST_VALUE] == stored
+
+
+def _other_data(known: dict[str, str], run: "StoredRun") -> list[str]:
+    return [path for path, md5 in run.data.items() if path in known and known[path] != md5]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
