@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro ui plots test test-all lint deps lock
+.PHONY: help setup repro ui dashboard plots test test-all lint deps lock
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ repro: setup ## run the pipeline as params.yaml says, then show the result
 
 ui: setup ## open MLflow on the runs of this clone
 	$(RUN) -m apparel ui
+
+dashboard: setup ## open optuna-dashboard on the sweeps of this clone
+	$(RUN) -m apparel dashboard
 
 plots: setup ## draw the curves on a page that opens without a network
 	$(RUN) -m apparel plots

@@ -22,7 +22,13 @@ def _train(arguments: argparse.Namespace) -> str:
     return training_benchmark.measure(arguments.steps, arguments.rounds)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"tfrecord": _tfrecord, "train": _train}
+def _sweep(arguments: argparse.Namespace) -> str:
+    from apparel.sweeps import benchmark
+
+    return benchmark.measure(arguments.steps, arguments.rounds)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"tfrecord": _tfrecord, "train": _train, "sweep": _sweep}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Runs each part and a plain way of doing the same in turn, several rounds, and prints the rates and their\n"
         "ratio: median, lowest and highest. Rates move with whatever else the machine does, the ratio much less.\n"
-        "Writes to a temporary folder only.\n"
+        "Writes to a temporary folder.\n"
         "\n"
         "tfrecord  writing TFRecords with all cores, beside a loop in one thread\n"
         "train     a training as params.yaml has it, beside one that is fed one batch again and again (what the\n"
-        "          input pipeline costs), and beside one that may come out differently each time"
+        "          input pipeline costs), and beside one that may come out differently each time\n"
+        "sweep     what a trial costs beside its training, by part; takes minutes, and what it trained\n"
+        "          stays in DVC's cache until `dvc gc`"
     )
     parser.epilog = "example: python -m apparel benchmark tfrecord --name apparel --photos 500"
     parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")

@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     if re.match("https?:", server):
         print(f"MLflow is at {tracking.without_password(server)}")
         return
-    _check_free(arguments.host, arguments.port)
+    check_free(arguments.host, arguments.port)
     tracking_sender.connect(server)  # makes the store when there is none yet, in a way that survives Ctrl-C
     # Without the last part MLflow shows what it has for language models; its switch is at the top left.
     page = f"http://{arguments.host}:{arguments.port}/#/experiments?workflowType=machine_learning"
@@ -57,7 +57,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"MLflow ended with status {process.returncode}; its last lines above say why")
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Raises a `UserError` when nothing can be served there."""
     try:
         with socket.create_server((host, port)):
             pass

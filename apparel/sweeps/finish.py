@@ -1,14 +1,13 @@
 """The end of a sweep: its best parameters in params.yaml."""
 
 import difflib
-from pathlib import Path
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from apparel import paths
+from apparel import files, params, paths
 from apparel.errors import UserError
-from apparel.sweeps import space, trials
+from apparel.sweeps import report, space, trials
 
 
 def pick(study: Study, number: int | None) -> FrozenTrial:
@@ -37,12 +36,48 @@ def chosen(study: Study, trial: FrozenTrial) -> space.Values:
     return {key: found[key] for key in trials.keys(study) if key in found}
 
 
-def difference(values: space.Values, path: Path = paths.PARAMS) -> str:
-    """What `space.write` would change in the file, as a unified difference; empty when nothing would."""
-    old = path.read_text(encoding="utf-8")
-    new = space.edited(old, values)
-    changed = difflib.unified_diff(old.splitlines(), new.splitlines(), path.name, path.name, n=1, lineterm="")
-    return "\n".join(changed)
+def run(study: Study, number: int | None, sure: bool, dry_run: bool) -> None:
+    """Shows what changes in params.yaml, asks unless `sure`, writes it, and says what comes next.
+
+    Raises:
+        UserError: there is no such trial, params.yaml does not take its values, or the answer is no.
+    """
+    trial = pick(study, number)
+    print(report.title(study, trial))
+    old = paths.PARAMS.read_text(encoding="utf-8")
+    new = changed(old, chosen(study, trial))
+    name = paths.PARAMS.name
+    print("\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), name, name, n=1, lineterm="")))
+    if new == old:
+        print(f"{name} has these values already")
+    elif dry_run:
+        return
+    elif not sure and not _agreed(f"write this into {name}? [y/N] "):
+        raise UserError(f"{name} stays as it is")
+    else:
+        files.write_text(paths.PARAMS, new)
+    print(what_next(study, trial))
+
+
+def changed(text: str, values: space.Values) -> str:
+    """The text of params.yaml with these values.
+
+    Raises:
+        UserError: it has no such keys, or does not take such values.
+    """
+    from ruamel.yaml import YAML
+
+    params.load()
+    new = space.edited(text, values)
+    params.check(YAML(typ="safe").load(new), f"{paths.PARAMS} with the trial's values")
+    return new
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        raise UserError("nobody is there to answer; add --yes") from None
 
 
 def what_next(study: Study, trial: FrozenTrial) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from optuna import visualization
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from plotly.graph_objects import Figure
 
@@ -54,25 +54,24 @@ def _of_objectives(study: Study) -> Iterator[tuple[str, str, Figure]]:
     for place, metric in enumerate(trials.metrics(study)):
         options = {"target_name": metric} | ({"target": _target(place)} if several else {})
         heading = f" of {metric}" if several else ""
-        yield (
-            f"History{heading}",
-            "Each complete trial, and the best so far.",
-            visualization.plot_optimization_history(named, **options),
-        )
+        figure = visualization.plot_optimization_history(named, **options)
+        yield f"History{heading}", "Each complete trial, and the best so far.", figure
         if len(complete) >= FEWEST and len({trial.values[place] for trial in complete}) > 1:
-            caption = f"How much of what {metric} does each parameter explains, by PED-ANOVA; more trials, more trust."
-            yield f"Importances{heading}", caption, visualization.plot_param_importances(named, **options)
-        yield (
-            f"Slices{heading}",
-            "One parameter at a time; darker trials came later.",
-            visualization.plot_slice(named, **options),
-        )
-        caption = "A line a complete trial; drag along an axis to pick some."
-        yield f"Parallel coordinates{heading}", caption, visualization.plot_parallel_coordinate(named, **options)
+            caption = (
+                f"How much each parameter tells good {metric} from the rest, by PED-ANOVA. Few trials tell little."
+            )
+            best = {"target": _target(place, upside_down=study.directions[place] == StudyDirection.MAXIMIZE)}
+            figure = visualization.plot_param_importances(named, **(options | best if several else options))
+            yield f"Importances{heading}", caption, figure
+        figure = visualization.plot_slice(named, **options)
+        yield f"Slices{heading}", "One parameter at a time; darker trials came later.", figure
+        figure = visualization.plot_parallel_coordinate(named, **options)
+        yield f"Parallel coordinates{heading}", "A line a trial; drag along an axis to pick some.", figure
 
 
-def _target(place: int) -> Callable[[FrozenTrial], float]:
-    return lambda trial: trial.values[place]
+def _target(place: int, upside_down: bool = False) -> Callable[[FrozenTrial], float]:
+    """PED-ANOVA takes low values for good ones."""
+    return lambda trial: -trial.values[place] if upside_down else trial.values[place]
 
 
 def _learning(study: Study) -> Iterator[tuple[str, str, Figure]]:

@@ -1,11 +1,13 @@
 """What a sweep found: a table for the terminal, and one page that opens without a network."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
-from apparel import files, paths
+from apparel import files, params, paths, tracking
 from apparel.sweeps import pictures, trials
 
 PAGES = Path(__file__).parents[1] / "pages"
@@ -16,31 +18,37 @@ def place(study: Study) -> Path:
     return paths.LOCAL / "sweeps" / study.study_name / "report.html"
 
 
+def show(study: Study) -> None:
+    """Prints the table, writes the page, and sends it to the study's run in MLflow."""
+    print(text(study))
+    page, table = write(study)
+    print(f"\nwith pictures: open {page.as_posix()}", flush=True)
+    if "parent_run" in study.user_attrs:
+        tracking.add_files(study.user_attrs["parent_run"], params.load(), [page, table])
+
+
 def text(study: Study) -> str:
     """The table of trials, and the best parameters beside those it began with."""
     shown = trials.table(study).map(figure).drop(columns=["run", "cached"])
     lines = [f"sweep {study.study_name}: {trials.counts(study)}", shown.to_string() if len(shown) else ""]
     for trial in trials.best(study):
-        lines.append(f"\n{best_title(study, trial)}")
+        lines.append(f"\nbest: {title(study, trial)}")
         width = max(map(len, trials.keys(study)))
-        lines += [f"  {key:<{width}}  {figure(old)} -> {figure(new)}" for key, old, new in comparison(study, trial)]
+        start, chosen = study.user_attrs["start"], trials.values(trial)
+        lines += [
+            f"  {key:<{width}}  {figure(start.get(key))} -> {figure(chosen.get(key))}" for key in trials.keys(study)
+        ]
     return "\n".join(lines)
 
 
-def best_title(study: Study, trial: Any) -> str:
-    """Such as `best: trial 7, val/mAP50 0.412, where trial 0 had 0.377`."""
+def title(study: Study, trial: FrozenTrial) -> str:
+    """Such as `trial 7, val/mAP50 0.412; the first, as params.yaml was, had 0.377`."""
     pairs = zip(trials.metrics(study), trial.values, strict=True)
-    title = f"best: trial {trial.number}, " + ", ".join(f"{name} {figure(value)}" for name, value in pairs)
+    text = f"trial {trial.number}, " + ", ".join(f"{name} {figure(value)}" for name, value in pairs)
     first = study.get_trials(deepcopy=False)[0]
     if first.values and first.number != trial.number:
-        title += f", where trial {first.number}, today's params.yaml, had {' and '.join(map(figure, first.values))}"
-    return title
-
-
-def comparison(study: Study, trial: Any) -> list[tuple[str, Any, Any]]:
-    """Key, the value that the sweep began with, and the trial's."""
-    start, chosen = study.user_attrs.get("start", {}), trials.values(trial)
-    return [(key, start.get(key), chosen.get(key)) for key in trials.keys(study)]
+        text += f"; the first, as params.yaml was, had {' and '.join(map(figure, first.values))}"
+    return text
 
 
 def html(study: Study) -> str:
@@ -58,7 +66,10 @@ def html(study: Study) -> str:
         settings=study.user_attrs["settings"],
         counts=trials.counts(study),
         table=trials.table(study),
-        best=[(best_title(study, trial), comparison(study, trial)) for trial in trials.best(study)],
+        best=trials.best(study),
+        keys=trials.keys(study),
+        values=trials.values,
+        title=partial(title, study),
         failures=[trial for trial in found if "failure" in trial.user_attrs],
         pictures=pictures.every(study),
         plotly=get_plotlyjs(),

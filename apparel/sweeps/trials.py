@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 WORDS = {
@@ -40,9 +40,14 @@ def best(study: Study) -> list[FrozenTrial]:
     return study.best_trials if len(study.directions) > 1 else [study.best_trial]
 
 
+def begun(study: Study) -> list[FrozenTrial]:
+    """The trials by number, without those that wait for their first worker."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING or values(trial)]
+
+
 def counts(study: Study) -> str:
     """Such as `9 complete, 5 pruned, 1 running`."""
-    states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
+    states = Counter(trial.state for trial in begun(study))
     return ", ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states[state]) or "no trial yet"
 
 
@@ -56,7 +61,7 @@ def table(study: Study) -> pd.DataFrame:
 
     The first objective of a trial that has not come to its end is the last that val gave; `None` is nothing known.
     """
-    rows = {trial.number: _row(study, trial) for trial in study.get_trials(deepcopy=False)}
+    rows = {trial.number: _row(study, trial) for trial in begun(study)}
     columns = ["state", *metrics(study), *keys(study), "minutes", "cached", "experiment", "run", "failure"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=object).rename_axis("trial")
 
@@ -115,8 +120,3 @@ def _merged(found: list[BaseDistribution | None]) -> BaseDistribution | None:
     low, high = min(each.low for each in known), max(each.high for each in known)
     kind = IntDistribution if isinstance(known[0], IntDistribution) else FloatDistribution
     return kind(low, high, log=known[0].log)
-
-
-def beats(study: Study, one: float, other: float) -> bool:
-    """Whether the first objective is better at `one` than at `other`."""
-    return one > other if study.directions[0] == StudyDirection.MAXIMIZE else one < other

@@ -1,0 +1,68 @@
+"""Studies as sweeps leave them, made without a training."""
+
+import warnings
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+SPACE = {
+    "train.resolution": [{"when": {}, "choice": [300, 512]}],
+    "train.batch_size": [
+        {"when": {"train.resolution": 512}, "choice": [4, 8]},
+        {"when": {}, "choice": [8, 16, 24, 32]},
+    ],
+    "train.learning_rate": [{"when": {}, "float": [1e-4, 1e-2], "log": True}],
+}
+START = {"train.resolution": 300, "train.batch_size": 16, "train.learning_rate": 0.004}
+FAILURE = "error: no memory for <b>this</b> batch"
+
+
+def make(objectives=("val/mAP50",), storage=None, name="drawn", fixed=None) -> optuna.Study:
+    """Six complete trials, of which number 3 is best, one pruned, one failed, one running."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    directions = ["maximize", "minimize"][: len(objectives)]
+    study = optuna.create_study(study_name=name, directions=directions, storage=storage)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    study.set_metric_names(list(objectives))
+    study.set_user_attr("settings", {"study": name, "fixed": fixed or {}, "space": SPACE})
+    study.set_user_attr("start", START)
+    add(study, 300, 16, 0.004, 0.50)
+    add(study, 300, 32, 0.001, 0.55)
+    add(study, 512, 8, 0.0005, 0.60)
+    add(study, 512, 4, 0.002, 0.70)
+    add(study, 300, 8, 0.009, 0.40)
+    add(study, 300, 24, 0.003, 0.65)
+    add(study, 512, 8, 0.007, 0.20, TrialState.PRUNED)
+    add(study, 300, 8, 0.005, 0.30, TrialState.FAIL, failure=FAILURE, log="one\n<script>alert(1)</script>")
+    add(study, 512, 4, 0.0002, 0.33, TrialState.RUNNING)
+    return study
+
+
+def add(study, resolution, batch_size, rate, value, state=TrialState.COMPLETE, **attributes) -> None:
+    """A trial that came to `value` at epoch 4, or half of it at epoch 2 where it did not come to its end."""
+    large = resolution == 512
+    batch = "train.batch_size|train.resolution=512" if large else "train.batch_size"
+    distributions = {
+        "train.resolution": CategoricalDistribution([300, 512]),
+        batch: CategoricalDistribution([4, 8] if large else [8, 16, 24, 32]),
+        "train.learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
+    }
+    number = len(study.get_trials())
+    known = {
+        "values": {"train.resolution": resolution, "train.batch_size": batch_size, "train.learning_rate": rate},
+        "experiment": f"{study.study_name}-{number:03}",
+        "run": f"{number:032x}",
+        "seconds": {"set-up": 6.0, "training": 84.0, "total": 90.0},
+    }
+    whole = state == TrialState.COMPLETE
+    study.add_trial(
+        create_trial(
+            state=state,
+            values=[value, 80.0 if large else 30.0][: len(study.directions)] if whole else None,
+            params={"train.resolution": resolution, batch: batch_size, "train.learning_rate": rate},
+            distributions=distributions,
+            intermediate_values={2: value / 2} | ({4: value} if whole else {}),
+            user_attrs=known | attributes,
+        )
+    )

@@ -1,0 +1,53 @@
+import re
+
+import pytest
+
+from apparel.sweeps import pictures, report
+from tests import chromium
+from tests.apparel.sweeps import studies
+
+TITLES = ["History", "Importances", "Slices", "Parallel coordinates", "Learning curves"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_terminal_gets_the_table_and_the_best_beside_the_start():
+    text = report.text(studies.make())
+    assert "6 complete, 1 pruned, 1 failed, 1 running" in text
+    assert "best: trial 3, val/mAP50 0.7; the first, as params.yaml was, had 0.5" in text
+    assert re.search(r"train.learning_rate +0.004 -> 0.002$", text, re.MULTILINE)
+    assert re.search(r"^7 +failed .*no memory", text, re.MULTILINE)
+
+
+def test_the_pictures_are_those_the_study_has_trials_for():
+    assert [picture.title for picture in pictures.every(studies.make())] == TITLES
+    two = [picture.title for picture in pictures.every(studies.make(("val/mAP50", "latency")))]
+    assert two[0] == "Pareto front"
+    assert "Slices of latency" in two
+
+
+def test_a_study_that_has_just_begun_has_a_page():
+    study = studies.optuna.create_study(study_name="young")
+    study.set_user_attr("settings", {"space": studies.SPACE, "fixed": {}})
+    study.set_user_attr("start", studies.START)
+    assert "No trial is complete yet" in report.html(study)
+    assert "no trial yet" in report.text(study)
+
+
+def test_the_page_opens_without_a_network_and_shows_every_trial(tmp_path):
+    study = studies.make(fixed={"train.epochs": 4})
+    page, table = report.write(study)
+    dom = chromium.dom(page, tmp_path / "browser")
+    shown = dom[dom.index("<h1>Sweep drawn") :]
+    for number in range(9):
+        assert f"drawn-{number:03}" in shown
+        assert f"{number:032x}" in shown
+    assert "&lt;script&gt;alert(1)" in shown
+    assert "no memory for &lt;b&gt;this" in shown
+    assert "train.epochs" in shown
+    assert shown.count("main-svg") >= len(TITLES)  # the scripts have run and drawn
+    assert "6, pruned" in shown  # among the learning curves
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 10

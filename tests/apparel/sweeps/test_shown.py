@@ -1,0 +1,121 @@
+"""A sweep in MLflow's list of runs and in optuna-dashboard, as a browser shows them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apparel import outbox, params, tracking, tracking_sender
+from apparel.commands import dashboard
+from apparel.errors import UserError
+from apparel.sweeps import runs
+from tests import chromium
+from tests.apparel.sweeps import studies
+
+ROOT = Path(__file__).parents[3]
+STORAGE = "sqlite:///optuna.db"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_dashboard_without_studies_says_what_makes_them():
+    with pytest.raises(UserError, match=r"optuna\.db not found.*apparel sweep"):
+        dashboard.main(arguments(STORAGE))
+    assert not Path("optuna.db").exists()
+    with pytest.raises(UserError, match="proxy"):
+        dashboard.main(arguments("grpc://localhost:13000"))
+
+
+def arguments(storage):
+    import argparse
+
+    return argparse.Namespace(storage=storage, host="127.0.0.1", port=8080)
+
+
+@contextmanager
+def served(command, health):
+    """The address at which `python -m apparel COMMAND` answers; ended with all that it started."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "apparel", command, "--port", str(port)])
+    try:
+        deadline = time.monotonic() + 300
+        while not answers(f"http://127.0.0.1:{port}/{health}"):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    psutil.wait_procs(family, timeout=60)
+
+
+def answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")
+def test_optuna_dashboard_shows_the_trials(tmp_path):
+    studies.make(storage=STORAGE)
+    with served("dashboard", "dashboard") as address:
+        assert "drawn" in chromium.dom(f"{address}/dashboard", tmp_path / "browser")
+        table = chromium.dom(f"{address}/dashboard/studies/1/trialTable", tmp_path / "browser")
+        for text in ("train.learning_rate", "Complete", "Pruned", "Fail", "Running", "0.0002"):
+            assert text in table, text
+        trial = chromium.dom(f"{address}/dashboard/studies/1/trials?numbers=3", tmp_path / "browser")
+        assert "drawn-003" in trial and f"{3:032x}" in trial
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")
+def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
+    study, chosen = studies.make(), params.load(ROOT / "params.yaml")
+    with runs.Parent(study, chosen):
+        for trial in study.trials[:4]:
+            with runs.record(study, trial, chosen) as run:
+                run.metrics({"val/mAP50": trial.value}, 10)
+        runs.record(study, study.trials[6], chosen).kill(pruned="at step 20")
+    assert not outbox.unsent()
+    check_runs(study)
+    (experiment,) = [folder.name for folder in Path("mlartifacts").iterdir()]
+    with served("ui", "health") as address:
+        listed = f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+        shown = chromium.dom(listed, tmp_path / "browser")
+        for name in ("sweep drawn", "drawn-000", "drawn-003", "drawn-006"):
+            assert name in shown, name
+        parent = tracking.mlflow_id(study.user_attrs["parent_run"])
+        page = f"{address}/#/experiments/{experiment}/runs/{parent}?workflowType=machine_learning"
+        overview = chromium.dom(page, tmp_path / "browser")
+        for text in ("best.experiment", "drawn-003", "val/mAP50", "trials/pruned", "Finished"):
+            assert text in overview, text
+
+
+def check_runs(study):
+    """The children lie below the parent, each ended as its trial did, and lead back to it."""
+    client = tracking_sender.connect(tracking.LOCAL_SERVER)
+    parent = tracking.mlflow_id(study.user_attrs["parent_run"])
+    experiment = client.get_run(parent).info.experiment_id
+    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time"])
+    assert [run.info.status for run in children] == ["FINISHED"] * 4 + ["KILLED"]
+    assert [run.data.tags["optuna.trial"] for run in children] == ["0", "1", "2", "3", "6"]
+    assert children[4].data.tags["pruned"] == "at step 20"
+    assert [file.path for file in client.list_artifacts(parent)] == ["report.html", "trials.csv"]

@@ -1,0 +1,52 @@
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState
+
+from apparel.sweeps import trials
+from tests.apparel.sweeps import studies
+
+
+@pytest.fixture(scope="module")
+def study():
+    return studies.make()
+
+
+def test_the_table_has_each_trial_with_what_it_left_elsewhere(study):
+    table = trials.table(study)
+    assert table["state"].tolist() == ["complete"] * 3 + ["best"] + ["complete"] * 2 + ["pruned", "failed", "running"]
+    assert table.loc[3, "val/mAP50"] == 0.70
+    assert table.loc[6, "val/mAP50"] == 0.10  # at its last validation
+    assert table.loc[3, "train.batch_size"] == 4
+    assert table.loc[8, "experiment"] == "drawn-008"
+    assert table.loc[8, "run"] == f"{8:032x}"
+    assert table["minutes"].tolist() == [1.5] * 9
+    assert table["failure"].dropna().tolist() == [studies.FAILURE]
+
+
+def test_best_of_two_objectives_is_what_no_other_trial_beats_in_both():
+    study = studies.make(("val/mAP50", "latency"))
+    assert [trial.number for trial in trials.best(study)] == [3, 5]  # 0.70 in 80 ms, 0.65 in 30 ms
+
+
+def test_nothing_is_best_before_a_trial_is_complete():
+    empty = studies.optuna.create_study()
+    empty.set_user_attr("settings", {"space": studies.SPACE, "fixed": {}})
+    studies.add(empty, 300, 16, 0.004, 0.5, TrialState.PRUNED)
+    assert trials.best(empty) == []
+    assert trials.counts(empty) == "1 pruned"
+
+
+def test_a_surplus_trial_that_only_waits_is_not_shown():
+    study = studies.make()
+    study.enqueue_trial({"train.resolution": 300})
+    assert len(trials.table(study)) == 9
+    assert "waiting" not in trials.counts(study)
+
+
+def test_parameters_drawn_under_a_condition_are_one_in_pictures(study):
+    named = trials.by_key(study)
+    assert [trial.number for trial in named.trials] == [trial.number for trial in study.trials]
+    assert named.trials[3].params == {"train.resolution": 512, "train.batch_size": 4, "train.learning_rate": 0.002}
+    assert {trial.distributions["train.batch_size"] for trial in named.trials} == {
+        CategoricalDistribution([4, 8, 16, 24, 32])
+    }
