@@ -3,12 +3,14 @@
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from PIL import Image
 
 from apparel import boxes, files, inputs, seals
 from apparel.compat import model as compat_model
@@ -57,6 +59,7 @@ class Detector:
             ) from None
         # AutoGraph would rewrite the API's code, which has no need of it, for most of a minute.
         self._evaluate = tf.function(self._evaluate_batch, autograph=False)
+        self._find = tf.function(self._find_on_photo, autograph=False)
 
     @property
     def resolution(self) -> int:
@@ -112,9 +115,17 @@ class Detector:
 
     def _evaluate_batch(self, batch: inputs.BATCH) -> tuple[tf.Tensor, dict]:
         losses, predictions = self.losses(batch, training=False)
-        detections = self.model.postprocess(predictions, batch["true_shape"])
+        return _sum_in_order(list(losses.values())), self._postprocess(predictions, batch["true_shape"])
+
+    def _find_on_photo(self, image: tf.Tensor, true_shape: tf.Tensor) -> dict:
+        tf.keras.backend.set_learning_phase(False)
+        self.model._is_training = False
+        return self._postprocess(self._predict(image, true_shape), true_shape)
+
+    def _postprocess(self, predictions: dict, true_shape: tf.Tensor) -> dict:
+        detections = self.model.postprocess(predictions, true_shape)
         kept = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
-        return _sum_in_order(list(losses.values())), {name: detections[name] for name in kept}
+        return {name: detections[name] for name in kept}
 
     def save(self, folder: Path) -> None:
         """Writes `checkpoint/ckpt-0.*`, `pipeline.config` and `classes.json`, as the API's model zoo lays them out.
@@ -201,6 +212,28 @@ def detect_split(detector: Detector, index: dict, split: str) -> Scored:
         loss=float(np.mean(losses)),
         seconds_per_photo=float(np.median(seconds[1:] or seconds)) / EVALUATION_BATCH,
     )
+
+
+def detect(detector: Detector, photos: Sequence[Image.Image]) -> pd.DataFrame:
+    """Runs the detector over photos that are no data set.
+
+    Args:
+        detector: the model.
+        photos: upright RGB, of any sizes.
+
+    Returns:
+        `photo` (place in `photos`), `class`, `score` (0 to 1), corners in pixels; best score first within a photo.
+    """
+    resize = compat_model.resizer(detector.config)
+    tables = []
+    for number, photo in enumerate(photos):
+        image, true_shape = resize(tf.constant(np.asarray(photo), tf.float32))
+        found = detector._find(image[tf.newaxis], true_shape[tf.newaxis])
+        found = {name: values.numpy() for name, values in found.items()}
+        tables.append(_detections(found, 0, ("", *photo.size), detector.classes).assign(photo=number))
+    columns = ["photo", "class", "score", *boxes.CORNERS]
+    table = pd.concat([pd.DataFrame(columns=columns).astype({"photo": int}), *tables])[columns]
+    return table.sort_values(["photo", "score"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def _ground_truth(batch: dict, place: int, photo: tuple[str, int, int], classes: tuple[str, ...]) -> pd.DataFrame:

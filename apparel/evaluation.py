@@ -177,6 +177,13 @@ def pick(measured: Measured, count: int) -> dict[str, list[str]]:
     return picked | {"best": best.head(count).tolist()}
 
 
+def evenly(measured: Measured, count: int) -> list[str]:
+    """At most so many photos, as far apart in their sorted names as can be: the same for every run on a split."""
+    names = sorted(measured.photos["filename"])
+    places = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
+    return [names[place] for place in np.unique(places)]
+
+
 def _by_photo(measured: Measured) -> pd.DataFrame:
     kept = metrics.above(measured.matched, measured.thresholds)
     kept = kept[kept["verdict"] != IGNORED]

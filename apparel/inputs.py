@@ -16,6 +16,12 @@ def records(index: dict, split: str) -> list[str]:
     return [str(paths.TFRECORD / shard["file"]) for shard in index["splits"][split]["shards"]]
 
 
+def first_photo(index: dict, split: str) -> bytes:
+    """The first photo of a split: JPEG or PNG."""
+    record = next(iter(tf.data.TFRecordDataset(records(index, split))))
+    return examples.parse_example(record)["image"].numpy()
+
+
 def training_batches(
     index: dict, config: PipelineConfig, train: params.Train, epoch: int = 0, position: int = 0
 ) -> tf.data.Dataset:

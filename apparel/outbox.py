@@ -43,7 +43,7 @@ class Head:
 class Line(NamedTuple):
     """One thing that happened."""
 
-    kind: str  # metrics, params, tags, inputs, file or status
+    kind: str  # metrics, params, tags, inputs, file, model or status
     values: dict[str, Any]
     step: int
     time: int  # milliseconds since 1970

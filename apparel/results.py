@@ -14,6 +14,7 @@ from apparel.evaluation import ALL, COUNTS, DECIMALS, FIGURES, Measured
 
 if TYPE_CHECKING:
     import tensorflow as tf
+    from PIL import Image
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = paths.EVAL / "pictures"
@@ -140,11 +141,15 @@ def write_pictures(test: Measured, images: Mapping[str, bytes], picked: Mapping[
             # Not under the photo's own name, which may be anything.
             path = PICTURES / f"{group}-{place:02}.jpg"
             truth, found = evaluation.shown(test, name)
-            photo = photos.decode(images[name], Path(name))
-            drawing.save(drawing.side_by_side(photo, truth, found, classes), path)
+            drawing.save(picture(test, name, images[name]), path)
             pictures.append({"path": path, "photo": name, "caption": _caption(truth, found)})
         groups.append({"title": title, "pictures": pictures})
     return groups
+
+
+def picture(test: Measured, name: str, image: bytes) -> "Image.Image":
+    """Ground truth beside detections of one photo, given encoded."""
+    return drawing.side_by_side(photos.decode(image, Path(name)), *evaluation.shown(test, name), list(test.curves))
 
 
 def _caption(truth: pd.DataFrame, found: pd.DataFrame) -> str:

@@ -17,11 +17,12 @@ import math
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from apparel import files, hashes, outbox, paths, provenance
 from apparel.errors import Pruned
@@ -29,8 +30,14 @@ from apparel.outbox import Head, Outbox
 from apparel.params import Params
 from apparel.tracking_process import Sending
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 LOCAL_SERVER = "sqlite:///mlflow.db"
 """Where runs go unless MLFLOW_TRACKING_URI says otherwise: a file in the project's root."""
+
+THUMBNAIL = (256, 256)
+"""Pixels: what MLflow's charts load of a picture before someone looks closer."""
 
 LONGEST_NAME = 250
 LONGEST_VALUE = 5000
@@ -170,6 +177,26 @@ class Run:
         """Every file under `path`, to show under `folder`."""
         for file in _files(path):
             self.file(file, (folder / PurePosixPath(file.parent.relative_to(path).as_posix())).as_posix())
+
+    def picture(self, picture: "Image.Image", key: str, step: int) -> None:
+        """One of a series of pictures, through which MLflow's charts step; the last of a key and a step stays."""
+        # As `MlflowClient.log_image` names them; with a fixed time and id a picture that comes again replaces itself.
+        again = uuid.uuid5(uuid.NAMESPACE_URL, f"{key} {step}")
+        name = f"{clean(key).replace('/', '~')}+step+{step}+timestamp+{self._box.head.start}+{again}"
+        small = picture.copy()
+        small.thumbnail(THUMBNAIL)
+        for each, ending in ((picture, ".png"), (small, "+compressed.webp")):
+            place = self._box.place(name + ending)
+            each.save(self._box.folder / place)
+            self._box.append("file", {"place": place, "folder": "images"})
+        self.tags({"mlflow.loggedImages": True})
+
+    def model(self, folder: Path, example: bytes) -> None:
+        """A trained model, to be loaded with `mlflow.pyfunc`; `example` are the bytes of a photo that it takes."""
+        place = self._box.place("model")
+        shutil.copytree(folder, self._box.folder / place)
+        (self._box.folder / place).with_name("example").write_bytes(example)
+        self._box.append("model", {"place": place})
 
     def trained(self, model: Path) -> None:
         """Records that this run made the model in this folder, so that eval finds the run by the weights.

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from apparel import outbox, paths
+from apparel import outbox, paths, tracking_model
 from apparel.outbox import Line, Outbox
 from apparel.tracking import LOCAL_SERVER, without_password
 
@@ -92,7 +92,7 @@ class Sender:
     def _advance(self, batch: list[Line]) -> None:
         self._sent = batch[-1].end
         self._box.advance(self._run, self._sent)
-        if batch[0].kind == "file":
+        if batch[0].kind in ("file", "model"):
             self._box.discard(batch[0].values["place"])
 
     def _deliver(self, batch: list[Line]) -> None:
@@ -106,6 +106,10 @@ class Sender:
                 file = self._box.folder / line.values["place"]
                 if file.exists():  # else an earlier run, now gone, had it
                     self._client.log_artifact(self._run, str(file), line.values["folder"])
+            case "model":
+                folder = self._box.folder / line.values["place"]
+                if folder.exists():
+                    tracking_model.log(self._client, self._run, folder, folder.with_name("example"))
             case _:
                 self._log(batch)
 
@@ -267,6 +271,7 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in (
         "INVALID_PARAMETER_VALUE",
         "RESOURCE_DOES_NOT_EXIST",
+        "ENDPOINT_NOT_FOUND",  # a server from before MLflow 3 takes no models
     )
 
 

@@ -22,7 +22,8 @@ def main() -> None:
         thresholds = measured[split].thresholds
     test, val = measured["test"], measured["val"]
     picked = evaluation.pick(test, config.eval.pictures)
-    names = {name for group in picked.values() for name in group}
+    series = evaluation.evenly(test, 3 * config.eval.pictures)
+    names = {name for group in picked.values() for name in group} | set(series)
     records = inputs.records(index, "test")
     images = results.encoded_photos(records, names)
     results.write_tables(test, val, results.photo_digests(records))
@@ -35,6 +36,8 @@ def main() -> None:
         run.metrics(evaluation.by_name(test) | evaluation.by_name(val))
         run.metrics({"test/seconds_per_photo": latency, "test/photos_per_second": 1 / latency})
         run.folder(results.PICTURES, "pictures")
+        for step, name in enumerate(series):
+            run.picture(results.picture(test, name, images[name]), "detections on test", step)
         for path in results.FILES:
             run.file(path, "eval")
     print(results.text(results.read_table()))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apparel import errors, exclusive, files, packing, params, paths, recorded, tables, tracking, training
+from apparel import errors, exclusive, files, inputs, packing, params, paths, recorded, tables, tracking, training
 
 
 @exclusive.stage("train")
@@ -20,6 +20,7 @@ def main() -> None:
         run.trained(paths.MODEL)
         run.file(paths.HISTORY)
         run.folder(paths.MODEL, "model")
+        run.model(paths.MODEL, inputs.first_photo(index, "val"))
     best = progress.best
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 

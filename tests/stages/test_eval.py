@@ -33,6 +33,9 @@ class Recorder:
         assert path.is_file()
         self.files.append(f"{folder}/{path.name}")
 
+    def picture(self, picture, key, step):
+        self.files.append(f"images/{key} {step}")
+
     def folder(self, path, folder):
         self.files += [f"{folder}/{file.name}" for file in path.iterdir()]
 
@@ -84,6 +87,9 @@ def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
     assert run.values["test/AP50/Tops"] == 0.5
     assert run.values["test/seconds_per_photo"] == 0.05
     assert {"eval/metrics.json", "eval/index.html", "pictures/pr_curve.svg", "pictures/worst-01.jpg"} <= set(run.files)
+    assert [name for name in run.files if name.startswith("images/")] == [
+        f"images/detections on test {n}" for n in range(3)
+    ]
     printed = capsys.readouterr().out
     assert "50.0 ms a photo" in printed and "20 photos/s" in printed
     assert "0.050" not in paths.METRICS.read_text(encoding="utf-8")
