@@ -214,7 +214,8 @@ def key(params: Params) -> str:
     section = {"train": params.train.model_dump(), "classes": params.data.classes}
     digest.update(json.dumps(section, sort_keys=True).encode())
     checkpoint = paths.PRETRAINED / params.train.checkpoint
-    given = [paths.TFRECORD / "index.json", paths.CONFIGS / f"{params.train.detector}.config"]
+    config = paths.CONFIGS / f"{params.train.detector}.config"
+    given = [paths.TFRECORD / "index.json", *([config] if config.is_file() else [])]  # without it nothing is trained
     code = sorted([*Path("apparel").rglob("*.py"), *Path("stages").glob("*.py")])
     for file in [*given, *sorted(path for path in checkpoint.rglob("*") if path.is_file()), *code]:
         digest.update(file.as_posix().encode())

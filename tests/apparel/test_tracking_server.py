@@ -14,6 +14,7 @@ import pytest
 
 from apparel import outbox, tracking, tracking_sender
 from apparel.tracking_sender import ID_TAG
+from tests import postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")]
 
@@ -37,11 +38,11 @@ with tracking.open_run(chosen, "key") as run:
 
 
 class Server:
-    """An MLflow server with a store of its own, which outlives it."""
+    """An MLflow server with a store of its own, which outlives it: a file, or what further options say."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir()
-        self.folder = folder
+        self.folder, self.options = folder, options
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
@@ -49,7 +50,7 @@ class Server:
 
     def start(self) -> None:
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1", *self.options]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", *options],
@@ -261,5 +262,45 @@ def test_killed_while_it_makes_the_local_store(server, train, monkeypatch):
     sender_of(training).kill()
     training.communicate()
     assert training.returncode == 0
+    assert sync().returncode == 0
+    check_whole()
+
+
+@pytest.fixture(scope="module")
+def database():
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture
+def upon_database(server, database, tmp_path, monkeypatch):
+    """Another MLflow server, which keeps its runs in PostgreSQL."""
+    other = Server(tmp_path / "store", "--backend-store-uri", database.address)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", other.address)
+    other.start()
+    yield other
+    other.kill()
+
+
+def test_its_database_is_restarted_in_the_middle(upon_database, database, train):
+    training = train(pause=0.5)
+    wait_for(lambda: next(outbox.RUNS.glob("*/sent.json"), None))
+    database.restart()
+    assert training.poll() is None, "the training should be in the middle"
+    training.communicate()
+    assert training.returncode == 0
+    assert sync().returncode == 0
+    check_whole()
+
+
+def test_its_database_is_away_from_the_middle_to_the_end(upon_database, database, train):
+    training = train(pause=0.5)
+    wait_for(lambda: next(outbox.RUNS.glob("*/sent.json"), None))
+    database.stop("immediate")
+    training.communicate()
+    assert training.returncode == 0
+    assert Path("warnings").read_text().count("warning:") == 1
+    assert sync().returncode == 1
+    database.start()
     assert sync().returncode == 0
     check_whole()

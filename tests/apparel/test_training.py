@@ -114,6 +114,9 @@ def test_saving_twice_gives_the_same_files(project: Path) -> None:
 def test_weights_of_another_model_do_not_load(project: Path) -> None:
     Detector(tiny.config(tiny.train_params()), tiny.CLASSES).save(project / "other")
     (project / "other" / "classes.json").write_text('["a"]', encoding="utf-8")
+    with pytest.raises(UserError, match=r"classes\.json is damaged: its content is not what train wrote"):
+        load(project / "other")
+    (project / "other" / "md5.json").unlink()
     config = (project / "other" / "pipeline.config").read_text(encoding="utf-8")
     one_class = config.replace("num_classes: 2", "num_classes: 1")
     (project / "other" / "pipeline.config").write_text(one_class, encoding="utf-8")
