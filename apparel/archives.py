@@ -5,6 +5,7 @@ numbered, so that nothing can be written elsewhere, overwritten, or clash on a s
 """
 
 import bz2
+import errno
 import gzip
 import shutil
 import stat
@@ -114,7 +115,7 @@ def _named(archive: Entry) -> Iterator[None]:
     except UserError as error:
         raise UserError(f"{name}: {error}; nothing was imported") from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno:  # the disk's, not the archive's
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's, not the archive's
             raise
         reason = " ".join(plain(str(error)).split()) or type(error).__name__
         raise UserError(f"{name} is a broken archive ({reason}); nothing was imported") from None

@@ -78,7 +78,7 @@ class Server:
 
 
 def wait_for(condition) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 1200  # a hang; a busy machine may need minutes to start a server
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -277,9 +277,11 @@ def upon_database(server, database, tmp_path, monkeypatch):
     """Another MLflow server, which keeps its runs in PostgreSQL."""
     other = Server(tmp_path / "store", "--backend-store-uri", database.address)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", other.address)
-    other.start()
-    yield other
-    other.kill()
+    try:
+        other.start()
+        yield other
+    finally:
+        other.kill()
 
 
 def test_its_database_is_restarted_in_the_middle(upon_database, database, train):
