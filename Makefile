@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro ui dashboard plots test test-all lint deps lock
+.PHONY: help setup repro sweep ui dashboard plots test test-all lint deps lock
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ $(VEGA): | $(INSTALLED)
 repro: setup ## run the pipeline as params.yaml says, then show the result
 	$(RUN) -m dvc repro
 	@$(RUN) -m apparel results
+
+sweep: setup ## a small sweep on the drawn photos; `python -m apparel sweep` is the real one
+	$(RUN) -m apparel sweep --config configs/sweep-demo.yaml
 
 ui: setup ## open MLflow on the runs of this clone
 	$(RUN) -m apparel ui

@@ -42,7 +42,7 @@ def begin(plan: "Plan") -> "Study":
             "id": uuid.uuid4().hex,
             "settings": plans.plain(plan.settings),
             "start": plan.space.start,
-            "snapshot": vars(plan.snapshot),
+            "snapshot": vars(plan.snapshot),  # the last: without it the study counts as not begun
         }.items():
             study.set_user_attr(key, value)
     snapshot.keep(name, plan.snapshot)

@@ -16,7 +16,7 @@ def sampler(settings: Settings, trial: int) -> "BaseSampler":
     """The sampler for one trial: the same seed for each would draw the same values again after every start."""
     from optuna.samplers import RandomSampler, TPESampler
 
-    seed = settings.sampler.seed * 100_003 + trial
+    seed = (settings.sampler.seed * 100_003 + trial) % 2**32  # NumPy's limit
     if settings.sampler.kind == "tpe":
         # Trials that still run count as bad ones, so that workers side by side look in different places.
         return TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True)

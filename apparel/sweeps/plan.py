@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from apparel import outbox, params, paths
 from apparel.errors import UserError
+from apparel.params import Section
 from apparel.sweeps import settings, snapshot, space, storage, workspace
-from apparel.sweeps.settings import LATENCY, Budget, Range, Settings
+from apparel.sweeps.settings import LATENCY, Range, Settings
 from apparel.sweeps.snapshot import Snapshot
 from apparel.sweeps.space import Space
 
@@ -150,7 +151,7 @@ def today(taken: Snapshot) -> dict[str, dict[str, Any]]:
     return values
 
 
-def plain(chosen: Settings) -> dict[str, Any]:
+def plain(chosen: Section) -> dict[str, Any]:
     """The settings as JSON has them, which `settings.check` takes."""
     return json.loads(json.dumps(chosen.model_dump()))
 
@@ -171,8 +172,8 @@ def last_training() -> tuple[float, int] | None:
 def _changed(chosen: Settings, changes: dict[str, Any]) -> Settings:
     given = {name: value for name, value in changes.items() if value is not None}
     study = {"study": given.pop("study")} if "study" in given else {}
-    budget = Budget(**chosen.budget.model_dump() | given)
-    return settings.check(plain(chosen) | study | {"budget": plain(budget)}, "--study")
+    budget = {"budget": plain(chosen.budget) | given}
+    return settings.check(plain(chosen) | study | budget, "the command line")
 
 
 def _existing(address: str, name: str) -> "Study | None":
@@ -182,12 +183,14 @@ def _existing(address: str, name: str) -> "Study | None":
     import optuna
 
     opened = storage.open_storage(address)
-    known = name in optuna.get_all_study_names(opened)
-    return optuna.load_study(study_name=name, storage=opened) if known else None
+    if name not in optuna.get_all_study_names(opened):
+        return None
+    study = optuna.load_study(study_name=name, storage=opened)
+    return study if "snapshot" in study.user_attrs else None  # its making was cut short
 
 
 def _snapshot(name: str, study: "Study | None", config: Path) -> Snapshot:
-    if study is None or "snapshot" not in study.user_attrs:
+    if study is None:
         there = workspace.existing(name)
         if there:
             raise UserError(

@@ -97,7 +97,8 @@ def experiment_of(study: Study, trial: int) -> str:
 
 def _end_with_head() -> None:
     """Waits for the end of standard input, then ends this process and what it started, at once."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):  # not the buffered reader, whose lock a thread holds until Python ends
+        continue
     for child in processes.children():
         processes.end(child)
     os._exit(1)

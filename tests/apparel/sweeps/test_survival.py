@@ -1,0 +1,161 @@
+"""Whatever is killed, a sweep goes on: nothing is lost, nothing counted twice, no run left open."""
+
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+from apparel.sweeps import claims
+from tests import postgres, project, sweeping
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")]
+
+PATIENCE = 900
+SLOWLY = {"SECONDS_A_STEP": "0.2"}
+
+
+def wait_for(what):
+    """What `what()` gives once that is something."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError("waited in vain")
+
+
+def study_of(folder: Path, storage: str | None = None) -> optuna.Study | None:
+    if storage is None and not (folder / "optuna.db").exists():
+        return None
+    try:
+        return optuna.load_study(study_name="tiny", storage=storage or f"sqlite:///{folder}/optuna.db")
+    except (KeyError, optuna.exceptions.StorageInternalError):
+        return None
+
+
+def running(folder: Path) -> list[tuple[int, int]]:
+    """Trial and process of each training that has a checkpoint and still runs."""
+    if not list(folder.glob(".apparel/training/*/checkpoint")):
+        return []
+    return [(trial, pid) for trial, _, pid in sweeping.trainings(folder) if psutil.pid_exists(pid)]
+
+
+def workers(head: int) -> list[psutil.Process]:
+    return [child for child in psutil.Process(head).children() if "apparel.sweeps.worker" in child.cmdline()]
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    """MLflow's status of each run, by name."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    assert len({run.info.run_name for run in runs}) == len(runs), "a trial has two runs"
+    return {run.info.run_name: run.info.status for run in runs}
+
+
+def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
+    folder = sweeping.copy(tmp_path / "project", budget={"trials": 3})
+    with (tmp_path / "first.log").open("wb") as log:
+        head = sweeping.start(folder, "--workers", "2", log=log, **SLOWLY)
+        _, training = wait_for(lambda: running(folder))[0]
+        psutil.Process(training).kill()
+        wait_for(lambda: any(first > 0 for _, first, _ in sweeping.trainings(folder)))
+        wait_for(lambda: workers(head.pid))[0].kill()
+        begun = len(sweeping.trainings(folder))
+        wait_for(lambda: len(sweeping.trainings(folder)) > begun)
+        left = psutil.Process(head.pid).children(recursive=True)
+        head.kill()
+        head.wait()
+    stages = [each for each in left if each.is_running() and "stages.train" in " ".join(each.cmdline())]
+    psutil.wait_procs(stages, timeout=PATIENCE)
+    assert not any(each.is_running() for each in stages), "trainings go on without their sweep"
+
+    status, printed = sweeping.run(folder, "--workers", "2")
+    assert status == 0, printed
+    study = study_of(folder)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
+    assert all(list(trial.intermediate_values) == [1, 2, 3, 4] for trial in study.trials)
+    assert Counter(first > 0 for _, first, _ in sweeping.trainings(folder))[True] >= 2
+    assert set(statuses(folder).values()) == {"FINISHED"}
+    assert {f"tiny-{number:03}" for number in range(3)} < statuses(folder).keys()
+    listed = project.git(folder, "for-each-ref", "--format=%(refname)", "refs/exps")
+    assert len(listed.split()) == 3
+    assert project.git(folder, "status", "--porcelain", "--untracked-files=no") == ""
+
+    status, printed = sweeping.run(folder)
+    assert status == 0, printed
+    assert len(study_of(folder).trials) == 3, "`--trials` is the total"
+    applied = project.run(folder, "dvc", "exp", "apply", "tiny-001")
+    assert applied.returncode == 0, applied.stdout
+    assert (folder / "data/results/train/model/weights").exists()
+
+
+def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
+    space = {"train.learning_rate": {"choice": [0.004, 0.3, 0.9]}, "train.seed": {"choice": [0, 1]}}
+    pruner = {"kind": "median", "after_trials": 1, "after_validations": 0}
+    folder = sweeping.copy(
+        tmp_path / "project", space=space, sampler={"kind": "grid"}, pruner=pruner, budget={}, study="tiny"
+    )
+    status, printed = sweeping.run(folder, **SLOWLY)
+    assert status == 0, printed
+    trials = study_of(folder).trials
+    outcome = {(trial.user_attrs["values"]["train.learning_rate"]): trial.state for trial in trials}
+    assert outcome == {0.004: TrialState.COMPLETE, 0.3: TrialState.PRUNED, 0.9: TrialState.FAIL}
+    pruned = next(trial for trial in trials if trial.state == TrialState.PRUNED)
+    assert len(pruned.intermediate_values) < 4
+    assert statuses(folder)[pruned.user_attrs["experiment"]] == "KILLED"
+    failed = next(trial for trial in trials if trial.state == TrialState.FAIL)
+    assert failed.user_attrs["failure"] == "error: the loss is no longer a finite number at step 16"
+    assert failed.user_attrs["failure"] in failed.user_attrs["log"]
+    assert not list(folder.glob(".apparel/training/*/checkpoint"))
+
+
+def test_the_same_failure_three_times_in_a_row_stops_the_sweep(tmp_path):
+    space = {"train.learning_rate": {"choice": [0.9]}, "train.batch_size": {"choice": [4, 8, 12, 16, 20]}}
+    folder = sweeping.copy(tmp_path / "project", space=space, sampler={"kind": "grid"}, budget={})
+    status, printed = sweeping.run(folder)
+    assert status == 1
+    assert "three trials in a row failed alike: error: the loss is no longer a finite number" in printed
+    ended = [trial for trial in study_of(folder).trials if trial.state.is_finished()]
+    assert len(ended) < 8
+    assert "RUNNING" not in statuses(folder).values()
+
+
+def test_four_workers_on_postgresql_outlive_a_restart_of_the_server(tmp_path):
+    with postgres.server() as server:
+        folder = sweeping.copy(tmp_path / "project", budget={"trials": 6})
+        with (tmp_path / "sweep.log").open("wb") as log:
+            head = sweeping.start(folder, "--workers", "4", "--storage", server.address, log=log, **SLOWLY)
+            wait_for(lambda: len(sweeping.trainings(folder)) >= 2)
+            server.stop("immediate")
+            time.sleep(20)
+            server.start()
+            assert head.wait() == 0, (tmp_path / "sweep.log").read_text()
+        study = study_of(folder, server.address)
+        assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 6
+        assert all(list(trial.intermediate_values) == [1, 2, 3, 4] for trial in study.trials)
+        assert len(sweeping.trainings(folder)) == 6, "the server's restart costs no training"
+        assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials}) == 4
+    assert set(statuses(folder).values()) == {"FINISHED"}
+    assert claims.SECONDS_UNTIL_GONE > 20
+
+
+def test_sigterm_stops_the_sweep_and_leaves_no_run_open(tmp_path):
+    folder = sweeping.copy(tmp_path / "project", budget={"trials": 2})
+    with (tmp_path / "first.log").open("wb") as log:
+        head = sweeping.start(folder, log=log, **SLOWLY)
+        wait_for(lambda: running(folder))
+        head.send_signal(signal.SIGTERM)
+        assert head.wait() == 128 + signal.SIGTERM
+    assert set(statuses(folder).values()) == {"KILLED"}
+    assert sweeping.run(folder)[0] == 0
+    assert set(statuses(folder).values()) == {"FINISHED"}
+    assert [first for trial, first, _ in sweeping.trainings(folder) if trial == 0][-1] > 0

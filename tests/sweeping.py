@@ -1,0 +1,146 @@
+"""A copy of the project whose training takes a second: all else of a sweep, DVC and MLflow included, is the real thing.
+
+The training that stands in has no network. It has the steps, validations, reports and checkpoints of the real one, and
+its val/mAP50 is known: best where the learning rate is 0.01.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from ruamel.yaml import YAML
+
+from tests import project
+
+PIPELINE = """
+stages:
+  tfrecord:
+    cmd: git rev-parse --is-inside-work-tree > data/results/records
+    outs: [data/results/records]
+  train:
+    cmd: python -m stages.train
+    params: [train]
+    deps: [data/results/records, stages/train.py]
+    outs: [data/results/train/model, data/results/train/history.csv]
+    metrics: [{data/results/train/val.json: {cache: false}}]
+"""
+
+SETTINGS = {
+    "study": "tiny",
+    "budget": {"trials": 4},
+    "pruner": {"kind": "none"},
+    "fixed": {"train.epochs": 4, "train.validate_every": 1},
+    "space": {"train.learning_rate": {"float": [1e-4, 1e-1], "log": True}},
+}
+
+STAND_IN = '''"""Stands in for the training."""
+
+import csv, hashlib, json, os, shutil, time
+from apparel import errors, params, paths, tracking
+from apparel.sweeps import signals
+
+STEPS = 10
+
+
+def main():
+    train = (chosen := params.load()).train
+    if train.learning_rate > 0.5:
+        raise errors.UserError(f"the loss is no longer a finite number at step {train.batch_size}")
+    key = hashlib.sha256(repr(train).encode()).hexdigest()
+    folder = paths.LOCAL / "training" / key
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint"
+    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    note(chosen, first)
+    try:
+        with tracking.open_run(chosen, key) as run:
+            report = signals.connect(lambda step, values: run.metrics(values, step), run.id, STEPS)
+            rows = [validation(train, epoch) for epoch in range(1, train.epochs + 1)]
+            for step in range(first + 1, train.epochs * STEPS + 1):
+                time.sleep(float(os.environ.get("SECONDS_A_STEP", "0.01")))
+                report(step, {"train/loss": 1 / step})
+                if step % STEPS == 0:
+                    report(step, {name: rows[step // STEPS - 1][name] for name in ("val/mAP50", "val/loss")})
+                    checkpoint.write_text(str(step))
+            paths.MODEL.mkdir(parents=True, exist_ok=True)
+            (paths.MODEL / "weights").write_text(repr(train))
+            with paths.HISTORY.open("w", newline="") as file:
+                writer = csv.DictWriter(file, rows[0])
+                writer.writeheader()
+                writer.writerows(rows)
+            val = {"mAP50": rows[-1]["val/mAP50"], "loss": rows[-1]["val/loss"], "AP50": {}}
+            paths.VAL_METRICS.write_text(json.dumps({"val": val}))
+    except errors.Pruned:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+
+
+def validation(train, epoch):
+    value = 1 - abs(train.learning_rate - 0.01) - 1 / (epoch + 1)
+    return {"step": epoch * STEPS, "epoch": epoch, "val/mAP50": value, "val/loss": 1 - value}
+
+
+def note(chosen, first):
+    with (paths.LOCAL / "trained.csv").open("a") as file:
+        file.write(f"{os.environ['APPAREL_TRIAL']},{first},{os.getpid()}\\n")
+
+
+if __name__ == "__main__":
+    errors.run(main)
+'''
+
+
+def copy(folder: Path, **changes: Any) -> Path:
+    """A committed copy with the training that stands in, and `configs/tiny.yaml`; `changes` go into that file."""
+    project.copy(folder)
+    (folder / "data" / "results").mkdir(parents=True, exist_ok=True)
+    (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
+    (folder / "stages" / "train.py").write_text(STAND_IN, encoding="utf-8")
+    project.set_params(folder / "params.yaml", train={"learning_rate": 0.004})
+    write_settings(folder, **changes)
+    project.git(folder, "config", "user.name", "test")
+    project.git(folder, "config", "user.email", "test@localhost")
+    project.git(folder, "add", "--all")
+    project.git(folder, "commit", "--quiet", "--message", "tiny")
+    return folder
+
+
+def write_settings(folder: Path, **changes: Any) -> None:
+    """Writes `configs/tiny.yaml`."""
+    with (folder / "configs" / "tiny.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(SETTINGS | changes, file)
+
+
+def start(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
+    """Starts `python -m apparel sweep` on those settings, with nothing of the caller's own stores."""
+    outside = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+    return subprocess.Popen(
+        [sys.executable, "-m", "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments],
+        cwd=folder,
+        env=kept | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """The same to its end: exit status, and what it printed."""
+    with (folder / "sweep.log").open("wb") as log:
+        status = start(folder, *arguments, log=log, **environment).wait()
+    return status, (folder / "sweep.log").read_text(encoding="utf-8")
+
+
+def trainings(folder: Path) -> list[tuple[int, int, int]]:
+    """Trial, the step that it began after, and process id of each training that began, in order."""
+    path = folder / ".apparel" / "trained.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [tuple(map(int, row)) for row in csv.reader(file)]
