@@ -1,5 +1,6 @@
 """Pictures of a study for a page without a network: Optuna's own, and the learning curves."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -61,7 +62,8 @@ def _of_objectives(study: Study) -> Iterator[tuple[str, str, Figure]]:
                 f"How much each parameter tells good {metric} from the rest, by PED-ANOVA. Few trials tell little."
             )
             best = {"target": _target(place, upside_down=study.directions[place] == StudyDirection.MAXIMIZE)}
-            figure = visualization.plot_param_importances(named, **(options | best if several else options))
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # how a target must be, as it is here
+                figure = visualization.plot_param_importances(named, **(options | best if several else options))
             yield f"Importances{heading}", caption, figure
         figure = visualization.plot_slice(named, **options)
         yield f"Slices{heading}", "One parameter at a time; darker trials came later.", figure

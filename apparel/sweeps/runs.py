@@ -49,6 +49,7 @@ class Parent:
         try:
             settle(self._study, self._chosen)
             self.improve()
+            self._point_to_best()  # whose run may have got its id in MLflow only now
             for file in report.write(self._study):
                 self._run.file(file)
         finally:
@@ -73,8 +74,12 @@ class Parent:
         for trial in trials.best(self._study)[:1]:
             values = dict(zip(trials.metrics(self._study), trial.values, strict=True))
             self._run.metrics(trial.user_attrs.get("metrics", {}) | values, step=len(states))
-            links = {name: trial.user_attrs.get(name) for name in ("experiment", "run")} | trials.values(trial)
-            self._run.tags({f"best.{name}": value for name, value in ({"trial": trial.number} | links).items()})
+        self._point_to_best()
+
+    def _point_to_best(self) -> None:
+        for trial in trials.best(self._study)[:1]:
+            names = {"trial": trial.number, "experiment": trial.user_attrs.get("experiment"), "run": trials.run(trial)}
+            self._run.tags({f"best.{name}": value for name, value in (names | trials.values(trial)).items()})
 
 
 def settle(study: Study, chosen: Params) -> None:

@@ -9,6 +9,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from apparel import tracking
+
 WORDS = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -51,6 +53,12 @@ def counts(study: Study) -> str:
     return ", ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states[state]) or "no trial yet"
 
 
+def run(trial: FrozenTrial) -> str | None:
+    """The id of the trial's run in MLflow; until that has one, the id that this clone knows it by."""
+    name = trial.user_attrs.get("run")
+    return name and (tracking.mlflow_id(name) or name)
+
+
 def last_value(trial: FrozenTrial) -> float | None:
     """What val gave last while it trained; None before the first time."""
     return trial.intermediate_values[trial.last_step] if trial.intermediate_values else None
@@ -70,8 +78,9 @@ def _row(study: Study, trial: FrozenTrial) -> list[Any]:
     attributes, none = trial.user_attrs, [None] * len(study.directions)
     reached = trial.values or [last_value(trial), *none[1:]]
     state = "best" if trial.number in {each.number for each in best(study)} else WORDS[trial.state]
-    found = [attributes.get(name) for name in ("from_cache", "experiment", "run", "failure")]
-    return [state, *reached, *(values(trial).get(key) for key in keys(study)), _minutes(trial), *found]
+    searched = [values(trial).get(key) for key in keys(study)]
+    links = [attributes.get("from_cache"), attributes.get("experiment"), run(trial), attributes.get("failure")]
+    return [state, *reached, *searched, _minutes(trial), *links]
 
 
 def _minutes(trial: FrozenTrial) -> float | None:

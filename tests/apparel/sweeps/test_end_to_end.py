@@ -1,0 +1,64 @@
+"""A sweep to its end, with a training that stands in: what the commands show, and what MLflow has."""
+
+import re
+
+import pytest
+from ruamel.yaml import YAML
+
+from apparel import tracking, tracking_sender
+from tests import project, sweeping
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A project after a sweep of four trials that go to their end, and what that printed."""
+    folder = sweeping.copy(tmp_path_factory.mktemp("swept") / "project")
+    status, printed = sweeping.run(folder)
+    assert status == 0, printed
+    assert project.run(folder, "apparel", "sync").returncode == 0  # what a busy machine had no time for
+    return folder, printed
+
+
+def sweep(folder, *arguments):
+    done = project.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_end_shows_the_table_and_what_comes_next(swept):
+    assert "4 complete" in swept[1]
+    assert "best: trial" in swept[1]
+    assert "sweep --finish" in swept[1]
+
+
+def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, monkeypatch):
+    folder, _ = swept
+    listed = sweep(folder, "--report")
+    assert all(f"tiny-{number:03}" in listed for number in range(4))
+    assert "tiny-003" in project.run(folder, "dvc", "exp", "show", "--no-pager").stdout
+    monkeypatch.chdir(folder)
+    client = tracking_sender.connect(tracking.LOCAL_SERVER)
+    found = client.search_runs([each.experiment_id for each in client.search_experiments()], order_by=["start_time"])
+    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    assert [run.info.run_name for run in parents] == ["sweep tiny"]
+    children = [run for run in found if run not in parents]
+    assert [run.data.tags["optuna.trial"] for run in children] == ["0", "1", "2", "3"]
+    assert [run.data.tags["dvc.experiment"] for run in children] == [f"tiny-{number:03}" for number in range(4)]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert {run.info.status for run in found} == {"FINISHED"}
+    best = max(children, key=lambda run: run.data.metrics["val/mAP50"])
+    assert parents[0].data.metrics["val/mAP50"] == best.data.metrics["val/mAP50"]
+    assert parents[0].data.tags["best.run"] == best.info.run_id
+    assert best.info.run_id in (folder / ".apparel" / "sweeps" / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} == {"report.html", "trials.csv"}
+
+
+def test_finish_writes_the_best_values(swept):
+    folder, printed = swept
+    wanted = re.search(r"train\.learning_rate +\S+ -> (\S+)", printed).group(1)
+    sweep(folder, "--finish", "--yes")
+    written = YAML(typ="safe").load(folder / "params.yaml")["train"]
+    assert f"{written['learning_rate']:.4g}" == wanted
+    assert written["epochs"] != 4  # what the sweep fixed stays what it was
