@@ -58,7 +58,8 @@ class Contents:
         now = hashes.within(Path(path)) if was and Path(path).is_dir() else {}
         differing = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
         which = f" ({_some(differing, len(was))})" if differing else ""
-        return f"changed in the workspace{which}; `dvc checkout {path}` brings it back, `dvc repro` takes it as new"
+        restore = "dvc checkout" if self._cached(md5).exists() else "git restore"
+        return f"changed in the workspace{which}; `{restore} {path}` brings it back, `dvc repro` takes it as new"
 
     def _damaged(self, path: str, md5: str) -> str:
         parts = self._listed(md5) if md5.endswith(".dir") else {path: md5}

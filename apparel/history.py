@@ -60,8 +60,8 @@ def read(revision: str, path: str) -> bytes | None:
 
 
 def files() -> list[str]:
-    """The files of the work tree that git tracks or would, by their paths from its root."""
-    listed = _run("ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    """The files that git tracks, by their paths from the root of the work tree."""
+    listed = _run("ls-files", "-z", "--cached").stdout
     return [os.fsdecode(name) for name in listed.split(b"\0") if name]
 
 

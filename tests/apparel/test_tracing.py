@@ -1,0 +1,197 @@
+import json
+import re
+import shutil
+from argparse import Namespace
+
+import pytest
+
+from apparel import hashes, tracing, tracking, tracking_sender
+from apparel.commands import trace
+from apparel.errors import UserError
+from tests import miniature, project
+
+DETECTIONS = "data/results/eval/detections.csv"
+MODEL = "data/results/train/model"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A project that ran, and its MLflow run's id."""
+    folder = miniature.make(tmp_path_factory.mktemp("made"))
+    head = project.git(folder, "rev-parse", "HEAD").strip()
+    tags = {"mlflow.source.git.commit": head, "git.dirty": "false", "version.python": "3.11", "machine.cores": "2"}
+    tags |= {MODEL: hashes.content(folder / MODEL)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        client = tracking_sender.connect(tracking.LOCAL_SERVER)
+        experiment = client.create_experiment("shop", "mlartifacts/1")
+        run = client.create_run(experiment, tags=tags, run_name="first").info.run_id
+        client.log_param(run, "train.seed", 0)
+        client.set_terminated(run)
+    project.git(folder, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/six", "HEAD")
+    return folder, run
+
+
+@pytest.fixture
+def shop(made, tmp_path, monkeypatch):
+    """A copy of it, as the current folder; and the run's id."""
+    folder = tmp_path / "shop"
+    shutil.copytree(made[0], folder)
+    monkeypatch.chdir(folder)
+    # By its full path: MLflow keeps connections by address, and would go on with the database of another test.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(folder / 'mlflow.db').as_posix()}")
+    return folder, made[1]
+
+
+def links(what) -> dict[str, list]:
+    found: dict[str, list] = {}
+    for link in tracing.trace(str(what)).links:
+        found.setdefault(link.kind, []).append(link)
+    return found
+
+
+def problems(what) -> dict[str, str]:
+    return {link.kind: link.problem for link in tracing.trace(str(what)).broken}
+
+
+def test_a_prediction_file_leads_back_to_photos_parameters_commit_run_and_machine(shop):
+    chain = tracing.trace(DETECTIONS)
+    assert not chain.broken
+    kinds = [link.kind for link in chain.links]
+    assert kinds.index("photos") < kinds.index("labels") < kinds.index("model") < kinds.index("results")
+    assert {"annotations", "source", "run", "commit", "lock", "code"} <= set(kinds)
+    photos = next(link for link in chain.links if link.kind == "photos")
+    assert photos.files["one.jpg"] == hashes.data(b"photo one")
+    assert chain.parameters == {"data.name": "shop", "train.seed": 0}
+    assert (chain.packages, chain.machine) == ({"python": "3.11"}, {"cores": "2"})
+
+
+def test_each_way_to_name_a_result_finds_the_same_chain(shop):
+    copy = shutil.copytree(MODEL, shop[0].parent / "received")
+    head = project.git(shop[0], "rev-parse", "HEAD").strip()
+    named = {
+        what: links(what) for what in (MODEL, str(copy), shop[1], "six", head[:8], "data/results/eval/metrics.json")
+    }
+    for what, found in named.items():
+        assert found["photos"] == named[MODEL]["photos"], what
+        assert found["run"][0].name == shop[1], what
+        assert [link.name for link in found["model"]] == [MODEL], what
+
+
+def test_a_folder_is_hashed_as_dvc_does(shop):
+    recorded = [link for link in tracing.trace("HEAD").links if link.value.endswith(".dir") and link.kind != "code"]
+    assert len(recorded) >= 4
+    for link in recorded:
+        assert hashes.content(shop[0] / link.name) == link.value
+
+
+def edit(path, text="edited"):
+    path.unlink(missing_ok=True)  # read-only in DVC's cache
+    path.write_text(text, encoding="utf-8")
+
+
+def cached(folder, link):
+    return folder / ".dvc" / "cache" / "files" / "md5" / link[:2] / link[2:]
+
+
+def lose_model(folder):
+    weights = hashes.file(folder / MODEL / "weights.txt")
+    shutil.rmtree(folder / MODEL)
+    cached(folder, weights).unlink()
+
+
+def damage_model(folder):
+    weights = hashes.file(folder / MODEL / "weights.txt")
+    shutil.rmtree(folder / MODEL)
+    edit(cached(folder, weights))
+
+
+FAULTS = {
+    "photo edited": (lambda at: edit(at / "data/shop/photos/one.jpg"), "photos", "one.jpg.*dvc checkout"),
+    "photo added": (lambda at: edit(at / "data/shop/photos/new.jpg"), "photos", "new.jpg"),
+    "annotation gone": (lambda at: (at / "data/shop/annotations/one.xml").unlink(), "annotations", "one.xml"),
+    "another .dvc file": (lambda at: edit(at / "data/shop/photos.dvc", "outs: [{md5: 1}]"), "photos", "photos.dvc"),
+    "model lost": (lose_model, "model", "lacks weights.txt.*dvc pull"),
+    "cache damaged": (damage_model, "model", "damaged in DVC's cache: weights.txt.*delete"),
+    "no source": (lambda at: (at / "data/shop/source.json").unlink(), "source", "not recorded"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_link_is_named_with_its_remedy(shop, fault):
+    break_it, kind, words = FAULTS[fault]
+    break_it(shop[0])
+    edit(shop[0] / "dvc.lock", (shop[0] / "dvc.lock").read_text(encoding="utf-8") + "# not committed\n")
+    found = problems(DETECTIONS)
+    assert list(found) == [kind]
+    assert re.search(words, found[kind])
+
+
+TAGS = {
+    "unknown commit": ({"mlflow.source.git.commit": "0" * 40}, "commit", "git fetch"),
+    "no commit": ({"mlflow.source.git.commit": "--help"}, "commit", "git fetch"),
+    "dirty without patch": ({"git.dirty": "true"}, "changes.patch", "lost"),
+    "another parameter": ({"changed.train.seed": "8"}, "run", "train.seed"),
+}
+
+
+@pytest.mark.parametrize("fault", TAGS)
+def test_what_mlflow_has_is_held_against_the_lock(shop, fault):
+    tags, kind, words = TAGS[fault]
+    client = tracking_sender.connect(tracking.server())
+    for name, value in tags.items():
+        client.set_tag(shop[1], name, value)
+    assert words in problems(DETECTIONS)[kind]
+
+
+def test_code_that_no_commit_has_is_named(shop):
+    edit(shop[0] / "stages" / "work.py", miniature.WORK + "# edited\n")
+    miniature.dvc(shop[0], "commit", "--quiet", "--force")
+    assert "stages/work.py" in problems(DETECTIONS)["code"]
+
+
+def test_a_run_elsewhere_is_missing_and_says_where_to_look(shop, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (shop[0] / "mlflow.db").unlink()
+    assert "MLFLOW_TRACKING_URI" in problems(MODEL)["run"]
+
+
+def test_an_older_commit_is_looked_up_in_the_cache(shop):
+    before = links(DETECTIONS)["model"][0]
+    copy = shutil.copy(DETECTIONS, shop[0].parent)
+    edit(shop[0] / "params.yaml", "data:\n  name: shop\ntrain:\n  seed: 5\n")
+    miniature.dvc(shop[0], "repro", "--quiet")
+    miniature.commit(shop[0], "five")
+    after = links(copy)
+    assert (after["model"][0].value, after["model"][0].where) == (before.value, "cache")
+    assert not problems(copy)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [("sixx", "did you mean 'six'"), ("0" * 32, "no run 0000"), ("--all", "no file"), ("params.yaml", "no commit")],
+)
+def test_what_nothing_is_known_of_is_refused(shop, what, words):
+    with pytest.raises(UserError, match=words):
+        tracing.trace(what)
+
+
+def test_an_edited_result_is_told_from_an_unknown_one(shop):
+    edit(shop[0] / DETECTIONS)
+    with pytest.raises(UserError, match=f"changed after it was made.*dvc checkout {DETECTIONS}"):
+        tracing.trace(DETECTIONS)
+
+
+def test_the_command_prints_json_and_fails_when_a_link_is_broken(shop, capsys):
+    asked = Namespace(what=DETECTIONS, json=True, files=False)
+    trace.main(asked)
+    assert json.loads(capsys.readouterr().out)["whole"] is True
+    edit(shop[0] / "data/shop/photos/one.jpg")
+    with pytest.raises(UserError, match="1 link is broken or missing"):
+        trace.main(asked)
+    found = json.loads(capsys.readouterr().out)
+    assert found["whole"] is False
+    trace_text = trace.as_text(tracing.trace("six"), files=True)
+    assert "BROKEN" in trace_text
+    assert hashes.data(b"photo two") in trace_text
