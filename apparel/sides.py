@@ -99,7 +99,7 @@ def _of_revision(name: str, lock: locks.Lock, revision: str | None) -> Side:
         measured = _tables(Path(folder))
     chosen = _params(files)
     photos = paths.photos(chosen.get("data.name", "")).as_posix()
-    read = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not lock.maker(path)}
+    read = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not _is_result(path)}
     return Side(
         name=name,
         **measured,
@@ -110,6 +110,10 @@ def _of_revision(name: str, lock: locks.Lock, revision: str | None) -> Side:
         run=None,
         photo=lambda photo: files.read_bytes(f"{photos}/{photo}"),
     )
+
+
+def _is_result(path: str) -> bool:
+    return PurePosixPath(path).is_relative_to(paths.RESULTS)
 
 
 def _is_data(path: str) -> bool:
@@ -142,7 +146,7 @@ def _of_run(name: str, run: "StoredRun", reader: "Reader") -> Side:
         name=run.name if RUN_ID.fullmatch(name) else name,
         **measured,
         params=run.params,
-        data={path: md5 for path, md5 in run.data.items() if not PurePosixPath(path).is_relative_to(paths.RESULTS)},
+        data={path: md5 for path, md5 in run.data.items() if not _is_result(path)},
         code={"commit": commit[:10] + dirty} if commit else {},
         model=run.tags.get(paths.MODEL.as_posix()),
         run=run.id,

@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 CLASSES = ["Dresses", "Skirts", "Tops"]
 SIDE = 64
 PIPELINE = """stages:
+  draw:
+    cmd: python -c pass
+    outs: [data/demo/photos]
   eval:
     cmd: python -c pass
     params: [data, train]

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from apparel import tracking, tracking_sender
+from apparel import tracking, tracking_sender, tracking_views
 from apparel.errors import UserError
 
 HELP = "open MLflow on this project's runs"
@@ -36,9 +36,8 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"MLflow is at {tracking.without_password(server)}")
         return
     check_free(arguments.host, arguments.port)
-    tracking_sender.connect(server)  # makes the store when there is none yet, in a way that survives Ctrl-C
-    # Without the last part MLflow shows what it has for language models; its switch is at the top left.
-    page = f"http://{arguments.host}:{arguments.port}/#/experiments?workflowType=machine_learning"
+    client = tracking_sender.connect(server)  # makes the store when there is none yet, in a way that survives Ctrl-C
+    page = f"http://{arguments.host}:{arguments.port}/#{tracking_views.share(client)}"
     print(f"{page}\nanswers in about 15 seconds; Ctrl-C ends it", flush=True)
     options = ["--backend-store-uri", server, "--host", arguments.host, "--port", str(arguments.port)]
     options += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from apparel import params, tracking
+from apparel import params, tracking, tracking_sender, tracking_views
 from apparel.commands import ui
 from apparel.errors import UserError
 from tests import chromium
@@ -75,8 +75,10 @@ def wait_for(condition):
 @pytest.mark.slow
 def test_mlflow_shows_the_run(page, tmp_path):
     (run,) = [folder.name for folder in Path("mlartifacts/1").iterdir()]
-    runs = chromium.dom(f"{page}/#/experiments/1/runs?workflowType=machine_learning", tmp_path / "browser")
+    view = tracking_views.share(tracking_sender.connect(tracking.server()))
+    runs = chromium.dom(f"{page}/#{view}", tmp_path / "browser")
     assert "the drawn run" in runs
+    assert "test/AP50/Dresses" in runs  # a column of its own
     overview = chromium.dom(f"{page}/#/experiments/1/runs/{run}?workflowType=machine_learning", tmp_path / "browser")
     for text in ("test/AP50/Dresses", "0.8125", "train.batch_size", "machine.cores", "Finished"):
         assert text in overview, text
