@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from typing import Any
 
 import psutil
@@ -17,12 +18,19 @@ SECONDS_OF_DRIFT = 5
 def describe(pid: int | None = None) -> dict[str, Any]:
     """`host`, `pid` and `started` of a process that runs or was not waited for yet; of this one when None."""
     process = psutil.Process(pid)
-    return {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
+    return {"host": host(), "pid": process.pid, "started": process.create_time()}
+
+
+def host() -> str:
+    """This machine: its name, and the address of its network card, since copies of a machine share the name."""
+    address = uuid.getnode()
+    is_made_up = address >> 40 & 1  # another one in each process
+    return socket.gethostname() if is_made_up else f"{socket.gethostname()}-{address:x}"
 
 
 def is_here(known: dict[str, Any]) -> bool:
     """Whether it ran on this machine."""
-    return known.get("host") == socket.gethostname()
+    return known.get("host") == host()
 
 
 def is_alive(known: dict[str, Any]) -> bool:

@@ -40,8 +40,12 @@ def _patiently(call: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return call(*arguments, **named)
             except Exception as error:
-                if not _is_away(error) or time.monotonic() - began > LONGEST_WAIT:
+                if not _is_away(error):
                     raise
+                if time.monotonic() - began > LONGEST_WAIT:
+                    raise UserError(
+                        "the study's storage has not answered for an hour; the same command goes on"
+                    ) from None
             time.sleep(pause)
             pause = min(2 * pause, 5)
 
@@ -51,12 +55,14 @@ def _patiently(call: Callable[..., Any]) -> Callable[..., Any]:
 def _is_away(error: Exception) -> bool:
     """Whether the server cannot be reached now, is starting or stopping, or has a database that is locked."""
     import grpc
-    from sqlalchemy.exc import InterfaceError, OperationalError
+    from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
     if isinstance(error, grpc.RpcError):  # UNKNOWN: the proxy is there, and the database behind it is not
         return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
     cause = error.__cause__ or error
-    return isinstance(cause, OperationalError | InterfaceError) or getattr(cause, "connection_invalidated", False)
+    # The last is what Optuna's second attempt within a broken session comes to.
+    lost = isinstance(cause, OperationalError | InterfaceError | PendingRollbackError)
+    return lost or getattr(cause, "connection_invalidated", False)
 
 
 def open_storage(address: str, wait: bool = False) -> Patient:

@@ -138,10 +138,11 @@ def test_the_same_failure_three_times_in_a_row(study):
 
 
 def test_the_storage_waits_for_its_server(tmp_path, monkeypatch):
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import OperationalError, PendingRollbackError
 
     monkeypatch.setattr(storage.time, "sleep", lambda seconds: None)
-    left = [OperationalError("select 1", {}, Exception("the database system is starting up"))] * 3
+    starting = OperationalError("select 1", {}, Exception("the database system is starting up"))
+    left = [starting, PendingRollbackError("can't reconnect"), starting]
 
     class Server:
         def get_all_studies(self) -> list:
@@ -165,3 +166,29 @@ def test_an_address_is_shown_without_its_password_and_a_wrong_one_is_refused():
     assert "secret" not in str(refused.value)
     with pytest.raises(UserError, match="no study can be kept"):
         storage.open_storage("nosuch://x")
+
+
+@pytest.mark.slow
+def test_workers_behind_optunas_grpc_proxy(study, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    code = (
+        "import sys, optuna; storage = optuna.storages.RDBStorage(sys.argv[1]); "
+        "optuna.storages.run_grpc_proxy_server(storage, host='127.0.0.1', port=int(sys.argv[2]))"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code, f"sqlite:///{tmp_path}/optuna.db", str(port)])
+    try:
+        behind = storage.load(f"grpc://127.0.0.1:{port}", "tiny", wait=True)
+        shared = Claims(behind, tmp_path, 2, None)
+        first = shared.next(ELSEWHERE)
+        shared.release(behind.get_trials(deepcopy=False)[0])
+        assert shared.next(processes.describe()).number == first.number == 0
+        assert shared.next(processes.describe()).number == 1
+        assert shared.next(processes.describe()) is None
+        behind.tell(1, 0.5)
+        assert study.trials[1].value == 0.5
+    finally:
+        server.kill()
+        server.wait()
