@@ -19,7 +19,7 @@ def check(folder: Path) -> None:
     """
     recorded = _recorded(folder)
     found = hashes.within(folder)
-    if recorded in (None, hashes.folder(found)):
+    if not found or recorded in (None, hashes.folder(found)):  # who reads it says best that nothing is there
         return
     known = _listed(recorded)
     differing = [name for name in sorted(known.keys() | found.keys()) if known.get(name) != found.get(name)]
@@ -37,7 +37,7 @@ def _recorded(folder: Path) -> str | None:
     outs = _yaml(folder.with_name(f"{folder.name}.dvc")).get("outs", [])
     stages = _yaml(folder.with_name("dvc.lock")).get("stages", {}).values()
     outs += [out for stage in stages for out in stage["outs"] if out["path"] == folder.as_posix()]
-    return outs[0]["md5"] if outs else None
+    return outs[0].get("md5") if outs else None
 
 
 def _yaml(path: Path) -> dict[str, Any]:
