@@ -18,6 +18,7 @@ from apparel.errors import UserError
 from apparel.sweeps import failures, snapshot, storage, workspace
 
 STUDY = "benchmark"
+SETTINGS = Path("benchmark.yaml")
 OUTER = ("DVC_", "MLFLOW_", "APPAREL_", "OPTUNA_")
 """Environment variables that would lead out of the copy."""
 
@@ -36,7 +37,7 @@ def measure(steps: int, trials: int) -> str:
     """
     steps = max(10, round(steps, -1))
     with tempfile.TemporaryDirectory() as made:
-        copy = workspace.Workspace(Path(made, "project"), snapshot.take())
+        copy = workspace.Workspace(Path(made, "project"), snapshot.take(SETTINGS))
         copy.make()
         _sweep(copy.folder, steps, [secrets.randbelow(2**31) for _ in range(trials)])
         with chdir(copy.folder):
@@ -58,10 +59,10 @@ def _sweep(folder: Path, steps: int, seeds: list[int]) -> None:
         "fixed": {"train.steps": steps, "train.validate_every": 1000, "train.patience": 0},
         "space": {"train.seed": {"choice": seeds}},
     }
-    (folder / "benchmark.yaml").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
+    (folder / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
     with (folder / "benchmark.log").open("wb") as log:
-        command = [sys.executable, "-m", "apparel", "sweep", "--config", "benchmark.yaml"]
+        command = [sys.executable, "-m", "apparel", "sweep", "--config", str(SETTINGS)]
         done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
     if done.returncode:
         raise UserError(f"the sweep failed:\n{failures.last_lines(folder / 'benchmark.log')}")
