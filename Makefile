@@ -46,6 +46,9 @@ dashboard: setup ## open optuna-dashboard on the sweeps of this clone
 plots: setup ## draw the curves on a page that opens without a network
 	$(RUN) -m apparel plots
 
+experiments: setup ## list commits and experiments, what differs and how they did
+	$(RUN) -m dvc exp show --only-changed --drop '(apparel|stages|configs|data/results)/.*'
+
 test: setup ## run the tests
 	$(RUN) -m pytest
 

@@ -1,3 +1,5 @@
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from apparel import vega
 from tests import chromium
 
 ROOT = Path(__file__).parents[2]
+CELLS = [(1, "0.5"), (2, ""), (3, 0.4), (4, None), (5, "0.3")]
+"""Numbers as DVC gives them, text or not, and epochs without one."""
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +58,17 @@ def test_ensure_leaves_a_present_file_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(vega, "VEGA", present)
     assert vega.ensure() == present
     assert present.read_text(encoding="utf-8") == "as it was"
+
+
+def test_a_curve_has_no_points_where_cells_are_empty():
+    import vl_convert
+
+    text = (ROOT / ".dvc" / "plots" / "curves.json").read_text(encoding="utf-8")
+    rows = [{"epoch": epoch, "value": value, "field": "loss", "rev": "main"} for epoch, value in CELLS]
+    for anchor, value in {"TITLE": "t", "X": "epoch", "Y": "value", "X_LABEL": "x", "Y_LABEL": "y"}.items():
+        text = text.replace(f"<DVC_METRIC_{anchor}>", value)
+    svg = vl_convert.vegalite_to_svg(text.replace('"<DVC_METRIC_DATA>"', json.dumps(rows)), vl_version=vega.VEGA_LITE)
+    (line,) = re.findall(r'aria-roledescription="line mark".*? d="([^"]*)"', svg) or re.findall(
+        r'class="mark-line.*? d="([^"]*)"', svg, re.DOTALL
+    )
+    assert len(re.findall("[ML]", line)) == 3
