@@ -21,6 +21,7 @@ def dom(page: Path | str, profile: Path) -> str:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--window-size=1920,1200",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--virtual-time-budget=10000",
         f"--user-data-dir={profile}",
