@@ -24,7 +24,7 @@ class Progress:
     def __init__(self, plan: "Plan", study: "Study") -> None:
         self._study = study
         self._ended: set[int] | None = None
-        seconds = 0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
+        self._pause = seconds = 0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
         self._bar = tqdm(total=plan.trials, unit=" trials", desc=plan.settings.study, mininterval=seconds)
         self._drawn = 0.0
 
@@ -42,7 +42,7 @@ class Progress:
         running = [trial for trial in trials if trial.state.name == "RUNNING"]
         now = " ".join(f"{trial.number}:{_figure(reading.last_value(trial))}" for trial in running)
         self._bar.set_postfix_str(f"best {self._best()}, running {now or 'none'}", refresh=False)
-        if time.monotonic() - self._drawn >= self._bar.mininterval:
+        if time.monotonic() - self._drawn >= self._pause:
             self._drawn = time.monotonic()
             self._bar.refresh()
 

@@ -37,7 +37,7 @@ def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, mon
     folder, _ = swept
     listed = sweep(folder, "--report")
     assert all(f"tiny-{number:03}" in listed for number in range(4))
-    assert "tiny-003" in project.run(folder, "dvc", "exp", "show", "--no-pager").stdout
+    assert "tiny-003" in project.run(folder, "dvc", "exp", "show", "--csv").stdout
     monkeypatch.chdir(folder)
     client = tracking_sender.connect(tracking.LOCAL_SERVER)
     found = client.search_runs([each.experiment_id for each in client.search_experiments()], order_by=["start_time"])
