@@ -1,11 +1,13 @@
 """What a run writes, and which run a stage gets. The process that sends is tested in test_tracking_sender.py."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from apparel import outbox, params, tracking
 from apparel.errors import Pruned
@@ -258,3 +260,16 @@ def test_names_that_look_alike_once_cleaned_stay_apart(pair):
 
 def test_a_password_is_not_shown():
     assert tracking.without_password("https://me:secret@host:5000/x") == "https://host:5000/x"
+
+
+def test_pictures_are_named_as_mlflow_steps_through_them(chosen):
+    run = tracking.open_run(chosen, "k1")
+    for step in (0, 1, 0):
+        run.picture(Image.new("RGB", (600, 300)), "detections/on test", step)
+    places = [Path(line.values["place"]) for line in lines(run, "file") if line.values["folder"] == "images"]
+    pattern = r"detections~on test\+step\+([01])\+timestamp\+\d+\+[0-9a-f-]{36}(\.png|\+compressed\.webp)"
+    assert all(re.fullmatch(pattern, place.name) for place in places)
+    assert len(places) == 6 and len({place.name for place in places}) == 4  # the same step again replaces itself
+    small = next(place for place in places if place.suffix == ".webp")
+    assert Image.open(outbox.find(run.id).folder / small).size == (256, 128)
+    assert values(run, "tags")["mlflow.loggedImages"] == "True"
