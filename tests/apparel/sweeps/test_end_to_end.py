@@ -50,8 +50,9 @@ def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, mon
     assert {run.info.status for run in found} == {"FINISHED"}
     best = max(children, key=lambda run: run.data.metrics["val/mAP50"])
     assert parents[0].data.metrics["val/mAP50"] == best.data.metrics["val/mAP50"]
-    assert parents[0].data.tags["best.run"] == best.info.run_id
-    assert best.info.run_id in (folder / ".apparel" / "sweeps" / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert parents[0].data.tags["best.experiment"] == best.data.tags["dvc.experiment"]
+    page = (folder / ".apparel" / "sweeps" / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert all(run.info.run_id in page for run in children)
     assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} == {"report.html", "trials.csv"}
 
 
