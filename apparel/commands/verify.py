@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         print("nothing was run")
         return
     for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: nothing of the copy stays, no process goes on
-        if hasattr(signal, name):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores one
             signal.signal(getattr(signal, name), signal.default_int_handler)
     start = time.monotonic()
     with verifying.copied(lock, names) as folder:

@@ -14,8 +14,6 @@ from apparel.commands import verify
 from apparel.errors import UserError
 from tests import miniature, project
 
-SLOW_EVAL = "import time\nprint('sleeping', flush=True)\ntime.sleep(600)\n"
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -107,27 +105,30 @@ def test_without_a_lock_there_is_nothing_to_compare(shop):
         verify.main(ask())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_ends_all_of_it_and_leaves_nothing(shop):
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_all_of_it_and_leaves_nothing(shop, name):
+    sleeps_in_the_copy = "import os, time\nif '.apparel' in os.getcwd():\n    print('sleeping', flush=True)\n"
+    work = shop / "stages" / "work.py"
+    work.write_text(sleeps_in_the_copy + "    time.sleep(600)\n" + miniature.WORK, encoding="utf-8")
+    miniature.dvc(shop, "repro", "--quiet")
     before = everything(shop)
+    log = shop.parent / "log"
+    # What is started in the background of a shell ignores SIGINT; this is to be as if it were in the foreground.
     code = (
-        "from apparel import errors, locks, verifying\n"
-        "from pathlib import Path\n"
-        "def main():\n"
-        "    lock = locks.workspace()\n"
-        "    with verifying.copied(lock, list(lock.stages)) as folder:\n"
-        f"        Path(folder, 'stages/work.py').write_text({SLOW_EVAL!r})\n"
-        "        verifying.run(folder, None)\n"
-        "errors.run(main)\n"
+        "import runpy, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "runpy.run_module('apparel', run_name='__main__')\n"
     )
-    with (shop.parent / "log").open("wb") as log:
-        environment = os.environ | {"PYTHONPATH": str(project.ROOT)}
-        process = subprocess.Popen([sys.executable, "-c", code], cwd=shop, stdout=log, stderr=log, env=environment)
-        while b"sleeping" not in (shop.parent / "log").read_bytes():
-            assert process.poll() is None, (shop.parent / "log").read_text(encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(project.ROOT)}
+    with log.open("wb") as out:
+        command = [sys.executable, "-c", code, "verify", "--yes"]
+        process = subprocess.Popen(command, cwd=shop, stdout=out, stderr=out, env=environment)
+        while b"sleeping" not in log.read_bytes():
+            assert process.poll() is None, log.read_text(encoding="utf-8")
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
+        process.send_signal(getattr(signal, name))
+        assert process.wait() == 130, log.read_text(encoding="utf-8")
     assert everything(shop) == before
     assert not (shop / verifying.COPY).exists()
     folders = [each.info["cwd"] or "" for each in psutil.process_iter(["cwd"])]
