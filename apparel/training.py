@@ -163,7 +163,8 @@ class Training:
             variable.assign(value)
 
     def _is_better(self, measured: dict[str, float]) -> bool:
-        return not self.progress.best or measured["val/mAP50"] > self.progress.best["val/mAP50"]
+        """By mAP50; of two that are equal, as on a val of few photos, the one of the lower loss."""
+        return not self.progress.best or _rank(measured) > _rank(self.progress.best)
 
     def _patience_is_over(self) -> bool:
         return 0 < self.train.patience <= self.progress.validations_since_best
@@ -270,6 +271,10 @@ def _is_whole(path: str) -> bool:
 def _trainable(detector: Detector, freeze: str) -> list[tf.Variable]:
     frozen = {id(variable) for variable in detector.backbone.variables} if freeze == "backbone" else set()
     return [variable for variable in detector.model.trainable_variables if id(variable) not in frozen]
+
+
+def _rank(measured: dict[str, float]) -> tuple[float, float]:
+    return measured["val/mAP50"], -measured["val/loss"]
 
 
 def _speed(batch_size: int, asked: float, began: float, ended: float) -> dict[str, float]:
