@@ -47,7 +47,15 @@ def running(folder: Path) -> list[tuple[int, int]]:
 
 
 def workers(head: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(head).children() if "apparel.sweeps.worker" in child.cmdline()]
+    return [child for child in psutil.Process(head).children() if "apparel.sweeps.worker" in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """Empty for one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 def statuses(folder: Path) -> dict[str, str]:
@@ -73,9 +81,8 @@ def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
         left = psutil.Process(head.pid).children(recursive=True)
         head.kill()
         head.wait()
-    stages = [each for each in left if each.is_running() and "stages.train" in " ".join(each.cmdline())]
-    psutil.wait_procs(stages, timeout=PATIENCE)
-    assert not any(each.is_running() for each in stages), "trainings go on without their sweep"
+    stages = [each for each in left if "stages.train" in command_of(each)]
+    assert not psutil.wait_procs(stages, timeout=PATIENCE)[1], "trainings go on without their sweep"
 
     status, printed = sweeping.run(folder, "--workers", "2")
     assert status == 0, printed
