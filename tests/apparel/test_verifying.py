@@ -132,4 +132,4 @@ def test_a_signal_ends_all_of_it_and_leaves_nothing(shop, name):
     assert everything(shop) == before
     assert not (shop / verifying.COPY).exists()
     folders = [each.info["cwd"] or "" for each in psutil.process_iter(["cwd"])]
-    assert not [folder for folder in folders if folder.startswith(str(shop))]
+    assert not [folder for folder in folders if folder.startswith(str(shop / verifying.COPY))]
