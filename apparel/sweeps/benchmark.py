@@ -19,8 +19,8 @@ from apparel.sweeps import failures, snapshot, storage, workspace
 
 STUDY = "benchmark"
 SETTINGS = Path("benchmark.yaml")
-OUTER = ("DVC_", "MLFLOW_", "APPAREL_", "OPTUNA_")
-"""Environment variables that would lead out of the copy."""
+OUTER = ("DVC_", "MLFLOW_", "APPAREL_", "OPTUNA_", "TQDM_")
+"""Environment variables that would lead out of the copy, or hide how it goes."""
 
 
 def measure(steps: int, trials: int) -> str:
