@@ -7,8 +7,8 @@ from typing import Any
 from apparel import history
 from apparel.errors import UserError
 
-FILES = ("dvc.lock", "data/demo/dvc.lock")
-"""The pipeline's, and that of the data set that draws itself; the paths in both start at the project's root."""
+FILES = ("data/demo/dvc.lock", "dvc.lock")
+"""That of the data set that draws itself, then the pipeline's; the paths in both start at the project's root."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Lock:
             made = self.maker(path)
             found += [name for name in self.ancestry(made[0]) if name not in found] if made else []
         return [*found, stage]
+
+    def last(self) -> str:
+        """The stage that the others lead to: none reads what it made."""
+        read = [self.maker(path) for stage in self.stages for path in self.deps(stage)]
+        used = {made[0] for made in read if made}
+        return [stage for stage in self.stages if stage not in used][-1]
 
     def parameters(self, stages: list[str]) -> dict[str, Any]:
         """Every parameter that these stages read, by dotted name, as `Params.flat` has them."""

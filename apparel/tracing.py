@@ -84,7 +84,7 @@ def _found(what: str) -> Target:
         ) from None
     if not lock.stages:
         raise UserError(f"{what} has no dvc.lock: `dvc repro` makes it, `git add dvc.lock` and a commit keep it")
-    return Target(lock, list(lock.stages)[-1])
+    return Target(lock, lock.last())
 
 
 def _maker(path: Path) -> Target:

@@ -5,7 +5,7 @@ from argparse import Namespace
 
 import pytest
 
-from apparel import hashes, tracing, tracking, tracking_sender
+from apparel import hashes, locks, tracing, tracking, tracking_sender
 from apparel.commands import trace
 from apparel.errors import UserError
 from tests import miniature, project
@@ -155,6 +155,13 @@ def test_a_run_elsewhere_is_missing_and_says_where_to_look(shop, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (shop[0] / "mlflow.db").unlink()
     assert "MLFLOW_TRACKING_URI" in problems(MODEL)["run"]
+
+
+def test_a_commit_is_traced_from_its_last_stage_however_the_lock_is_ordered():
+    def stage(read, made):
+        return {"deps": [{"path": read, "md5": "1"}], "outs": [{"path": made, "md5": "1"}]}
+
+    assert locks.Lock(None, {"eval": stage("model", "metrics"), "train": stage("photos", "model")}).last() == "eval"
 
 
 def test_an_older_commit_is_looked_up_in_the_cache(shop):
