@@ -98,6 +98,7 @@ def copy(folder: Path, **changes: Any) -> Path:
     """A committed copy with the training that stands in, and `configs/tiny.yaml`; `changes` go into that file."""
     project.copy(folder)
     (folder / "data" / "results").mkdir(parents=True, exist_ok=True)
+    (folder / "data" / "demo" / "dvc.yaml").unlink()
     (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
     (folder / "stages" / "train.py").write_text(STAND_IN, encoding="utf-8")
     project.set_params(folder / "params.yaml", train={"learning_rate": 0.004})

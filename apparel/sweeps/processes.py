@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from typing import Any
 
@@ -51,23 +52,38 @@ def start(command: list[str], **options: Any) -> subprocess.Popen:
 
 
 def end(known: dict[str, Any]) -> None:
-    """Kills a process of this machine with all that it started; does nothing when they are gone.
+    """Kills a process of this machine with all that it started, and waits; does nothing when they are gone."""
+    family = kill(known)
+    until = time.monotonic() + SECONDS_TO_END
+    # psutil's own way of waiting would take the exit status of a child, which its `Popen` then takes for a 0.
+    while any(map(_still_runs, family)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def kill(known: dict[str, Any]) -> list[psutil.Process]:
+    """Kills, and does not wait; returns whom.
 
     Killed, not asked: trainings lose nothing that way, and one that is stuck does not answer.
     """
     if not is_here(known):
-        return
-    family = []
+        return []
+    family = _left(known)
     if is_alive(known):
         process = psutil.Process(known["pid"])
         family = [process, *_children(process)]
-    family += _left(known)
     for each in family:
         try:
             each.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(family, timeout=SECONDS_TO_END)
+    return family
+
+
+def _still_runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def children() -> list[dict[str, Any]]:
@@ -89,7 +105,8 @@ def _left(known: dict[str, Any]) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if os.getpgid(process.pid) == known["pid"] and process.create_time() >= known["started"] - 1:
+            same = os.getpgid(process.pid) == known["pid"] and process.create_time() >= known["started"] - 1
+            if same and _still_runs(process):
                 found.append(process)
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue

@@ -51,7 +51,6 @@ class TrialTraining:
         """Trains until the end, whichever it is."""
         began = time.monotonic()
         self._folder.mkdir(parents=True, exist_ok=True)
-        end_leftovers(self._folder)
         twin = self._twin()
         if twin is not None and twin.state == TrialState.PRUNED:
             return self._as(twin)
@@ -74,16 +73,17 @@ class TrialTraining:
     def _train(self) -> Ending:
         furthest, fruitless = -1, 0
         while fruitless <= FRUITLESS_KILLS:
+            end_leftovers(self._folder)
             with self._log.open("wb") as log:
                 process = self._worker.workspace.train(self._values, log)
                 files.write_json(self._folder / "process.json", processes.describe(process.pid))
                 self._follow(process)
+            if self._beat.lost.is_set():
+                return Ending(TrialState.FAIL)  # nobody is told: the trial is another worker's
             if process.returncode == 0:
                 return Ending(TrialState.COMPLETE)
             text = failures.last_lines(self._log)
             killed = failures.signal_of(text, process.returncode)
-            if self._beat.lost.is_set():
-                return Ending(TrialState.FAIL)  # nobody is told: the trial is another worker's
             if not killed and signals.is_stopped(self._folder):
                 return Ending(TrialState.PRUNED)
             if not killed:
@@ -233,7 +233,7 @@ def folder(study: Path, trial: int) -> Path:
 
 
 def end_leftovers(trial: Path) -> None:
-    """Kills what a dead worker left running of a trial, given by its folder."""
+    """Kills what runs of a trial still, since its worker died, or DVC and not the training; given by its folder."""
     try:
         known = json.loads((trial / "process.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -100,7 +100,7 @@ def _end_with_head() -> None:
     while os.read(sys.stdin.fileno(), 1024):  # not the buffered reader, whose lock a thread holds until Python ends
         continue
     for child in processes.children():
-        processes.end(child)
+        processes.kill(child)  # and no waiting, in which the other thread would begin it again
     os._exit(1)
 
 

@@ -78,7 +78,7 @@ class Workspace:
         if local.exists():
             shutil.copy2(local, self.folder / ".dvc" / "config.local")
         with Repo(str(self.project)) as repo:
-            cache = repo.cache.local.path
+            cache = repo.cache.local_cache_dir
         with Config(str(self.folder / ".dvc")).edit("local") as config:
             config["cache"] = {"dir": cache, "type": ["reflink", "hardlink", "symlink"]}
 

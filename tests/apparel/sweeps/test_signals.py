@@ -96,7 +96,7 @@ def test_a_process_is_ended_with_what_it_started_also_when_it_is_dead_itself():
         if "sleep" not in rest:
             process.wait()
         processes.end(known)
-        process.wait()
+        assert process.wait() == (-9 if "sleep" in rest else 0), "its exit status is still to be had"
         assert not processes.is_alive(known)
         assert not processes._left(known)
         process.stdout.close()
