@@ -62,7 +62,7 @@ def zipped(entries: list[tuple[str, bytes]]) -> bytes:
 def tarred(entries: list[tuple[str, bytes]]) -> bytes:
     """Every fourth file is a link to one outside."""
     data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w", errors="replace") as archive:
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT, errors="surrogatepass") as archive:
         for number, (name, content) in enumerate(entries):
             info = tarfile.TarInfo(name.replace("\0", "?") or "x")
             info.size, info.linkname = len(content), "/etc/passwd"

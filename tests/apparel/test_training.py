@@ -130,14 +130,15 @@ def test_weights_of_another_model_do_not_load(project: Path) -> None:
 def test_patience_is_over_after_so_many_validations_without_a_better_one(project: Path, index: dict) -> None:
     begun = _training(index, project / "patient", patience=2)
     verdicts = []
-    for mean in (0.5, 0.4, 0.6, 0.6, 0.5):
-        measured = {"val/mAP50": mean}
+    for mean, loss in ((0.5, 1.0), (0.4, 0.5), (0.6, 2.0), (0.6, 1.0), (0.6, 1.5), (0.5, 0.1)):
+        measured = {"val/mAP50": mean, "val/loss": loss}
         if begun._is_better(measured):
             begun._keep_best(1, measured)
         else:
             begun.progress.validations_since_best += 1
         verdicts.append(begun._patience_is_over())
-    assert verdicts == [False, False, False, False, True]
+    assert verdicts == [False, False, False, False, False, True]
+    assert begun.progress.best["val/loss"] == 1.0
 
 
 def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, index: dict) -> None:
