@@ -59,7 +59,8 @@ def command_of(process: psutil.Process) -> str:
 
 
 def statuses(folder: Path) -> dict[str, str]:
-    """MLflow's status of each run, by name."""
+    """MLflow's status of each run, by name; on a busy machine some of it is still to be sent."""
+    project.run(folder, "apparel", "sync")
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
