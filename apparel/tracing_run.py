@@ -52,13 +52,13 @@ def add(chain: "Chain", lock: Lock, stages: list[str], tree: Path, asked: str | 
     """Adds the run, the commit and the code to a chain, each checked as far as it can be reached."""
     with tempfile.TemporaryDirectory(prefix="apparel-trace-") as name:
         folder = Path(name)
-        trees = [tree]
+        trees = [tree] if lock.revision else []  # what lies in the workspace is no record
         if "train" in stages:
             try:
                 trees += _add_run(chain, lock, asked, folder)
             except UserError as error:
                 chain.links.append(Link("run", asked or "", "", "", str(error)))
-        if lock.revision is None and len(trees) == 1 and history.commit("HEAD"):
+        if not trees and history.commit("HEAD"):
             history.lay_out("HEAD", folder / "head")
             trees = [folder / "head" / "tree"]
         where = f"commit {lock.revision[:7]}" if lock.revision else "the workspace, not committed yet"
