@@ -8,7 +8,7 @@ import pandas as pd
 from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from apparel import provenance, tracking
+from apparel import outbox, provenance, tracking
 from apparel.params import Params
 from apparel.sweeps import processes, trials
 from apparel.tracking import Run
@@ -48,6 +48,7 @@ class Parent:
 
         try:
             settle(self._study, self._chosen)
+            _send_what_waits()
             self.improve()
             self._point_to_best()  # whose run may have got its id in MLflow only now
             for file in report.write(self._study):
@@ -88,6 +89,17 @@ def settle(study: Study, chosen: Params) -> None:
         name = trial.user_attrs.get("run")
         if name and tracking.is_open(name) and not _is_at_work(trial):
             end(tracking.attach(name, chosen), trial.state, trial.user_attrs.get("failure", ""))
+
+
+def _send_what_waits() -> None:
+    """A training waits a minute for MLflow to take its run; where that was too short, the rest goes now."""
+    from apparel.tracking_sender import Sender
+
+    for box in outbox.unsent():
+        try:
+            Sender(box).send()
+        except Exception:  # noqa: BLE001 - a server that is away must not cost the sweep its end; `sync` sends later
+            continue
 
 
 def end(run: Run, state: TrialState, failure: str) -> None:
