@@ -32,7 +32,10 @@ def run(main: Callable[[], None]) -> None:
         SystemExit: 1 for a `UserError` or a full disk, 130 when interrupted from the keyboard.
     """
     try:
-        main()
+        try:
+            main()
+        finally:
+            sys.stdout.flush()
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

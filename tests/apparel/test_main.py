@@ -36,3 +36,11 @@ def test_each_command_teaches_with_an_example(name, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert f"usage: python -m apparel {name}" in shown
     assert f"python -m apparel {name}" in shown.partition("\n\n")[2], "no example"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_to_speak_of():
+    command = [sys.executable, "-m", "apparel", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
