@@ -99,6 +99,9 @@ def _parts(trial: FrozenTrial, imports: float) -> dict[str, float]:
 def _text(measured: list[dict[str, float]], steps: int) -> str:
     parts = {name: median(each[name] for each in measured) for name in measured[0]}
     (trained, seconds), *others = parts.items()
-    lines = [f"sweep: trials of {steps} steps, {len(measured)} of them; seconds, median", f"  {seconds:6.1f}  {trained}"]
+    lines = [
+        f"sweep: trials of {steps} steps, {len(measured)} of them; seconds, median",
+        f"  {seconds:6.1f}  {trained}",
+    ]
     lines += [f"  {seconds:6.1f}  {name}" for name, seconds in others]
     return "\n".join([*lines, f"  {sum(seconds for _, seconds in others):6.1f}  a trial costs beside its steps"])
