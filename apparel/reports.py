@@ -34,7 +34,8 @@ class Reports:
         if "val/mAP50" in values:
             tqdm.write(f"step {step}: val/mAP50 {values['val/mAP50']:.3f}, val/loss {values['val/loss']:.3f}")
         else:
-            self._bar.initial = getattr(self._bar, "initial", 0) or step - 1  # a training that goes on: no speed from before
+            # A training that goes on has no speed from before; a bar that is switched off has no `initial`.
+            self._bar.initial = getattr(self._bar, "initial", 0) or step - 1
             self._bar.n = step
             speed = f"{values['images_per_second']:.0f} images/s"
             self._bar.set_postfix_str(f"{speed}, loss {values['train/loss']:.3f}", refresh=False)
