@@ -126,8 +126,9 @@ def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
 
 
 def test_the_same_failure_three_times_in_a_row_stops_the_sweep(tmp_path):
-    space = {"train.learning_rate": {"choice": [0.9]}, "train.batch_size": {"choice": [4, 8, 12, 16, 20]}}
-    folder = sweeping.copy(tmp_path / "project", space=space, sampler={"kind": "grid"}, budget={})
+    space = {"train.batch_size": {"choice": [4, 8, 12, 16, 20, 24, 28, 32]}}
+    fixed = sweeping.SETTINGS["fixed"] | {"train.learning_rate": 0.9}
+    folder = sweeping.copy(tmp_path / "project", space=space, fixed=fixed, sampler={"kind": "grid"}, budget={})
     status, printed = sweeping.run(folder)
     assert status == 1
     assert "three trials in a row failed alike: error: the loss is no longer a finite number" in printed
