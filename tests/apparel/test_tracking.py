@@ -11,7 +11,7 @@ from PIL import Image
 
 from apparel import outbox, params, tracking
 from apparel.errors import Pruned
-from tests import project
+from tests import project, silent
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,20 +19,10 @@ ROOT = Path(__file__).parents[2]
 TRIAL = ("APPAREL_PARENT_RUN_ID", "APPAREL_STUDY", "APPAREL_TRIAL")
 
 
-class Nobody:
-    """A sender that sends nothing: these tests look at what would be sent."""
-
-    def __init__(self, box):
-        pass
-
-    def finish(self):
-        pass
-
-
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "Sending", Nobody)
+    monkeypatch.setattr(tracking, "Sending", silent.Nobody)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME", *TRIAL):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ from apparel import params, tracking, tracking_sender, tracking_views
 from apparel.commands import ui
 from apparel.errors import UserError
 from tests import chromium
+from tests.serving import answers
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,14 +55,6 @@ def page(tmp_path, monkeypatch):
         served.send_signal(signal.SIGTERM)
         served.wait()
     assert not psutil.wait_procs(processes, timeout=60)[1]  # MLflow ended with the command
-
-
-def answers(address):
-    try:
-        with urllib.request.urlopen(address, timeout=5) as response:
-            return response.status == 200
-    except OSError:
-        return False
 
 
 def wait_for(condition):

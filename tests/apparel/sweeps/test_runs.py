@@ -7,26 +7,17 @@ from optuna.trial import TrialState
 
 from apparel import outbox, params, paths, tracking
 from apparel.sweeps import processes, runs
+from tests import silent
 from tests.apparel.sweeps import studies
 
 ROOT = Path(__file__).parents[3]
 HISTORY = "step,epoch,val/mAP50\n10,1.0,0.25\n20,2.0,0.5\n"
 
 
-class Nobody:
-    """A sender that sends nothing: these tests look at what would be sent."""
-
-    def __init__(self, box):
-        pass
-
-    def finish(self):
-        pass
-
-
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "Sending", Nobody)
+    monkeypatch.setattr(tracking, "Sending", silent.Nobody)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from apparel.errors import UserError
 from apparel.sweeps import runs
 from tests import chromium
 from tests.apparel.sweeps import studies
+from tests.serving import answers
 
 ROOT = Path(__file__).parents[3]
 STORAGE = "sqlite:///optuna.db"
@@ -61,14 +61,6 @@ def served(command, health):
         process.send_signal(signal.SIGTERM)
         process.wait()
     psutil.wait_procs(family, timeout=60)
-
-
-def answers(address):
-    try:
-        with urllib.request.urlopen(address, timeout=5) as response:
-            return response.status == 200
-    except OSError:
-        return False
 
 
 @pytest.mark.slow
