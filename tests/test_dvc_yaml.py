@@ -1,13 +1,16 @@
 """dvc.yaml against the code: a stage that does not name what it depends on leaves stale results behind."""
 
 import ast
-from pathlib import PurePosixPath
+import shutil
+from pathlib import Path, PurePosixPath
 
 import pytest
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from apparel.params import Params
 from tests import stage_deps
+from tests.project import git
 from tests.stage_deps import ROOT
 
 
@@ -98,3 +101,20 @@ def test_an_import_inside_a_function_counts(tmp_path, monkeypatch):
         "stages/__init__.py",
         "stages/late.py",
     ]
+
+
+def test_git_ignores_what_dvc_keeps_and_dvc_sees_what_git_keeps(tmp_path):
+    shutil.copy2(ROOT / ".gitignore", tmp_path)
+    git(tmp_path, "init", "--quiet")
+    with Repo.init(str(tmp_path)) as repo:
+        kept = ["data/shop/photos", "data/shop/lists", "data/pretrained/coco"]
+        for name in kept:
+            (tmp_path / name).mkdir(parents=True)
+            (tmp_path / name / "file").write_text("of the data")
+            pointer = {"outs": [{"md5": "0" * 32 + ".dir", "path": PurePosixPath(name).name}]}
+            YAML().dump(pointer, tmp_path / f"{name}.dvc")
+        assert {Path(stage.path).relative_to(tmp_path).as_posix() for stage in repo.index.stages} == {
+            f"{name}.dvc" for name in kept
+        }
+    listed = git(tmp_path, "ls-files", "--others", "--exclude-standard").splitlines()
+    assert {name for name in listed if name.startswith("data/")} == {f"{name}.dvc" for name in kept}
