@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from apparel import boxes
+from apparel.errors import plain
 from apparel.photos import Header
 
 Outcome = Literal["repaired", "dropped", "noted"]
@@ -59,11 +60,6 @@ class Problems:
     def add(self, outcome: Outcome, reason: str, detail: object = "") -> None:
         """Adds one; what can't be shown in a terminal is masked, since it comes from outside."""
         self.found.append(Problem(outcome, reason, plain(self.file), plain(str(detail))))
-
-
-def plain(text: str) -> str:
-    """`text` on one line that any terminal and file can hold, cut at 200 characters."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:200])
 
 
 def number(text: str | None) -> float | None:

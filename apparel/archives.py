@@ -20,8 +20,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from apparel.annotations import plain
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 

@@ -22,13 +22,18 @@ LABEL_COLUMNS = [*PHOTO_COLUMNS, "class", *CORNERS]
 LONGEST_SIDE = 1_000_000
 """Pixels; more than any photo format in use allows, so a larger number is a fault."""
 
+LONGEST_FILE_NAME = 255
+"""Bytes, which file systems take; in UTF-8, the longest form that one has of a name."""
+
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]+")
 CLASS_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 def is_file_name(name: str) -> bool:
     """Whether `name` can stand for a file in one folder on any system: no separators, no control characters."""
-    return FILE_NAME.fullmatch(name) is not None and name not in (".", "..")
+    if FILE_NAME.fullmatch(name) is None or name in (".", ".."):
+        return False
+    return len(name.encode()) <= LONGEST_FILE_NAME
 
 
 def is_class_name(name: str) -> bool:

@@ -15,8 +15,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from apparel import boxes, classes, fiat, photos, repairs, voc
-from apparel.annotations import Annotation, Box, Problem, Problems, place, plain
-from apparel.errors import UserError
+from apparel.annotations import Annotation, Box, Problem, Problems, place
+from apparel.errors import UserError, plain
 
 WORTH_PROCESSES = 5_000
 """Files; fewer are read by one core before others have started."""

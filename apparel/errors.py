@@ -17,12 +17,17 @@ class Pruned(UserError):
     """A sweep stopped this training since other trials did better: an end before the last step, no failure."""
 
 
+def plain(text: str) -> str:
+    """`text` on one line that any terminal and file can hold, cut at 200 characters."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:200])
+
+
 def nearest(name: str, known: list[str]) -> str:
     """A hint such as `; did you mean 'epochs'?`, or a list of what is known when nothing is close."""
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else f"; known are {', '.join(sorted(known))}"
+    return f"; did you mean '{plain(close[0])}'?" if close else f"; known are {', '.join(map(plain, sorted(known)))}"
 
 
 def run(main: Callable[[], None]) -> None:

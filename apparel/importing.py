@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from apparel import boxes, fiat, files, photos
-from apparel.annotations import file_name, plain
+from apparel.annotations import file_name
 from apparel.archives import Entry, make_room
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 
 PARTS = ("photos", "annotations", "lists")
 """The folders of a data set."""
@@ -163,7 +163,8 @@ def _named(entries: Iterable[tuple[str, Entry]]) -> dict[str, Entry]:
     """The entries by name, those that repeat one left out. Names that only differ in case clash on some systems."""
     found: dict[str, tuple[str, Entry]] = {}
     for name, entry in entries:
-        if not all(boxes.is_file_name(part) and part == part.strip() for part in name.split("/")):
+        usable = all(boxes.is_file_name(part) and part == part.strip() for part in name.split("/"))
+        if not usable or len(name) > boxes.LONGEST_FILE_NAME:  # a list's name has folders in it
             raise UserError(f"the file name {plain(entry.name)!r} cannot be used; rename it")
         key = unicodedata.normalize("NFC", name).casefold()
         earlier, other = found.setdefault(key, (name, entry))

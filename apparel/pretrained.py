@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apparel import files
-from apparel.annotations import plain
 from apparel.archives import Entry, make_room
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 from apparel.importing import bring
 
 HDF5 = b"\x89HDF\r\n\x1a\n"

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from apparel import params, tables
-from apparel.annotations import file_name, plain
-from apparel.errors import UserError
+from apparel.annotations import file_name
+from apparel.errors import UserError, plain
 
 SPLITS = ("train", "val", "test")
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apparel.annotations import Annotation, Box, Problems, file_name, number, place, plain
+from apparel.annotations import Annotation, Box, Problems, file_name, number, place
+from apparel.errors import plain
 from apparel.photos import Header
 
 

@@ -73,6 +73,8 @@ def test_the_same_file_twice_is_taken_once(tmp_path):
         ({"a\nb.jpg": RED}, ["cannot be used"]),
         ({"a .jpg ": RED}, ["cannot be used"]),
         ({"a\udcff.jpg": RED}, ["cannot be used"]),
+        ({"é" * 126 + ".jpg": RED}, ["cannot be used"]),
+        ({"1.jpg": RED, "a.csv": LABELS, "b/" * 200 + "a.csv": LABELS}, ["cannot be used"]),
         ({"a.csv": LABELS, "b.txt": "x"}, ["no photos among 2 files"]),
         ({}, ["no photos among 0 files"]),
     ],
@@ -100,6 +102,12 @@ def test_moved_where_it_may_be_and_copied_where_not(tmp_path):
     }
     assert (target / "lists" / "photos.txt").read_bytes() == b"a.jpg\nb.jpg\n"
     assert (loose / "a").exists() and not (work / "b").exists()
+
+
+def test_the_longest_name_that_is_taken_can_be_written(tmp_path):
+    found = find(tmp_path, {(name := "é" * 125 + "x.jpg"): RED})
+    importing.lay_out(found, tmp_path, tmp_path)
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == [name]
 
 
 def test_a_list_of_photos_of_an_earlier_import_is_written_anew(tmp_path):
