@@ -136,9 +136,8 @@ def _copy(files: "DVCFileSystem", path: Path, target: Path, name: str) -> None:
 
 def _of_run(name: str, run: "StoredRun", reader: "Reader") -> Side:
     with tempfile.TemporaryDirectory() as folder:
-        for path in NEEDED:
-            reader.fetch(run.id, f"eval/{path.name}", Path(folder))
-        measured = _tables(Path(folder, "eval"))
+        fetched = [reader.fetch(run.id, f"eval/{path.name}", Path(folder)) for path in NEEDED]
+        measured = _tables(fetched[0].parent)  # in `eval` or not, as the kind of store has it
     photos = paths.photos(params.check_name(run.params.get("data.name", ""), f"data.name of MLflow's run {run.id}"))
     commit = run.tags.get("eval.git.commit") or run.tags.get("mlflow.source.git.commit", "")
     dirty = " and uncommitted changes" if run.tags.get("eval.git.dirty") == "true" else ""

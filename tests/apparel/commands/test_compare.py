@@ -8,6 +8,7 @@ import pytest
 from apparel import comparison_page, paths, sides
 from apparel.commands import compare
 from apparel.errors import UserError
+from apparel.tracking_reader import StoredRun
 from tests import chromium, measured, project
 
 NAMES = [f"{number} <b>.png" for number in range(20)]
@@ -63,6 +64,27 @@ def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(run, folde
         assert sides.load("HEAD", None).photo(NAMES[0])
     finally:
         shutil.move(aside, folder / paths.photos("demo"))
+
+
+class Store:
+    """Stands for `tracking_reader.Reader`: one run, with the files of the workspace, which it lays as stores do."""
+
+    def __init__(self, below):
+        self._below = below
+
+    def find(self, name):
+        return StoredRun("a" * 32, name, "FINISHED", {"data.name": "demo"}, {}, {}, {})
+
+    def fetch(self, run, path, folder):
+        target = folder / (path if self._below else Path(path).name)
+        target.parent.mkdir(exist_ok=True)
+        return shutil.copyfile(paths.EVAL / Path(path).name, target)
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["as a server does", "as the local store does"])
+def test_results_come_from_mlflow_wherever_its_client_puts_them(run, below):
+    found = sides.load("a run", lambda: Store(below))
+    assert found.detections.equals(sides.load("workspace", None).detections)
 
 
 def test_figures_are_those_that_eval_wrote(run, folder):
