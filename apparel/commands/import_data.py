@@ -1,6 +1,9 @@
 """`python -m apparel import`: a data set, or starting weights, brought in and tracked by DVC."""
 
 import argparse
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
                 return
             time = datetime.now(UTC).isoformat(timespec="seconds")
             arrivals.arrive(folder, moves, record, opened.origin | {"imported": time, "counts": counts})
+    _draw_demo()
     print(_next(target, arguments.checkpoint))
 
 
@@ -86,6 +90,18 @@ def _weights(entries: list["Entry"], folder: Path, target: Path) -> tuple[dict[s
     return {"weights": target}, {"files": len(found)}
 
 
+def _draw_demo() -> None:
+    """Makes the drawn photos if they never were: `dvc pull`, `checkout` and `exp apply` ask for every pipeline's files,
+    in use or not, and fail without."""
+    pipeline = paths.DATA / "demo" / "dvc.yaml"
+    if pipeline.is_file() and not pipeline.with_suffix(".lock").exists():
+        print("drawing the demo photos, since DVC asks for the files of all pipelines")
+        # dvc.yaml says `python`, which is this one
+        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        command = [sys.executable, "-m", "dvc", "repro", "--quiet", pipeline.as_posix()]
+        subprocess.run(command, env=os.environ | {"PATH": programs}, stdin=subprocess.DEVNULL, check=False)
+
+
 def _check_name(name: str) -> str:
     from apparel.params import check_name
 
@@ -107,12 +123,12 @@ def _next(target: Path, checkpoint: bool) -> str:
     where, name = target.as_posix(), target.name
     if checkpoint:
         lines = [
-            f"  git add {where}.dvc {where}.source.json",
+            f"  git add {paths.DATA}",
             f"  dvc exp run -S train.checkpoint={name}",
         ]
     else:
         lines = [
-            f"  git add {where}",
+            f"  git add {paths.DATA}",
             f"  python -m apparel inspect {name}",
             f"  dvc exp run -S data.name={name}",
         ]

@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from dvc.exceptions import CheckoutError
 from dvc.repo import Repo
 from PIL import Image
 
@@ -148,6 +149,18 @@ def test_starting_weights_come_in_whole(project):
     assert tree(paths.PRETRAINED) == {"imagenet/mobilenet.h5", "imagenet.dvc", "imagenet.source.json", ".gitignore"}
     with pytest.raises(UserError, match="data/pretrained/imagenet is there already"):
         run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
+
+
+def test_afterwards_dvc_lacks_nothing_of_a_demo_that_was_never_drawn(project):
+    (paths.DATA / "demo").mkdir(parents=True)
+    draw = "from pathlib import Path; Path('photos').write_text('drawn')"
+    stage = {"stages": {"draw": {"cmd": f'python -c "{draw}"', "outs": ["photos"]}}}
+    (paths.DATA / "demo" / "dvc.yaml").write_text(json.dumps(stage))
+    with pytest.raises(CheckoutError):
+        Repo().checkout()
+    run("../shop.zip", "--name", "shop")
+    assert (paths.DATA / "demo" / "photos").read_text() == "drawn"
+    Repo().checkout()
 
 
 def killed_import(folder, nth, words, counted):
