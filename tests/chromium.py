@@ -1,30 +1,77 @@
 """A page as a person without a network would see it, in headless Chromium."""
 
+import asyncio
 import shutil
 import subprocess
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+HANG = 600
+"""Seconds; a busy machine may need minutes to draw a page that loads a lot."""
 
 
-def dom(page: Path | str, profile: Path) -> str:
-    """The document of a file or of an address on 127.0.0.1 once its scripts have run, as HTML.
+def dom(page: Path, profile: Path) -> str:
+    """The document of a file once its scripts have run, as HTML. `profile` is a folder for the browser's own files."""
+    command = [*_browser(profile), "--virtual-time-budget=10000", "--dump-dom", page.resolve().as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=HANG, check=True).stdout
 
-    `profile` is a folder for the browser's own files.
-    """
+
+def wait_for(texts: Sequence[str], address: str, profile: Path) -> None:
+    """Returns once all the texts are in the document at an address on 127.0.0.1, however long its server takes."""
+    asyncio.run(_wait_for(texts, address, _browser(profile)))
+
+
+def _browser(profile: Path) -> list[str]:
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         pytest.skip("needs Chromium: run tests/install-system-packages")
-    options = [
+    return [
+        browser,
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
         "--window-size=1920,1200",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        "--virtual-time-budget=10000",
         f"--user-data-dir={profile}",
     ]
-    command = [browser, *options, "--dump-dom", page if isinstance(page, str) else page.resolve().as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True).stdout
+
+
+async def _wait_for(texts: Sequence[str], address: str, command: list[str]) -> None:
+    missing, options = texts, {"stdout": DEVNULL, "stderr": PIPE}
+    process = await asyncio.create_subprocess_exec(*command, "--remote-debugging-port=0", address, **options)
+    try:
+        async with (
+            asyncio.timeout(HANG),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(await _tab(process, session), max_msg_size=0) as devtools,
+        ):
+            while missing:
+                document = await _document(devtools)
+                missing = [text for text in texts if text not in document]
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"{address} never shows {missing}") from None
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def _tab(process: Process, session: aiohttp.ClientSession) -> str:
+    """Where the DevTools protocol is spoken with the page, which is open once the browser says where it listens."""
+    while not (line := await process.stderr.readline()).startswith(b"DevTools listening on ws://"):
+        assert line, "the browser has ended"
+    listed = await session.get(f"http://{line.decode().split('/')[2]}/json/list")
+    return next(tab["webSocketDebuggerUrl"] for tab in await listed.json() if tab["type"] == "page")
+
+
+async def _document(devtools: aiohttp.ClientWebSocketResponse) -> str:
+    """The page as HTML, as it is now; empty while it has none."""
+    expression = {"expression": "document.documentElement?.outerHTML"}
+    await devtools.send_json({"id": 1, "method": "Runtime.evaluate", "params": expression})
+    answer = await devtools.receive_json()
+    return answer["result"]["result"].get("value", "")

@@ -3,7 +3,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,7 +12,7 @@ from apparel import params, tracking, tracking_sender, tracking_views
 from apparel.commands import ui
 from apparel.errors import UserError
 from tests import chromium
-from tests.serving import answers
+from tests.serving import HANG, answers, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,25 +53,19 @@ def page(tmp_path, monkeypatch):
     finally:
         served.send_signal(signal.SIGTERM)
         served.wait()
-    assert not psutil.wait_procs(processes, timeout=60)[1]  # MLflow ended with the command
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    assert not psutil.wait_procs(processes, timeout=HANG)[1]  # MLflow ended with the command
 
 
 @pytest.mark.slow
 def test_mlflow_shows_the_run(page, tmp_path):
-    (run,) = [folder.name for folder in Path("mlartifacts/1").iterdir()]
     view = tracking_views.share(tracking_sender.connect(tracking.server()))
-    runs = chromium.dom(f"{page}/#{view}", tmp_path / "browser")
-    assert "the drawn run" in runs
-    assert "test/AP50/Dresses" in runs  # a column of its own
-    overview = chromium.dom(f"{page}/#/experiments/1/runs/{run}?workflowType=machine_learning", tmp_path / "browser")
-    for text in ("test/AP50/Dresses", "0.8125", "train.batch_size", "machine.cores", "Finished"):
-        assert text in overview, text
-    table = chromium.dom(f"{page}/#/experiments/1/runs/{run}/artifacts/table.csv", tmp_path / "browser")
-    assert "Previewing the first" in table
+    (folder,) = Path("mlartifacts/1").iterdir()
+    run = f"/experiments/1/runs/{folder.name}"
+    figures = ("test/AP50/Dresses", "0.8125", "train.batch_size", "machine.cores", "Finished")
+    shown = {
+        view: ("the drawn run", "test/AP50/Dresses"),  # a column of its own
+        f"{run}?workflowType=machine_learning": figures,
+        f"{run}/artifacts/table.csv": ("Previewing the first",),
+    }
+    for place, texts in shown.items():
+        chromium.wait_for(texts, f"{page}/#{place}", tmp_path / "browser")

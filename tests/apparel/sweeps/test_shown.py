@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from apparel.errors import UserError
 from apparel.sweeps import runs
 from tests import chromium
 from tests.apparel.sweeps import studies
-from tests.serving import answers
+from tests.serving import HANG, answers, wait_for
 
 ROOT = Path(__file__).parents[3]
 STORAGE = "sqlite:///optuna.db"
@@ -51,16 +50,14 @@ def served(command, health):
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-m", "apparel", command, "--port", str(port)])
     try:
-        deadline = time.monotonic() + 300
-        while not answers(f"http://127.0.0.1:{port}/{health}"):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_for(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/{health}"))
+        assert process.poll() is None
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-    psutil.wait_procs(family, timeout=60)
+    assert not psutil.wait_procs(family, timeout=HANG)[1]  # what serves ended with the command
 
 
 @pytest.mark.slow
@@ -68,11 +65,9 @@ def served(command, health):
 def test_optuna_dashboard_shows_the_trials(tmp_path):
     studies.make(storage=STORAGE)
     with served("dashboard", "dashboard") as address:
-        assert "drawn" in chromium.dom(f"{address}/dashboard", tmp_path / "browser")
-        shown = chromium.dom(f"{address}/dashboard/studies/1/trials?numbers=3", tmp_path / "browser")
-        for text in ("9 Trials", "Pruned", "Fail", "Running", "Best Trial", "train.learning_rate", "drawn-003"):
-            assert text in shown, text
-        assert f"{3:032x}" in shown
+        chromium.wait_for(["drawn"], f"{address}/dashboard", tmp_path / "browser")
+        texts = ["9 Trials", "Pruned", "Fail", "Running", "Best Trial", "train.learning_rate", "drawn-003", f"{3:032x}"]
+        chromium.wait_for(texts, f"{address}/dashboard/studies/1/trials?numbers=3", tmp_path / "browser")
 
 
 @pytest.mark.slow
@@ -90,14 +85,12 @@ def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
     with served("ui", "health") as address:
         # By a metric; in order of time MLflow folds the trials into the row of their sweep.
         order = "workflowType=machine_learning&orderByKey=metrics.%60val%2FmAP50%60&orderByAsc=false"
-        shown = chromium.dom(f"{address}/#/experiments/{experiment}/runs?{order}", tmp_path / "browser")
-        for name in ("sweep drawn", "drawn-000", "drawn-003", "drawn-006"):
-            assert name in shown, name
+        names = ["sweep drawn", "drawn-000", "drawn-003", "drawn-006"]
+        chromium.wait_for(names, f"{address}/#/experiments/{experiment}/runs?{order}", tmp_path / "browser")
         parent = tracking.mlflow_id(study.user_attrs["parent_run"])
         page = f"{address}/#/experiments/{experiment}/runs/{parent}?workflowType=machine_learning"
-        overview = chromium.dom(page, tmp_path / "browser")
-        for text in ("Child runs", "drawn-001", "best.experiment", "val/mAP50", "trials/pruned", "Finished"):
-            assert text in overview, text
+        texts = ["Child runs", "drawn-001", "best.experiment", "val/mAP50", "trials/pruned", "Finished"]
+        chromium.wait_for(texts, page, tmp_path / "browser")
 
 
 def check_runs(study):
