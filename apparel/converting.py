@@ -119,15 +119,19 @@ def _photo_names(folder: Path) -> list[str]:
         raise UserError(f"{folder} not found; import the data set: python -m apparel import SOURCE --name NAME")
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not names:
-        raise UserError(f"{folder} holds no photos; fetch them with `dvc checkout`, or import the data set again")
+        raise UserError(f"{folder} holds no photos; {_fetch(folder)}")
     return [name for name in names if boxes.is_file_name(name)]
+
+
+def _fetch(folder: Path) -> str:
+    return f"fetch them with `dvc checkout {folder.as_posix()}`, or import the data set again"
 
 
 def _annotation_files(folder: Path) -> list[Path]:
     """Relative to the folder, and in the same order on every system."""
     files = [path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".csv") and path.is_file()]
     if not files:
-        raise UserError(f"{folder} holds no .xml or .csv files; fetch them with `dvc checkout`, or import again")
+        raise UserError(f"{folder} holds no .xml or .csv files; {_fetch(folder)}")
     files = [path.relative_to(folder) for path in files if not path.name.startswith(".")]
     return sorted(files, key=lambda path: path.parts)
 

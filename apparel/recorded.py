@@ -27,8 +27,8 @@ def check(folder: Path) -> None:
     others = f" (and {len(differing) - 1} more)" if known and len(differing) > 1 else ""
     raise UserError(
         f"{which}{others} is not what DVC recorded; if you changed it, `dvc commit {folder.as_posix()}` takes it as "
-        f"new data; if not, it is damaged: delete it{_copy(known, differing)}, then dvc checkout, dvc pull or a new "
-        "import brings it back"
+        f"new data; if not, it is damaged: delete it{_copy(known, differing)}, then dvc checkout "
+        f"{folder.as_posix()}, dvc pull {folder.as_posix()} or a new import brings it back"
     )
 
 
