@@ -32,7 +32,7 @@ def built(today=None, **changes) -> space.Space:
     return space.build(checked(**changes), values, "sweep.yaml")
 
 
-@pytest.mark.parametrize("path", ["configs/sweep.yaml", "configs/sweep-demo.yaml"])
+@pytest.mark.parametrize("path", ["configs/sweep.yaml", "configs/sweep-demo.yaml", "configs/sweep-apparel.yaml"])
 def test_the_projects_own_settings_hold(path):
     chosen = settings.load(ROOT / path)
     space.build(chosen, TODAY, path)
