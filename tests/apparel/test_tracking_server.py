@@ -5,8 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import psutil
@@ -15,6 +13,7 @@ import pytest
 from apparel import outbox, tracking, tracking_sender
 from apparel.tracking_sender import ID_TAG
 from tests import postgres
+from tests.serving import MLflow, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")]
 
@@ -26,67 +25,21 @@ from pathlib import Path
 from apparel import params, tracking
 
 chosen = params.load(Path(sys.argv[1], "params.yaml"))
-first, last, pause = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+first, last, *pauses = map(int, sys.argv[2:])
 with tracking.open_run(chosen, "key") as run:
     for step in range(first, last):
+        while step in pauses and not Path(f"on from {step}").exists():
+            time.sleep(0.05)
         run.metrics({"train/loss": 1 / (step + 1), "val/AP50": float("nan")}, step)
         print(step, flush=True)
-        time.sleep(pause)
     Path("weights").write_text("weights")
     run.file(Path("weights"), "model & more")
 """
 
 
-class Server:
-    """An MLflow server with a store of its own, which outlives it: a file, or what further options say."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        folder.mkdir()
-        self.folder, self.options = folder, options
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.process = None
-
-    def start(self) -> None:
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1", *self.options]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *options],
-                cwd=self.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_for(self.answers)
-
-    def answers(self) -> bool:
-        assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            with urllib.request.urlopen(f"{self.address}/health", timeout=5) as response:
-                return response.status == 200
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 1200  # a hang; a busy machine may need minutes to start a server
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server") / "store")
+    server = MLflow(tmp_path_factory.mktemp("server") / "store")
     yield server
     server.kill()
 
@@ -103,12 +56,15 @@ def server(store, tmp_path, monkeypatch):
 
 @pytest.fixture
 def train(tmp_path):
-    """Starts a training; what it prints comes line by line, and what it warns of goes to the file `warnings`."""
+    """Starts a training, which pauses before some steps until `go_on`.
+
+    What it prints comes line by line, and what it warns of goes to the file `warnings`.
+    """
     started = []
 
-    def start(first=0, last=STEPS, pause=0.0):
+    def start(*pauses, first=0):
         with Path("warnings").open("ab") as warnings:
-            command = [sys.executable, "-c", TRAINING, str(ROOT), str(first), str(last), str(pause)]
+            command = [sys.executable, "-c", TRAINING, *map(str, (ROOT, first, STEPS, *pauses))]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=warnings, text=True)
         started.append(process)
         return process
@@ -120,10 +76,20 @@ def train(tmp_path):
         process.stdout.close()
 
 
-def sync(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "apparel", "sync", *arguments], capture_output=True, text=True, check=False
-    )
+def go_on(pause):
+    Path(f"on from {pause}").touch()
+
+
+def wait_until_some_is_sent():
+    wait_for(lambda: next(outbox.RUNS.glob("*/sent.json"), None))
+
+
+def wait_for_a_warning():
+    wait_for(lambda: "warning:" in Path("warnings").read_text())
+
+
+def sync():
+    return subprocess.run([sys.executable, "-m", "apparel", "sync"], capture_output=True, text=True, check=False)
 
 
 def until_step(process, wanted):
@@ -179,9 +145,10 @@ def test_absent_to_the_end(server, train):
 
 def test_started_late(server, train):
     server.kill()
-    training = train(pause=0.5)
-    wait_for(lambda: "warning:" in Path("warnings").read_text())
+    training = train(20)
+    wait_for_a_warning()
     server.start()
+    go_on(20)
     training.communicate()
     assert training.returncode == 0
     assert sync().returncode == 0
@@ -191,12 +158,13 @@ def test_started_late(server, train):
 def test_killed_in_the_middle_and_started_again(server, train):
     if server.process is None:
         server.start()
-    training = train(pause=0.5)
-    wait_for(lambda: next(outbox.RUNS.glob("*/sent.json"), None))
+    training = train(20, 40)
+    wait_until_some_is_sent()
     server.kill()
-    assert training.poll() is None, "the training should be in the middle"
-    wait_for(lambda: "warning:" in Path("warnings").read_text() or training.poll() is not None)
+    go_on(20)
+    wait_for_a_warning()
     server.start()
+    go_on(40)
     training.communicate()
     assert training.returncode == 0
     assert sync().returncode == 0
@@ -215,7 +183,9 @@ def test_a_server_that_never_answers_holds_nothing_up(server, train, monkeypatch
 def test_a_killed_training_goes_on_in_its_run(server, train, victim):
     if server.process is None:
         server.start()
-    training = train(pause=0.2)
+    training = train(20, 41)
+    wait_until_some_is_sent()
+    go_on(20)
     until_step(training, 40)
     if victim == "and its sender":
         sender_of(training).kill()
@@ -245,7 +215,7 @@ def test_two_senders_of_one_run(server, train):
 def test_ctrl_c_ends_the_run_as_failed(server, train):
     if server.process is None:
         server.start()
-    training = train(pause=0.2)
+    training = train(11)
     until_step(training, 10)
     training.send_signal(signal.SIGINT)
     training.wait()
@@ -256,10 +226,11 @@ def test_ctrl_c_ends_the_run_as_failed(server, train):
 
 def test_killed_while_it_makes_the_local_store(server, train, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    training = train(pause=0.5)
+    training = train(20)
     made = Path(".apparel/new-store/mlflow.db")
     wait_for(lambda: made.exists() and made.stat().st_size > 0)
     sender_of(training).kill()
+    go_on(20)
     training.communicate()
     assert training.returncode == 0
     assert sync().returncode == 0
@@ -275,7 +246,7 @@ def database():
 @pytest.fixture
 def upon_database(server, database, tmp_path, monkeypatch):
     """Another MLflow server, which keeps its runs in PostgreSQL."""
-    other = Server(tmp_path / "store", "--backend-store-uri", database.address)
+    other = MLflow(tmp_path / "store", "--backend-store-uri", database.address)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", other.address)
     try:
         other.start()
@@ -285,10 +256,11 @@ def upon_database(server, database, tmp_path, monkeypatch):
 
 
 def test_its_database_is_restarted_in_the_middle(upon_database, database, train):
-    training = train(pause=0.5)
-    wait_for(lambda: next(outbox.RUNS.glob("*/sent.json"), None))
+    training = train(20, 40)
+    wait_until_some_is_sent()
+    go_on(20)
     database.restart()
-    assert training.poll() is None, "the training should be in the middle"
+    go_on(40)
     training.communicate()
     assert training.returncode == 0
     assert sync().returncode == 0
@@ -296,9 +268,10 @@ def test_its_database_is_restarted_in_the_middle(upon_database, database, train)
 
 
 def test_its_database_is_away_from_the_middle_to_the_end(upon_database, database, train):
-    training = train(pause=0.5)
-    wait_for(lambda: next(outbox.RUNS.glob("*/sent.json"), None))
+    training = train(20)
+    wait_until_some_is_sent()
     database.stop("immediate")
+    go_on(20)
     training.communicate()
     assert training.returncode == 0
     assert Path("warnings").read_text().count("warning:") == 1
