@@ -37,31 +37,48 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
     Raises:
         UserError: the file is too large, not UTF-8, or in neither layout.
     """
-    rows = [(line, _fields(text)) for line, text in enumerate(_lines(path), start=1) if text.strip()]
-    columns = next(filter(None, (layout(fields) for _, fields in rows)), None)
-    if columns is None:
+    rows = [(line, fields(text)) for line, text in enumerate(_lines(path), start=1) if text.strip()]
+    columns = next(filter(None, (layout(row) for _, row in rows)), None)
+    if columns is None or _names_corners(rows[0][1]):
         raise UserError(f"{path} is not FIAT's: expected {','.join(RECT)} or {','.join(ROTATED_RECT)}")
     if [field.lower() for field in rows[0][1]] == columns:
         rows = rows[1:]
     problems = Problems(file)
     photos: dict[str, list[Box]] = {}
-    for line, fields in rows:
-        if len(fields) != len(columns) or not file_name(fields[0]):
+    for line, values in rows:
+        if len(values) != len(columns) or not file_name(values[0]):
             problems.add("dropped", "row does not have the columns", f"line {line}")
         else:
-            row = dict(zip(columns, fields, strict=True))
+            row = dict(zip(columns, values, strict=True))
             box = _box(row, problems)
             photos.setdefault(file_name(row["path"]), []).extend([box] if box else [])
     return [Annotation(file, photo, tuple(found)) for photo, found in photos.items()], problems
 
 
-def layout(fields: list[str]) -> list[str] | None:
+def layout(row: list[str]) -> list[str] | None:
     """The columns that a row with these fields has, be they names or values; None if it isn't one of FIAT's."""
-    numbers = len(fields) > 2 and all(number(field) is not None for field in fields[2:])
+    numbers = len(row) > 2 and all(number(field) is not None for field in row[2:])
     for columns in (RECT, ROTATED_RECT, ROTATED_RECT + NOISE):
-        if [field.lower() for field in fields] == columns or (numbers and len(fields) == len(columns)):
+        if [field.lower() for field in row] == columns or (numbers and len(row) == len(columns)):
             return columns
     return None
+
+
+def fields(line: str) -> list[str]:
+    """The fields of one line, or none where it is not CSV. FIAT never breaks a row, so a stray quote costs one row."""
+    try:
+        return [field.strip() for field in next(csv.reader([line], strict=True))]
+    except csv.Error:
+        return []
+
+
+def _names_corners(row: list[str]) -> bool:
+    """Whether a row names columns, and not width and height where FIAT has them: `xmax,ymax` would be taken for those.
+
+    Other names of FIAT's columns do no harm.
+    """
+    names = all(number(field) is None for field in row[2:])
+    return names and [field[:1].lower() for field in row[4:6]] != ["w", "h"]
 
 
 def _lines(path: Path) -> list[str]:
@@ -75,14 +92,6 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-
-
-def _fields(line: str) -> list[str]:
-    """The fields of one line, or none where it is not CSV. FIAT never breaks a row, so a stray quote costs one row."""
-    try:
-        return [field.strip() for field in next(csv.reader([line], strict=True))]
-    except csv.Error:
-        return []
 
 
 def _box(row: dict[str, str], problems: Problems) -> Box | None:

@@ -137,8 +137,8 @@ def _kind(entry: Entry, left_out: list[str]) -> str:
 
 
 def _is_fiat(start: bytes) -> bool:
-    lines = start.decode("utf-8-sig", errors="replace").splitlines()[:2]
-    return any(fiat.layout([field.strip() for field in line.split(",")]) for line in lines)
+    lines = [line for line in start.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    return any(fiat.layout(fiat.fields(line)) for line in lines[:2])
 
 
 def _lists_photos(entry: Entry, known: dict[str, Entry]) -> bool:

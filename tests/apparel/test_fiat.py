@@ -78,6 +78,12 @@ def test_a_bad_first_row_does_not_cost_the_file(read):
     assert len(problems) == 1
 
 
+def test_other_names_for_the_columns_cost_their_row_only(read):
+    found, problems = read("image,label,left,top,Width,Height\nb.jpg,Tops,4,4,2,2\n")
+    assert found["b.jpg"] == [("Tops", 4, 4, 6, 6)]
+    assert len(problems) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -85,6 +91,8 @@ def test_a_bad_first_row_does_not_cost_the_file(read):
         (b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,9,9,Tops,1,1,5,5\n", "not FIAT's"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"path,class\n", "not FIAT's"),
+        (b"filename,class,xmin,ymin,xmax,ymax\na.jpg,Tops,1,2,30,40\n", "not FIAT's"),
+        (b"image,class,xmin,ymin,xmax,ymax,score\na.jpg,Tops,1,2,30,40,1\n", "not FIAT's"),
     ],
 )
 def test_another_file_is_refused_by_name(read, content, message):

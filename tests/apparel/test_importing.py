@@ -41,6 +41,7 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
         "c/pom.xml": "<project/>",
         "fiat.csv": "path,class,x,y,w,h\n1.jpg,Tops,1,2,3,4\n",
         "bare.csv": "1.jpg,Tops,1,2,3,4,90\n",
+        "quoted.csv": '\n\n"a, b/1.jpg","Tops","1","2","3","4"\n',
         "l/train.csv": LABELS,
         "l/one/train.csv": LABELS + "x",
         "l/names.txt": "1.jpg\r\nbare\r\n",
@@ -51,7 +52,7 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
     }
     found = find(tmp_path, files)
     assert sorted(found.photos) == ["1.jpg", "bare", "photo.txt"]
-    assert sorted(found.annotations) == ["1.xml", "2.XML", "bare.csv", "fiat.csv"]
+    assert sorted(found.annotations) == ["1.xml", "2.XML", "bare.csv", "fiat.csv", "quoted.csv"]
     assert sorted(found.lists) == ["names.txt", "one/train.csv", "predefined_classes.txt", "train.csv"]
     assert found.counts() | {"others": 3, "left_out": 1, "repeated": 0} == found.counts()
     assert "note.jpg is not a JPEG" in importing.summary(found)
