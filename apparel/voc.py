@@ -3,6 +3,9 @@
 The format: M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 5.
 """
 
+import codecs
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from lxml import etree
@@ -65,8 +68,10 @@ def _parse(path: Path) -> etree._Element:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
+    data = data.lstrip(b" \t\r\n")
     # Comments would split the text around them.
     safe = {
+        "encoding": _encoding(data),
         "resolve_entities": False,
         "load_dtd": False,
         "no_network": True,
@@ -80,6 +85,21 @@ def _parse(path: Path) -> etree._Element:
         raise UserError(f"{path} is refused: {error}") from None
     except etree.XMLSyntaxError as error:
         raise UserError(f"{path} is not sound XML: {' '.join(str(error.msg).split())}") from None
+
+
+def _encoding(data: bytes) -> str | None:
+    """The declared encoding under a name that libxml2 knows, if it does not know the one declared: Python's own
+    writers declare `latin-1`."""
+    declared = re.match(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", data)
+    name = declared[1].decode("ascii") if declared else "utf-8"
+    with suppress(LookupError):
+        etree.XMLParser(encoding=name)
+        return None
+    with suppress(LookupError):
+        known = codecs.lookup(name).name
+        etree.XMLParser(encoding=known)
+        return known
+    return None
 
 
 def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:

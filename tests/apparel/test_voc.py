@@ -120,11 +120,18 @@ def test_nothing_in_it_is_still_an_annotation(read):
     assert (annotation.photo, annotation.boxes, annotation.stem) == ("", (), "a")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252", "latin-1", "latin_1", "cp850"]
+)
 def test_any_encoding_that_is_declared(read, encoding):
     declared = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
     text = f'<?xml version="1.0" encoding="{declared}"?>' + xml(obj("Röcke"))
     assert read(text.encode(encoding))[0].boxes[0].label == "Röcke"
+
+
+def test_white_space_before_the_declaration_does_no_harm(read):
+    annotation, problems = read('\n <?xml version="1.0" encoding="utf-8"?>' + xml(obj()))
+    assert len(annotation.boxes) == 1 and problems == []
 
 
 def test_encodings_of_the_far_east(read):
