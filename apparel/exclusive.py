@@ -9,6 +9,8 @@ from apparel.errors import UserError
 HERE = Path(".apparel")
 """In the copy of the project that an experiment runs in, its own: the stages of two experiments may run at once."""
 
+TRAINING_UNDER_WAY = "this training is under way in another process; wait for it, or stop it"
+
 
 @contextmanager
 def only_one(lock: Path, refusal: str) -> Iterator[None]:

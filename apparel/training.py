@@ -232,8 +232,7 @@ def under_way(name: str) -> Iterator[Path]:
         UserError: the same training is under way in another process.
     """
     folder = paths.LOCAL / "training" / name
-    refusal = "this training is under way in another process; wait for it, or stop it"
-    with exclusive.only_one(folder.with_suffix(".lock"), refusal):
+    with exclusive.only_one(folder.with_suffix(".lock"), exclusive.TRAINING_UNDER_WAY):
         folder.mkdir(exist_ok=True)
         try:
             yield folder

@@ -39,24 +39,28 @@ SETTINGS = {
 STAND_IN = '''"""Stands in for the training."""
 
 import csv, hashlib, json, os, shutil, time
-from apparel import errors, params, paths, tracking
+from apparel import errors, exclusive, params, paths, tracking
 from apparel.sweeps import signals
 
 STEPS = 10
 
 
 def main():
+    folder = paths.LOCAL / "training" / hashlib.sha256(repr(params.load().train).encode()).hexdigest()
+    with exclusive.only_one(folder.with_suffix(".lock"), exclusive.TRAINING_UNDER_WAY):
+        work(folder)
+
+
+def work(folder):
     train = (chosen := params.load()).train
     if train.learning_rate > 0.5:
         raise errors.UserError(f"the loss is no longer a finite number at step {train.batch_size}")
-    key = hashlib.sha256(repr(train).encode()).hexdigest()
-    folder = paths.LOCAL / "training" / key
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
     note(chosen, first)
     try:
-        with tracking.open_run(chosen, key) as run:
+        with tracking.open_run(chosen, folder.name) as run:
             report = signals.connect(lambda step, values: run.metrics(values, step), run.id, STEPS)
             rows = [validation(train, epoch) for epoch in range(1, train.epochs + 1)]
             for step in range(first + 1, train.epochs * STEPS + 1):
@@ -86,7 +90,7 @@ def validation(train, epoch):
 
 def note(chosen, first):
     with (paths.LOCAL / "trained.csv").open("a") as file:
-        file.write(f"{os.environ['APPAREL_TRIAL']},{first},{os.getpid()}\\n")
+        file.write(f"{os.environ.get('APPAREL_TRIAL', -1)},{first},{os.getpid()}\\n")
 
 
 if __name__ == "__main__":
@@ -117,17 +121,23 @@ def write_settings(folder: Path, **changes: Any) -> None:
 
 
 def start(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
-    """Starts `python -m apparel sweep` on those settings, with nothing of the caller's own stores."""
+    """Starts `python -m apparel sweep` on those settings."""
+    return begin(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments, log=log, **environment)
+
+
+def begin(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
+    """Starts `python -m ARGUMENTS` in a process group of its own, with nothing of the caller's own stores."""
     outside = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     return subprocess.Popen(
-        [sys.executable, "-m", "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments],
+        [sys.executable, "-m", *arguments],
         cwd=folder,
         env=kept | environment,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        start_new_session=True,
     )
 
 
@@ -139,7 +149,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
 
 
 def trainings(folder: Path) -> list[tuple[int, int, int]]:
-    """Trial, the step that it began after, and process id of each training that began, in order."""
+    """Trial, -1 for none, the step that it began after, and process id of each training that began, in order."""
     path = folder / ".apparel" / "trained.csv"
     if not path.exists():
         return []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optuna import Trial
 from optuna.trial import TrialState
 
-from apparel import files, params, paths, tracking
+from apparel import exclusive, files, params, paths, tracking
 from apparel.errors import UserError
 from apparel.sweeps import failures, processes, runs, signals, space
 from apparel.sweeps.claims import Beat
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from apparel.sweeps.worker import Worker
 
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_TRIES = 30
+"""At a training that is under way already, such as that of a `dvc repro` beside the first trial."""
+
 FRUITLESS_KILLS = 2
 """How often a killed training is gone on with although it had come no further since the time before."""
 
@@ -83,6 +86,9 @@ class TrialTraining:
             if process.returncode == 0:
                 return Ending(TrialState.COMPLETE)
             text = failures.last_lines(self._log)
+            if exclusive.TRAINING_UNDER_WAY in text:  # once it has ended, DVC takes what it made from the cache
+                self._beat.lost.wait(SECONDS_BETWEEN_TRIES)
+                continue
             killed = failures.signal_of(text, process.returncode)
             if not killed and signals.is_stopped(self._folder):
                 return Ending(TrialState.PRUNED)

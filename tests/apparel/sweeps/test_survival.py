@@ -10,24 +10,14 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from apparel import exclusive
 from apparel.sweeps import claims
 from tests import postgres, project, sweeping
+from tests.serving import HANG, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")]
 
-PATIENCE = 900
 SLOWLY = {"SECONDS_A_STEP": "0.2"}
-
-
-def wait_for(what):
-    """What `what()` gives once that is something."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError("waited in vain")
 
 
 def study_of(folder: Path, storage: str | None = None) -> optuna.Study | None:
@@ -83,7 +73,7 @@ def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
         head.kill()
         head.wait()
     stages = [each for each in left if "stages.train" in command_of(each)]
-    assert not psutil.wait_procs(stages, timeout=PATIENCE)[1], "trainings go on without their sweep"
+    assert not psutil.wait_procs(stages, timeout=HANG)[1], "trainings go on without their sweep"
 
     status, printed = sweeping.run(folder, "--workers", "2")
     assert status == 0, printed
@@ -154,6 +144,27 @@ def test_four_workers_on_postgresql_outlive_a_restart_of_the_server(tmp_path):
         assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials}) == 4
     assert set(statuses(folder).values()) == {"FINISHED"}
     assert claims.SECONDS_UNTIL_GONE > 20
+
+
+def test_a_sweep_beside_a_repro_waits_for_what_both_train(tmp_path):
+    folder = sweeping.copy(tmp_path / "project", budget={"trials": 2})
+    project.set_params(folder / "params.yaml", train={"epochs": 4, "validate_every": 1})
+    project.git(folder, "commit", "--quiet", "--all", "--message", "as the first trial")
+    with (tmp_path / "repro.log").open("wb") as log, (tmp_path / "sweep.log").open("wb") as other_log:
+        repro = sweeping.begin(folder, "dvc", "repro", log=log, **SLOWLY)
+        wait_for(lambda: running(folder))
+        with project.held(repro):
+            head = sweeping.start(folder, log=other_log)
+            said = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
+            wait_for(lambda: said.exists() and exclusive.TRAINING_UNDER_WAY in said.read_text())
+        assert repro.wait() == 0, (tmp_path / "repro.log").read_text()
+        assert head.wait() == 0, (tmp_path / "sweep.log").read_text()
+    trials = study_of(folder).trials
+    assert [(trial.state, trial.user_attrs["from_cache"]) for trial in trials] == [
+        (TrialState.COMPLETE, True),
+        (TrialState.COMPLETE, False),
+    ]
+    assert [trial for trial, _, _ in sweeping.trainings(folder)] == [-1, 1]
 
 
 def test_sigterm_stops_the_sweep_and_leaves_no_run_open(tmp_path):
