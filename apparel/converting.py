@@ -150,15 +150,20 @@ def _read(folder: Path, first_pixel: int, file: Path) -> tuple[list[Annotation],
 
 
 def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[str, Annotation], list[Problem]]:
-    """The annotation of each photo, the first where there are several; and what found no photo."""
+    """The annotation of each photo, and what found no photo.
+
+    Of several for one photo, the first that is called as the photo is, else the first: copies of annotation files keep
+    the name of the original's photo.
+    """
     known = set(names)
     same_stem = Counter(Path(name).stem for name in names)
     by_stem = {Path(name).stem: name for name in names if same_stem[Path(name).stem] == 1}
     matched: dict[str, Annotation] = {}
     problems = []
-    for annotation in annotations:
+    for annotation in sorted(annotations, key=lambda each: each.stem != Path(each.photo).stem):
         log = Problems(annotation.file)
-        photo = annotation.photo if annotation.photo in known else by_stem.get(annotation.stem)
+        stem = Path(annotation.photo).stem
+        photo = annotation.photo if annotation.photo in known else by_stem.get(annotation.stem, by_stem.get(stem))
         if not photo:
             log.add("dropped", "photo is missing", f"'{annotation.photo}', {len(annotation.boxes)} boxes")
         elif photo in matched:
@@ -166,7 +171,8 @@ def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[st
         else:
             matched[photo] = annotation
             if photo != annotation.photo:
-                log.add("repaired", "photo found by the annotation's own name", f"{photo} for '{annotation.photo}'")
+                by = "the annotation's own name" if Path(photo).stem == annotation.stem else "its name without ending"
+                log.add("repaired", f"photo found by {by}", f"{photo} for '{annotation.photo}'")
         problems += log.found
     return matched, problems
 

@@ -118,6 +118,28 @@ def test_the_first_of_two_annotations_wins_whatever_its_kind(data):
     }
 
 
+def test_a_copy_of_an_annotation_does_not_win_over_the_photos_own(data):
+    data.photo("a.jpg", "b.jpg")
+    data.xml("a (copy).xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Tops", (9, 9, 20, 20)))
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1, 9]
+    assert reasons(converted.report) == {"photo has an earlier annotation": {"a (copy).xml": ["a.jpg in a.xml"]}}
+
+
+def test_the_photo_is_found_by_its_name_without_ending(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
+    data.xml("1.xml", "a", ("Tops", (1, 2, 3, 4)))
+    data.xml("2.xml", "c.bmp", ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "3.csv").write_text("b.png,Tops,5,5,20,10\n")
+    report = data.convert().report
+    assert reasons(report, "repaired") == {
+        "photo found by its name without ending": {"1.xml": ["a.jpg for 'a'"], "3.csv": ["b.jpg for 'b.png'"]}
+    }
+    assert reasons(report) == {"photo is missing": {"2.xml": ["'c.bmp', 1 boxes"]}}
+
+
 def test_a_csv_file_labels_many_photos(data):
     data.photo("a.jpg", "b.jpg")
     (data.annotations / "fiat.CSV").write_text(
