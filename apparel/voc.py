@@ -11,8 +11,10 @@ from pathlib import Path
 from lxml import etree
 
 from apparel.annotations import Annotation, Box, Problems, corners, file_name, number
-from apparel.boxes import CORNERS
+from apparel.boxes import CORNERS, hull
 from apparel.errors import UserError
+
+Corners = tuple[float, ...]
 
 MAX_BYTES = 5_000_000
 """A larger file is refused unread: ten thousand boxes take less."""
@@ -125,6 +127,20 @@ def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box |
         if xmin > xmax or ymin > ymax:
             problems.add("repaired", "corners are swapped", Box(label, found))
         low, high = (min(xmin, xmax), min(ymin, ymax)), (max(xmin, xmax), max(ymin, ymax))
+        low, high = _turned(element, (*low, *high), problems, label)
         difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
         return Box(label, (low[0] - first_pixel, low[1] - first_pixel, *high), difficult)
     return None
+
+
+def _turned(element: etree._Element, upright: Corners, problems: Problems, label: str) -> tuple[Corners, Corners]:
+    """Low and high corner of an object's box, which CVAT may have turned about its centre by an attribute `rotation`,
+    in degrees."""
+    given = element.iterfind("attributes/attribute")
+    values = [each.findtext("value") for each in given if (each.findtext("name") or "").strip() == "rotation"]
+    degrees = number(values[0]) if values else 0
+    if degrees:
+        problems.add("repaired", "box is turned; its upright hull is taken", Box(label, upright))
+        xmin, ymin, xmax, ymax = upright
+        upright = hull((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin, degrees)
+    return upright[:2], upright[2:]

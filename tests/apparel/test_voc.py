@@ -195,3 +195,12 @@ def test_comments_and_character_data_do_not_hide_values(read):
 
 def test_many_boxes_are_read(read):
     assert len(read(xml(*[obj()] * 10_000))[0].boxes) == 10_000
+
+
+@pytest.mark.parametrize(("degrees", "corners"), [("90.0", (-3.5, 6.5, 34.5, 35.5)), ("0.0", (1, 2, 30, 40))])
+def test_a_box_that_cvat_turned_about_its_centre_becomes_its_hull(read, degrees, corners):
+    rotation = f"<attribute><name>rotation</name><value>{degrees}</value></attribute>"
+    colour = "<attribute><name>colour</name><value>7</value></attribute>"
+    annotation, problems = read(xml(obj(more=f"<attributes>{colour}{rotation}</attributes>")))
+    assert annotation.boxes[0].corners == pytest.approx(corners)
+    assert problems == [("repaired", "box is turned; its upright hull is taken")] * (degrees != "0.0")
