@@ -77,7 +77,7 @@ def _names_corners(row: list[str]) -> bool:
 
     Other names of FIAT's columns do no harm.
     """
-    names = all(number(field) is None for field in row[2:])
+    names = len(row) >= len(RECT) and all(number(field) is None for field in row[2:])
     return names and [field[:1].lower() for field in row[4:6]] != ["w", "h"]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from apparel import files, hashes, history, locks, paths
+from apparel import files, hashes, history, interpreter, locks, paths
 from apparel.errors import UserError
 from apparel.locks import Lock
 
@@ -101,9 +101,10 @@ def run(folder: Path, stage: str | None) -> None:
 
     command = [sys.executable, "-m", "dvc", "repro", "--force", *(["--single-item", stage] if stage else [])]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     # A session of its own: Ctrl-C reaches this process alone, which then ends the others in order.
-    process = psutil.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = psutil.Popen(
+        command, cwd=folder, env=interpreter.first(environment), stdin=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         if process.wait():
             raise UserError("the rerun failed, see above; nothing was compared")

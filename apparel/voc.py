@@ -14,8 +14,6 @@ from apparel.annotations import Annotation, Box, Problems, corners, file_name, n
 from apparel.boxes import CORNERS, hull
 from apparel.errors import UserError
 
-Corners = tuple[float, ...]
-
 MAX_BYTES = 5_000_000
 """A larger file is refused unread: ten thousand boxes take less."""
 
@@ -70,7 +68,7 @@ def _parse(path: Path) -> etree._Element:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-    data = data.lstrip(b" \t\r\n")
+    data = data.lstrip(b" \t\r\n")  # which XML forbids before its declaration, and does no harm
     # Comments would split the text around them.
     safe = {
         "encoding": _encoding(data),
@@ -93,7 +91,9 @@ def _encoding(data: bytes) -> str | None:
     """The declared encoding under a name that libxml2 knows, if it does not know the one declared: Python's own
     writers declare `latin-1`."""
     declared = re.match(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", data)
-    name = declared[1].decode("ascii") if declared else "utf-8"
+    if not declared:
+        return None
+    name = declared[1].decode("ascii")
     with suppress(LookupError):
         etree.XMLParser(encoding=name)
         return None
@@ -126,21 +126,22 @@ def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box |
         xmin, ymin, xmax, ymax = found
         if xmin > xmax or ymin > ymax:
             problems.add("repaired", "corners are swapped", Box(label, found))
-        low, high = (min(xmin, xmax), min(ymin, ymax)), (max(xmin, xmax), max(ymin, ymax))
-        low, high = _turned(element, (*low, *high), problems, label)
+        upright = Box(label, (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
+        xmin, ymin, xmax, ymax = _turned(element, upright, problems)
         difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
-        return Box(label, (low[0] - first_pixel, low[1] - first_pixel, *high), difficult)
+        return Box(label, (xmin - first_pixel, ymin - first_pixel, xmax, ymax), difficult)
     return None
 
 
-def _turned(element: etree._Element, upright: Corners, problems: Problems, label: str) -> tuple[Corners, Corners]:
-    """Low and high corner of an object's box, which CVAT may have turned about its centre by an attribute `rotation`,
-    in degrees."""
+def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[float, ...]:
+    """Corners of an object's box, which an attribute `rotation` of CVAT's turns about its centre, in degrees."""
     given = element.iterfind("attributes/attribute")
     values = [each.findtext("value") for each in given if (each.findtext("name") or "").strip() == "rotation"]
     degrees = number(values[0]) if values else 0
-    if degrees:
-        problems.add("repaired", "box is turned; its upright hull is taken", Box(label, upright))
-        xmin, ymin, xmax, ymax = upright
-        upright = hull((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin, degrees)
-    return upright[:2], upright[2:]
+    if degrees is None:
+        problems.add("noted", "rotation is not a number; box taken to be upright", upright)
+    if not degrees:
+        return upright.corners
+    problems.add("repaired", "box is turned; its upright hull is taken", upright)
+    xmin, ymin, xmax, ymax = upright.corners
+    return hull((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin, degrees)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apparel import paths
+from apparel import interpreter, paths
 from apparel.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def main(arguments: argparse.Namespace) -> None:
             if arguments.dry_run:
                 print("a dry run: nothing was kept")
                 return
+            _draw_demo()  # first, since an import that is killed from here on is finished by the next
             time = datetime.now(UTC).isoformat(timespec="seconds")
             arrivals.arrive(folder, moves, record, opened.origin | {"imported": time, "counts": counts})
-    _draw_demo()
     print(_next(target, arguments.checkpoint))
 
 
@@ -96,10 +96,11 @@ def _draw_demo() -> None:
     pipeline = paths.DATA / "demo" / "dvc.yaml"
     if pipeline.is_file() and not pipeline.with_suffix(".lock").exists():
         print("drawing the demo photos, since DVC asks for the files of all pipelines")
-        # dvc.yaml says `python`, which is this one
-        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        command = [sys.executable, "-m", "dvc", "repro", "--quiet", pipeline.as_posix()]
-        subprocess.run(command, env=os.environ | {"PATH": programs}, stdin=subprocess.DEVNULL, check=False)
+        command = [sys.executable, "-m", "dvc", "repro", pipeline.as_posix()]
+        nothing = subprocess.DEVNULL
+        drawn = subprocess.run(command, env=interpreter.first(os.environ), stdin=nothing, stdout=nothing, check=False)
+        if drawn.returncode:
+            print(f"warning: they could not be drawn; `dvc repro {pipeline.as_posix()}` tries again")
 
 
 def _check_name(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from filelock import FileLock
 
-from apparel import paths
+from apparel import interpreter, paths
 from apparel.sweeps import processes, space
 from apparel.sweeps.snapshot import Snapshot, git
 
@@ -51,9 +51,8 @@ class Workspace:
 
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen:
         """Starts `python -m ARGUMENTS` in the clone, in a process group of its own."""
-        # `python` in dvc.yaml is this one; checkpoints and what waits for MLflow are the project's.
-        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        environment = os.environ | {"PATH": programs, "DVC_ROOT": str(self.project)}
+        # Checkpoints and what waits for MLflow are the project's.
+        environment = interpreter.first(os.environ) | {"DVC_ROOT": str(self.project)}
         return processes.start([sys.executable, "-m", *arguments], cwd=self.folder, env=environment, **options)
 
     def save(self, name: str, message: str) -> str:

@@ -78,6 +78,13 @@ def test_a_bad_first_row_does_not_cost_the_file(read):
     assert len(problems) == 1
 
 
+@pytest.mark.parametrize("first", ['"a.jpg,Tops,1,1,2,2', "a.jpg,Tops", "a.jpg,Tops,x,y"])
+def test_a_first_row_without_the_columns_does_not_cost_the_file(read, first):
+    found, problems = read(f"{first}\nb.jpg,Tops,4,4,2,2\n")
+    assert found == {"b.jpg": [("Tops", 4, 4, 6, 6)]}
+    assert len(problems) == 1
+
+
 def test_other_names_for_the_columns_cost_their_row_only(read):
     found, problems = read("image,label,left,top,Width,Height\nb.jpg,Tops,4,4,2,2\n")
     assert found["b.jpg"] == [("Tops", 4, 4, 6, 6)]

@@ -204,3 +204,10 @@ def test_a_box_that_cvat_turned_about_its_centre_becomes_its_hull(read, degrees,
     annotation, problems = read(xml(obj(more=f"<attributes>{colour}{rotation}</attributes>")))
     assert annotation.boxes[0].corners == pytest.approx(corners)
     assert problems == [("repaired", "box is turned; its upright hull is taken")] * (degrees != "0.0")
+
+
+def test_a_rotation_that_is_no_number_is_noted(read):
+    rotation = "<attributes><attribute><name>rotation</name><value>a bit</value></attribute></attributes>"
+    annotation, problems = read(xml(obj(more=rotation)))
+    assert annotation.boxes[0].corners == (1, 2, 30, 40)
+    assert problems == [("noted", "rotation is not a number; box taken to be upright")]
