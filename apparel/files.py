@@ -24,3 +24,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as indented JSON, keys in the order given."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def below(folder: Path) -> list[Path]:
+    """Every file under `folder`, in order; none where it is not there."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from apparel import files
 from apparel.errors import UserError
 
 
@@ -33,8 +34,7 @@ def data(content: bytes) -> str:
 
 def within(path: Path) -> dict[str, str]:
     """The MD5 of each file below a folder, by its path relative to that, sorted."""
-    found = sorted(each for each in path.rglob("*") if each.is_file())
-    return {each.relative_to(path).as_posix(): file(each) for each in found}
+    return {each.relative_to(path).as_posix(): file(each) for each in files.below(path)}
 
 
 def folder(hashes: Mapping[str, str]) -> str:

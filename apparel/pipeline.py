@@ -10,6 +10,17 @@ from apparel.compat import pipeline
 from apparel.compat.pipeline import PipelineConfig
 from apparel.errors import UserError
 
+NOT_FOLLOWED = {
+    "bias_grad_multiplier": 0,
+    "update_trainable_variables": [],
+    "freeze_variables": [],
+    "merge_multiple_label_boxes": False,
+    "use_multiclass_scores": False,
+    "add_regularization_loss": True,
+    "use_bfloat16": False,
+}
+"""Fields of the section `train_config` that would change a training but are not followed here, and their defaults."""
+
 SMALLEST_SIDE = 33
 """Pixels; below, the last feature maps of an SSD MobileNet have no area."""
 
@@ -72,6 +83,11 @@ def _set_backbone(meta_architecture: str, model, train: params.Train) -> None:
 
 def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> None:
     section = config.train_config
+    for name, default in NOT_FOLLOWED.items():
+        if getattr(section, name) != default:
+            raise UserError(
+                f"configs/{train.detector}.config: {name} is not followed here; take it out of train_config"
+            )
     section.batch_size = train.batch_size
     section.num_steps = steps
     if train.augmentation is not None:

@@ -13,7 +13,7 @@ from apparel.params import Train
 def load(detector: Detector, train: Train) -> None:
     """Gives a detector the weights that `train.checkpoint` names; `none` leaves it as it was made.
 
-    `detection` takes all but the box predictor's weights, `full` all of them, `backbone` the classification network's.
+    `detection` takes all but what tells the classes apart, `full` all weights, `backbone` the classification network's.
 
     Raises:
         UserError: the checkpoint is missing, damaged, or of another shape than the detector.
@@ -29,6 +29,20 @@ def load(detector: Detector, train: Train) -> None:
     else:
         kind = "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
         restore(_part(detector, kind), folder)
+        if kind == "detection":
+            _restore_box_heads(detector, folder)
+
+
+def _restore_box_heads(detector: Detector, folder: Path) -> None:
+    """The weights that shape boxes, which know of no classes; those for other anchors are learned anew."""
+    heads = getattr(detector.model._box_predictor, "_prediction_heads", {}).get("box_encodings")
+    if not heads:
+        return
+    predictor = tf.train.Checkpoint(_prediction_heads=tf.train.Checkpoint(box_encodings=heads))
+    try:
+        restore(tf.train.Checkpoint(model=tf.train.Checkpoint(_box_predictor=predictor)), folder)
+    except UserError as error:
+        print(f"the shapes of boxes are learned anew: {error}")
 
 
 def _part(detector: Detector, kind: str) -> tf.train.Checkpoint:

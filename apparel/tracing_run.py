@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel import hashes, history, locks, paths, tracking
+from apparel import hashes, history, locks, paths, tracking, tracking_records
 from apparel.errors import UserError
 from apparel.links import Link
 from apparel.locks import Lock
@@ -143,7 +143,11 @@ def _run_of(reader: "Reader", md5: str) -> "StoredRun | None":
     found = reader.tagged(**{paths.MODEL.as_posix(): md5})
     if found:
         return found[0]
-    run = tracking.recorded_run(paths.MODEL) if paths.MODEL.is_dir() and hashes.content(paths.MODEL) == md5 else None
+    run = (
+        tracking_records.recorded_run(paths.MODEL)
+        if paths.MODEL.is_dir() and hashes.content(paths.MODEL) == md5
+        else None
+    )
     return reader.find(run) if run else None
 
 

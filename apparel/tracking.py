@@ -19,12 +19,11 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from apparel import files, hashes, outbox, paths, provenance
+from apparel import files, hashes, outbox, paths, provenance, tracking_records
 from apparel.errors import Pruned
 from apparel.outbox import Head, Outbox
 from apparel.params import Params
@@ -65,7 +64,7 @@ def open_run(params: Params, key: str, name: str | None = None) -> "Run":
 
 def run_of_model(model: Path, params: Params) -> "Run":
     """Eval's run: the one that trained these very weights, else a new one that says it did not see the training."""
-    record = _record_of(model)
+    record = tracking_records.of_model(model)
     box = _recorded(record)
     run = Run(box or _create(params, record.name, run=os.environ.get("MLFLOW_RUN_ID")))
     if box is None:
@@ -95,38 +94,6 @@ def add_files(run: str, params: Params, added: Iterable[Path]) -> None:
     for path in added:
         _add_file(box, path)
     Sending(box).finish()
-
-
-def is_open(run: str) -> bool:
-    """Whether processes of this clone began the run of that id, MLflow's or a `Run`'s, and none has ended it."""
-    box = outbox.of_run(run)
-    statuses = [line.values["status"] for line in box.lines() if line.kind == "status"] if box else []
-    return statuses[-1:] == ["RUNNING"]
-
-
-def recorded_run(model: Path) -> str | None:
-    """MLflow's id of the run that trained the model in this folder, as far as this clone saw the training."""
-    record = _record_of(model)
-    return mlflow_id(record.read_text(encoding="utf-8")) if record.exists() else None
-
-
-def training_seconds(model: Path) -> float | None:
-    """How long the training of the model in this folder took, all its parts together; None when not seen here."""
-    record = _record_of(model)
-    box = outbox.find(record.read_text(encoding="utf-8")) if record.exists() else None
-    lines = [line for line in box.lines() if line.kind in ("metrics", "status")] if box else []
-    ended = next((at for at, line in enumerate(lines) if line.values.get("status") == "FINISHED"), None)
-    if ended is None:
-        return None
-    # From the end of one part to the beginning of the next nothing ran.
-    spans = [pair for pair in pairwise(lines[: ended + 1]) if pair[1].values.get("status") != "RUNNING"]
-    return sum(after.time - before.time for before, after in spans) / 1000
-
-
-def mlflow_id(run: str) -> str | None:
-    """MLflow's id of the run with that id, a `Run`'s; None while MLflow has not heard of it."""
-    box = outbox.find(run)
-    return box.sent()[0] if box else None
 
 
 class Run:
@@ -175,7 +142,7 @@ class Run:
 
     def folder(self, path: Path, folder: str) -> None:
         """Every file under `path`, to show under `folder`."""
-        for file in _files(path):
+        for file in files.below(path):
             self.file(file, (folder / PurePosixPath(file.parent.relative_to(path).as_posix())).as_posix())
 
     def picture(self, picture: "Image.Image", key: str, step: int) -> None:
@@ -203,7 +170,7 @@ class Run:
 
         MLflow gets the hash that DVC has of the model, so that `trace` finds the run from any clone.
         """
-        files.write_text(_record_of(model), self.id)
+        files.write_text(tracking_records.of_model(model), self.id)
         self.tags({paths.MODEL.as_posix(): hashes.content(model)})
 
     def finish(self) -> None:
@@ -319,20 +286,6 @@ def _last_steps(box: Outbox) -> dict[str, int]:
         if line.kind == "metrics":
             last |= {name: max(line.step, last.get(name, -1)) for name in line.values}
     return last
-
-
-def _record_of(model: Path) -> Path:
-    """The file that says which run made these weights: named by the content of all files of the model."""
-    digest = hashlib.sha256()
-    for file in _files(model):
-        with file.open("rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
-        digest.update(f"{content} {file.relative_to(model).as_posix()}\n".encode())
-    return paths.LOCAL / "models" / digest.hexdigest()
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:

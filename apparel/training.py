@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from apparel import exclusive, inputs, metrics, paths
+from apparel import exclusive, files, inputs, metrics, paths
 from apparel.compat import optimizer as compat_optimizer
 from apparel.detector import Detector, detect_split
 from apparel.errors import Pruned, UserError
@@ -114,6 +114,8 @@ class Training:
         rate = compat_optimizer.learning_rate(self.detector.config, self.step)
         self.optimizer.learning_rate.assign(rate)
         gradients = tape.gradient(total, self.trainable)
+        if longest := self.detector.config.train_config.gradient_clipping_by_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, longest)
         self.optimizer.apply_gradients(zip(gradients, self.trainable, strict=True))
         self.step.assign_add(1)
         self.place.assign([batch["epoch"], batch["position"]])
@@ -218,7 +220,7 @@ def key(params: Params) -> str:
     config = paths.CONFIGS / f"{params.train.detector}.config"
     given = [paths.TFRECORD / "index.json", *([config] if config.is_file() else [])]  # without it nothing is trained
     code = sorted([*Path("apparel").rglob("*.py"), *Path("stages").glob("*.py")])
-    for file in [*given, *sorted(path for path in checkpoint.rglob("*") if path.is_file()), *code]:
+    for file in [*given, *files.below(checkpoint), *code]:
         digest.update(file.as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -64,12 +64,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _expected(what: str) -> str:
-    from apparel import paths, tracking, verifying
+    from apparel import paths, tracking_records, verifying
 
     seconds = verifying.remembered().get(what)
     if seconds is not None:
         return f"That took {_time(seconds)} the last time."
-    training = tracking.training_seconds(paths.MODEL) if what in ("all", "train") else 60.0
+    training = tracking_records.training_seconds(paths.MODEL) if what in ("all", "train") else 60.0
     if training is None:
         return "How long the training took is not known here; expect that, and some minutes more."
     return f"Expect about {_time(training)}" + (" for the training, and some minutes more." if training != 60 else ".")

@@ -8,7 +8,7 @@ import pandas as pd
 from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from apparel import outbox, provenance, tracking
+from apparel import outbox, provenance, tracking, tracking_records
 from apparel.params import Params
 from apparel.sweeps import processes, trials
 from apparel.tracking import Run
@@ -87,7 +87,7 @@ def settle(study: Study, chosen: Params) -> None:
     """Ends each trial's run that processes of this clone left open, as the trial itself ended."""
     for trial in study.get_trials(deepcopy=False):
         name = trial.user_attrs.get("run")
-        if name and tracking.is_open(name) and not _is_at_work(trial):
+        if name and tracking_records.is_open(name) and not _is_at_work(trial):
             end(tracking.attach(name, chosen), trial.state, trial.user_attrs.get("failure", ""))
 
 

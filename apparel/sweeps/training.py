@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optuna import Trial
 from optuna.trial import TrialState
 
-from apparel import exclusive, files, params, paths, tracking
+from apparel import exclusive, files, params, paths, tracking, tracking_records
 from apparel.errors import UserError
 from apparel.sweeps import failures, processes, runs, signals, space
 from apparel.sweeps.claims import Beat
@@ -66,7 +66,7 @@ class TrialTraining:
         self._close_run(ending)
         seconds = {"set-up": set_up, "training": trained, "total": time.monotonic() - began}
         log = {"log": failures.last_lines(self._log)} if ending.state == TrialState.FAIL else {}
-        run = {"run": tracking.mlflow_id(self._run) or self._run} if self._run else {}
+        run = {"run": tracking_records.mlflow_id(self._run) or self._run} if self._run else {}
         return Ending(ending.state, ending.values, ending.attributes | {"seconds": seconds} | run | log)
 
     @property
@@ -183,7 +183,7 @@ class TrialTraining:
         if self._run is None:
             run = runs.record(self._worker.study, self._trial, self._params())
             self._trial.set_user_attr("run", run.id)
-        elif tracking.is_open(self._run):
+        elif tracking_records.is_open(self._run):
             run = tracking.attach(self._run, self._params())
         else:
             return
@@ -207,7 +207,7 @@ class TrialTraining:
             self._trial.report(value, epoch)
         run = runs.record(self._worker.study, self._trial, self._params())
         run.kill(pruned=f"as trial {twin.number} was, which has the same parameters")
-        name = tracking.mlflow_id(run.id) or run.id
+        name = tracking_records.mlflow_id(run.id) or run.id
         return Ending(TrialState.PRUNED, attributes={"same_as": twin.number, "run": name})
 
     def _param(self, key: str) -> Any:

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from apparel import tracking
+from apparel import tracking_records
 
 WORDS = {
     TrialState.COMPLETE: "complete",
@@ -56,7 +56,7 @@ def counts(study: Study) -> str:
 def run(trial: FrozenTrial) -> str | None:
     """The id of the trial's run in MLflow; until that has one, the id that this clone knows it by."""
     name = trial.user_attrs.get("run")
-    return name and (tracking.mlflow_id(name) or name)
+    return name and (tracking_records.mlflow_id(name) or name)
 
 
 def last_value(trial: FrozenTrial) -> float | None:

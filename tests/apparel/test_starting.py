@@ -46,8 +46,13 @@ def _first_kernel(detector: Detector) -> np.ndarray:
     return detector.backbone.get_layer("conv1").kernel.numpy()
 
 
-def _heads(detector: Detector) -> list[np.ndarray]:
-    return [variable.numpy() for variable in detector.model._box_predictor.variables]
+def _heads(detector: Detector, part: str) -> list[np.ndarray]:
+    heads = detector.model._box_predictor._prediction_heads[part]
+    return [variable.numpy() for head in heads for variable in head.variables]
+
+
+def _same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["detection", "full", "backbone"])
@@ -57,8 +62,27 @@ def test_a_checkpoint_gives_the_parts_that_are_asked_for(project: Path, kind: st
     assert not np.array_equal(_first_kernel(detector), _first_kernel(given))
     starting.load(detector, train)
     np.testing.assert_array_equal(_first_kernel(detector), _first_kernel(given))
-    same_heads = all(np.array_equal(a, b) for a, b in zip(_heads(detector), _heads(given), strict=True))
-    assert same_heads == (kind == "full")
+    shapes, classes = ("box_encodings", "class_predictions_with_background")
+    assert _same(_heads(detector, shapes), _heads(given, shapes)) == (kind != "backbone")
+    assert _same(_heads(detector, classes), _heads(given, classes)) == (kind == "full")
+
+
+def test_heads_for_other_anchors_are_learned_anew(project: Path, capsys: pytest.CaptureFixture) -> None:
+    given = _saved(project / "zoo")
+    config = pipeline.merge(tiny.train_params(), 2, steps=10)
+    config.model.ssd.anchor_generator.ssd_anchor_generator.aspect_ratios.append(4.0)
+    detector = Detector(config, tiny.CLASSES)
+    starting.load(detector, tiny.train_params(checkpoint="zoo"))
+    np.testing.assert_array_equal(_first_kernel(detector), _first_kernel(given))
+    assert "the shapes of boxes are learned anew" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_other_classes_gives_all_else(project: Path) -> None:
+    given = Detector(pipeline.merge(tiny.train_params(), 7, steps=10), tuple("abcdefg"))
+    given.save(project / "zoo")
+    detector, train = _detector(checkpoint="zoo")
+    starting.load(detector, train)
+    assert _same(_heads(detector, "box_encodings"), _heads(given, "box_encodings"))
 
 
 def test_a_checkpoint_of_another_width_is_refused_by_name(project: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from apparel import outbox, params, tracking
+from apparel import outbox, params, tracking, tracking_records
 from apparel.errors import Pruned
 from tests import project, silent
 
@@ -137,11 +137,11 @@ def test_a_failure_has_its_reason_and_goes_on_in_its_run(chosen):
 
 def test_a_pruned_training_was_killed_and_is_over(chosen):
     with pytest.raises(Pruned), tracking.open_run(chosen, "k1") as pruned:
-        assert tracking.is_open(pruned.id)
+        assert tracking_records.is_open(pruned.id)
         raise Pruned("pruned at step 40")
     assert statuses(pruned) == ["RUNNING", "KILLED"]
     assert values(pruned, "tags")["pruned"] == "pruned at step 40"
-    assert not tracking.is_open(pruned.id)
+    assert not tracking_records.is_open(pruned.id)
     assert tracking.open_run(chosen, "k1").id != pruned.id  # its checkpoints are gone: another training, another run
 
 
@@ -160,7 +160,7 @@ def test_a_run_is_attached_to_and_ended_by_another_process(chosen, monkeypatch):
     killed = tracking.open_run(chosen, "k1")
     tracking.attach(killed.id, chosen).fail("killed by signal 9")
     assert statuses(killed) == ["RUNNING", "RUNNING", "FAILED"]
-    assert not tracking.is_open(killed.id)
+    assert not tracking_records.is_open(killed.id)
     outbox.find(killed.id).advance("c" * 32, 0)
     assert tracking.attach("c" * 32, chosen).id == killed.id  # by MLflow's id
     elsewhere = tracking.attach("a" * 32, chosen)  # what another machine knows by that name

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from apparel import outbox, params, paths, tracking, tracking_sender
+from apparel import outbox, params, paths, tracking, tracking_records, tracking_sender
 from tests import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_a_run_has_one_model_that_mlflow_loads(tmp_path, monkeypatch):
 
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     (stored,) = mlflow.search_logged_models(experiment_ids=["1"], output_format="list")
-    assert (stored.source_run_id, str(stored.status)) == (tracking.mlflow_id(run.id), "READY")
+    assert (stored.source_run_id, str(stored.status)) == (tracking_records.mlflow_id(run.id), "READY")
     model = mlflow.pyfunc.load_model(f"models:/{stored.model_id}")
     assert model.metadata.get_input_schema().input_names() == ["image"]
     found = model.predict(pd.DataFrame({"image": [base64.b64encode(photo).decode()] * 2}))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from apparel import outbox, params, paths, results, sides, tracking, tracking_sender
+from apparel import outbox, params, paths, results, sides, tracking, tracking_records, tracking_sender
 from apparel.commands import compare
 from apparel.errors import UserError
 from apparel.tracking_reader import Reader
@@ -33,7 +33,7 @@ def send(name, found):
         for path in (each for each in results.FILES if each.exists()):
             run.file(path, "eval")
     tracking_sender.Sender(outbox.find(run.id)).send()  # what a busy machine had no time for
-    return tracking.mlflow_id(run.id)
+    return tracking_records.mlflow_id(run.id)
 
 
 def test_nothing_is_found_and_nothing_made_where_there_is_no_store(project):

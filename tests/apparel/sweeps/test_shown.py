@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from apparel import params, tracking, tracking_sender
+from apparel import params, tracking, tracking_records, tracking_sender
 from apparel.commands import dashboard, sync
 from apparel.errors import UserError
 from apparel.sweeps import runs
@@ -87,7 +87,7 @@ def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
         order = "workflowType=machine_learning&orderByKey=metrics.%60val%2FmAP50%60&orderByAsc=false"
         names = ["sweep drawn", "drawn-000", "drawn-003", "drawn-006"]
         chromium.wait_for(names, f"{address}/#/experiments/{experiment}/runs?{order}", tmp_path / "browser")
-        parent = tracking.mlflow_id(study.user_attrs["parent_run"])
+        parent = tracking_records.mlflow_id(study.user_attrs["parent_run"])
         page = f"{address}/#/experiments/{experiment}/runs/{parent}?workflowType=machine_learning"
         texts = ["Child runs", "drawn-001", "best.experiment", "val/mAP50", "trials/pruned", "Finished"]
         chromium.wait_for(texts, page, tmp_path / "browser")
@@ -96,7 +96,7 @@ def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
 def check_runs(study):
     """The children lie below the parent, each ended as its trial did, and lead back to it."""
     client = tracking_sender.connect(tracking.LOCAL_SERVER)
-    parent = tracking.mlflow_id(study.user_attrs["parent_run"])
+    parent = tracking_records.mlflow_id(study.user_attrs["parent_run"])
     experiment = client.get_run(parent).info.experiment_id
     children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time"])
     assert [run.info.status for run in children] == ["FINISHED"] * 4 + ["KILLED"]
