@@ -110,12 +110,12 @@ class Detector:
         predictions = self._predict(batch["image"], batch["true_shape"])
         losses = self.model.loss(predictions, batch["true_shape"])
         losses = {name.removeprefix("Loss/"): value for name, value in losses.items()}
-        losses["regularization_loss"] = _sum_in_order(self.model.regularization_losses())
+        losses["regularization_loss"] = sum_in_order(self.model.regularization_losses())
         return losses, predictions
 
     def _evaluate_batch(self, batch: inputs.BATCH) -> tuple[tf.Tensor, dict]:
         losses, predictions = self.losses(batch, training=False)
-        return _sum_in_order(list(losses.values())), self._postprocess(predictions, batch["true_shape"])
+        return sum_in_order(list(losses.values())), self._postprocess(predictions, batch["true_shape"])
 
     def _find_on_photo(self, image: tf.Tensor, true_shape: tf.Tensor) -> dict:
         tf.keras.backend.set_learning_phase(False)
@@ -261,7 +261,7 @@ def _corners(normalised: np.ndarray, photo: tuple[str, int, int]) -> pd.DataFram
     return pd.DataFrame({"xmin": xmin * width, "ymin": ymin * height, "xmax": xmax * width, "ymax": ymax * height})
 
 
-def _sum_in_order(scalars: list[tf.Tensor]) -> tf.Tensor:
+def sum_in_order(scalars: list[tf.Tensor]) -> tf.Tensor:
     """One after the other: `tf.add_n` may start from any of them, and the last bit of the sum with it."""
     total = tf.zeros([])
     for scalar in scalars:

@@ -84,6 +84,7 @@ class Train(Section):
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     augmentation: tuple[str, ...] | None
     class_balance: Literal["none", "loss", "sampling"]
+    min_negatives_per_photo: Annotated[int, Field(ge=0)]
     freeze: Literal["none", "batch_norm", "backbone"]
     moving_average: Annotated[float, Field(ge=0, lt=1)]
     validate_every: Count

@@ -49,6 +49,7 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     model.num_classes = classes
     _set_resolution(model.image_resizer, train)
     _set_backbone(meta_architecture, model, train)
+    _set_negatives(meta_architecture, model, train)
     _set_training(config, train, steps)
     _set_inputs(config)
     return config
@@ -79,6 +80,14 @@ def _set_backbone(meta_architecture: str, model, train: params.Train) -> None:
         raise UserError(f"{train.detector} has no depth multiplier; set train.depth_multiplier to 1.0")
     elif meta_architecture == "faster_rcnn":
         model.feature_extractor.batch_norm_trainable = train.freeze == "none"
+
+
+def _set_negatives(meta_architecture: str, model, train: params.Train) -> None:
+    if train.min_negatives_per_photo == 0:
+        return
+    if meta_architecture != "ssd" or not model.loss.HasField("hard_example_miner"):
+        raise UserError(f"{train.detector} mines no hard examples; set train.min_negatives_per_photo to 0")
+    model.loss.hard_example_miner.min_negatives_per_image = train.min_negatives_per_photo
 
 
 def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from apparel import exclusive, files, inputs, metrics, paths
 from apparel.compat import optimizer as compat_optimizer
-from apparel.detector import Detector, detect_split
+from apparel.detector import Detector, detect_split, sum_in_order
 from apparel.errors import Pruned, UserError
 from apparel.params import Params, Train
 
@@ -115,7 +115,8 @@ class Training:
         self.optimizer.learning_rate.assign(rate)
         gradients = tape.gradient(total, self.trainable)
         if longest := self.detector.config.train_config.gradient_clipping_by_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, longest)
+            norm = tf.sqrt(2 * sum_in_order([tf.nn.l2_loss(gradient) for gradient in gradients]))
+            gradients, _ = tf.clip_by_global_norm(gradients, longest, use_norm=norm)
         self.optimizer.apply_gradients(zip(gradients, self.trainable, strict=True))
         self.step.assign_add(1)
         self.place.assign([batch["epoch"], batch["position"]])

@@ -149,6 +149,15 @@ def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, inde
             begun._count(2, {"train/loss": loss})
 
 
+def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, index: dict) -> None:
+    begun = _training(index, project / "clipped", steps=1, optimizer="momentum", schedule="constant", learning_rate=1.0)
+    begun.detector.config.train_config.gradient_clipping_by_norm = 0.001
+    before = [variable.numpy() for variable in begun.trainable]
+    begun.run(lambda step, values: None)
+    moved = sum(((old - new.numpy()) ** 2).sum() for old, new in zip(before, begun.trainable, strict=True)) ** 0.5
+    assert moved == pytest.approx(0.001, rel=0.01)
+
+
 @pytest.mark.slow
 def test_a_frozen_backbone_stays_and_the_rest_learns(project: Path, index: dict) -> None:
     begun = _training(index, project / "frozen", steps=2, freeze="backbone")
