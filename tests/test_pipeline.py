@@ -91,6 +91,13 @@ def test_mlflow_holds_the_run(ran, metrics):
     assert runs[0].data.tags["git.dirty"] == "false"
 
 
+def test_tensorboard_reads_the_curves_of_train_and_val(ran):
+    listed = project.run(ran[0], "tensorboard", "--inspect", "--logdir", ".apparel/tensorboard").stdout
+    train, val = listed.split("/val:", 1)
+    assert "classification_loss" in train and "learning_rate" in train
+    assert "AP50/Dresses" in val and "mAP50" in val
+
+
 def test_git_sees_the_locks_and_the_metrics_only(ran):
     status = project.git(ran[0], "status", "--porcelain", "--untracked-files=all")
     assert sorted(line.removeprefix("?? ") for line in status.splitlines()) == [
