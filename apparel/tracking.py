@@ -109,6 +109,11 @@ class Run:
         box.append("status", {"status": "RUNNING"})
         self._sender = Sending(box)
 
+    @property
+    def title(self) -> str:
+        """The run's name, and enough of its id to be no other's; a file name."""
+        return f"{self._box.head.name.replace('/', '_')} {self.id[:8]}"
+
     def params(self, values: Mapping[str, Any]) -> None:
         """Parameters by name. MLflow never changes one: a value that differs from the run's becomes a tag."""
         self._append("params", values)

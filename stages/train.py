@@ -39,7 +39,7 @@ def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -
     detector = Detector(config, chosen.data.classes)
     starting.load(detector, chosen.train)
     begun = training.Training(detector, index, chosen.train, folder)
-    with Reports(run, paths.LOCAL / "tensorboard" / folder.name, steps) as report:
+    with Reports(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
         return begun.run(signals.connect(report, run.id, begun.validation_steps)), detector
 
 

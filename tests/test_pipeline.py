@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -93,6 +94,7 @@ def test_mlflow_holds_the_run(ran, metrics):
 
 def test_tensorboard_reads_the_curves_of_train_and_val(ran):
     listed = project.run(ran[0], "tensorboard", "--inspect", "--logdir", ".apparel/tensorboard").stdout
+    assert re.search(r"tensorboard/[0-9a-f]{7} ssd_mobilenet_v1 96 [0-9a-f]{8}/train:", listed)
     train, val = listed.split("/val:", 1)
     assert "classification_loss" in train and "learning_rate" in train
     assert "AP50/Dresses" in val and "mAP50" in val
