@@ -1,6 +1,9 @@
 """What an annotation file says about a photo, what was wrong with it, and how its boxes come to lie on the photo."""
 
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,6 +14,9 @@ from apparel.errors import plain
 from apparel.photos import Header
 
 Outcome = Literal["repaired", "dropped", "noted"]
+
+NOT_PLAIN = "class name is not plain text on one line"
+"""The reason given where `class_name` had to change more than the white space around a name."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,24 @@ def number(text: str | None) -> float | None:
 def file_name(path: str) -> str:
     """The last part of a path as Windows or Unix writes it."""
     return path.replace("\\", "/").rsplit("/", 1)[-1].strip()
+
+
+def folded(name: str) -> str:
+    """A name as systems compare it that look past case and past how accents are written, as one sign or as two."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+    """The names by a key, less those that share theirs with others."""
+    keys = [key(name) for name in names]
+    counts = Counter(keys)
+    return {each: name for each, name in zip(keys, names, strict=True) if counts[each] == 1}
+
+
+def class_name(written: str) -> str:
+    """The class that a text names: on one line, accents as one sign with their letter (Unicode's NFC), signs that
+    cannot be shown masked; empty if it names none."""
+    return plain(re.sub(r"\s*[^\S ]\s*", " ", unicodedata.normalize("NFC", written.strip())))
 
 
 def corners(texts: Iterable[str | None], problems: Problems, label: str) -> tuple[float, ...] | None:

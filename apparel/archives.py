@@ -24,6 +24,9 @@ from apparel.errors import UserError, plain
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 
+OTHER_ENDINGS = (".rar", ".7z", ".xz", ".txz", ".zst", ".tzst", ".lz", ".lzma", ".gz", ".bz2", ".z")
+"""Of files that are packed in a way that is not unpacked here."""
+
 MAX_FILES = 500_000
 
 MAX_RATIO = 200

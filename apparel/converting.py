@@ -15,11 +15,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from apparel import boxes, classes, fiat, photos, repairs, voc
-from apparel.annotations import Annotation, Box, Problem, Problems, place
-from apparel.errors import UserError, plain
+from apparel.annotations import Annotation, Box, Problem, Problems, folded, place, unique
+from apparel.errors import UserError
 
 WORTH_PROCESSES = 5_000
 """Files; fewer are read by one core before others have started."""
+
+ALIKE = "a name that differs in case or in how accents are written"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def convert(
     if not annotated:
         first = next((f"; first, {p.file}: {p.reason} ({p.detail})" for p in problems), "")
         raise UserError(f"none of {len(files)} files in {annotation_folder} annotates a photo in {photo_folder}{first}")
-    found = Counter(plain(box.label) for photo in annotated for box in photo.boxes)
+    found = Counter(box.label for photo in annotated for box in photo.boxes)
     if class_list is None:
         class_list = sorted(found)
     else:
@@ -153,28 +155,59 @@ def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[st
     """The annotation of each photo, and what found no photo.
 
     Of several for one photo, the first that is called as the photo is, else the first: copies of annotation files keep
-    the name of the original's photo.
+    the name of the original's photo. Those whose photo was only found by a name alike come last.
     """
-    known = set(names)
-    same_stem = Counter(Path(name).stem for name in names)
-    by_stem = {Path(name).stem: name for name in names if same_stem[Path(name).stem] == 1}
+    photos = _Names(names)
     matched: dict[str, Annotation] = {}
     problems = []
-    for annotation in sorted(annotations, key=lambda each: each.stem != Path(each.photo).stem):
+    found = [(annotation, *photos.find(annotation)) for annotation in annotations]
+    for annotation, photo, by in sorted(found, key=_trust):
         log = Problems(annotation.file)
-        stem = Path(annotation.photo).stem
-        photo = annotation.photo if annotation.photo in known else by_stem.get(annotation.stem, by_stem.get(stem))
         if not photo:
             log.add("dropped", "photo is missing", f"'{annotation.photo}', {len(annotation.boxes)} boxes")
         elif photo in matched:
             log.add("dropped", "photo has an earlier annotation", f"{photo} in {matched[photo].file}")
         else:
             matched[photo] = annotation
-            if photo != annotation.photo:
-                by = "the annotation's own name" if Path(photo).stem == annotation.stem else "its name without ending"
+            if by:
                 log.add("repaired", f"photo found by {by}", f"{photo} for '{annotation.photo}'")
         problems += log.found
     return matched, problems
+
+
+def _trust(found: tuple[Annotation, str | None, str]) -> tuple[bool, bool]:
+    annotation, _, by = found
+    return by == ALIKE, annotation.stem != Path(annotation.photo).stem
+
+
+class _Names:
+    """The photos by what annotations call them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = set(names)
+        self._stems = unique(names, _stem)
+        self._alike = unique(names, folded)
+        self._alike_stems = unique(names, lambda name: folded(_stem(name)))
+
+    def find(self, annotation: Annotation) -> tuple[str | None, str]:
+        """The photo of an annotation, None where there is none, and by what it was found if not by its name."""
+        name, stem, own = annotation.photo, _stem(annotation.photo), annotation.stem or ""
+        if name in self._names:
+            return name, ""
+        for known, key, by in (
+            (self._stems, own, "the annotation's own name"),
+            (self._stems, stem, "its name without ending"),
+            (self._alike, folded(name), ALIKE),
+            (self._alike_stems, folded(own), ALIKE),
+            (self._alike_stems, folded(stem), ALIKE),
+        ):
+            if key in known:
+                return known[key], by
+        return None, ""
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
 
 
 def _place(folder: Path, matched: tuple[str, Annotation]) -> tuple[Photo | None, list[Problem]]:

@@ -3,21 +3,26 @@
 Two layouts, with or without a line of column names. Rect, `path,class,x,y,w,h`, has the top left corner. RotatedRect,
 `path,class,center_x,center_y,w,h,o`, which FIAT itself writes, has the centre, and a turn about it in degrees; boxes
 here are upright, so its hull is taken. FIAT's extraction tool adds four columns of noise, which say nothing of the
-box. Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateRect.cpp), and its author's
+box. Spreadsheets save them with semicolons, where the comma is the decimal sign, or with tabs in UTF-16; both are read,
+too. Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateRect.cpp), and its author's
 "File format for computer vision annotations", 2015.
 """
 
+import codecs
 import csv
 import re
 from pathlib import Path
 
-from apparel.annotations import Annotation, Box, Problems, corners, file_name, number
+from apparel.annotations import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
 from apparel.boxes import hull
 from apparel.errors import UserError
 
 RECT = ["path", "class", "x", "y", "w", "h"]
 ROTATED_RECT = ["path", "class", "center_x", "center_y", "w", "h", "o"]
 NOISE = ["noise_x", "noise_y", "noise_rotation", "noise_scale"]
+
+SEPARATORS = ",;\t"
+"""What may part the fields of a row."""
 
 MAX_BYTES = 100_000_000
 """A larger file is refused unread: a million boxes take less."""
@@ -35,10 +40,9 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
         yet held against the photo; and which rows were dropped for what reason.
 
     Raises:
-        UserError: the file is too large, not UTF-8, or in neither layout.
+        UserError: the file is too large, neither UTF-8 nor UTF-16, or in neither layout.
     """
-    rows = [(line, fields(text)) for line, text in enumerate(_lines(path), start=1) if text.strip()]
-    columns = next(filter(None, (layout(row) for _, row in rows)), None)
+    rows, columns = _table([(line, text) for line, text in enumerate(_lines(path), start=1) if text.strip()])
     if columns is None or _names_corners(rows[0][1]):
         raise UserError(f"{path} is not FIAT's: expected {','.join(RECT)} or {','.join(ROTATED_RECT)}")
     if [field.lower() for field in rows[0][1]] == columns:
@@ -55,6 +59,12 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
     return [Annotation(file, photo, tuple(found)) for photo, found in photos.items()], problems
 
 
+def looks_like(start: bytes) -> bool:
+    """Whether one of the first two lines of a file that starts so is a row of FIAT's."""
+    lines = [line for line in _decode(start, "replace").splitlines() if line.strip()][:2]
+    return any(layout(fields(line, separator)) for line in lines for separator in SEPARATORS)
+
+
 def layout(row: list[str]) -> list[str] | None:
     """The columns that a row with these fields has, be they names or values; None if it isn't one of FIAT's."""
     numbers = len(row) > 2 and all(number(field) is not None for field in row[2:])
@@ -64,12 +74,22 @@ def layout(row: list[str]) -> list[str] | None:
     return None
 
 
-def fields(line: str) -> list[str]:
+def fields(line: str, separator: str) -> list[str]:
     """The fields of one line, or none where it is not CSV. FIAT never breaks a row, so a stray quote costs one row."""
     try:
-        return [field.strip() for field in next(csv.reader([line], strict=True))]
+        row = [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=True))]
     except csv.Error:
         return []
+    return row[:2] + [field.replace(",", ".") for field in row[2:]] if separator == ";" else row
+
+
+def _table(lines: list[tuple[int, str]]) -> tuple[list[tuple[int, list[str]]], list[str] | None]:
+    """Fields of the numbered lines, parted by what gives one of them a layout, and that; None where nothing does."""
+    for separator in SEPARATORS:
+        rows = [(line, fields(text, separator)) for line, text in lines]
+        if columns := next(filter(None, (layout(row) for _, row in rows)), None):
+            return rows, columns
+    return [], None
 
 
 def _names_corners(row: list[str]) -> bool:
@@ -87,15 +107,23 @@ def _lines(path: Path) -> list[str]:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-        return re.split(r"\r\n|\n|\r", data.decode("utf-8-sig"))
+        return re.split(r"\r\n|\n|\r", _decode(data))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise UserError(f"{path} is neither UTF-8 nor UTF-16 (byte {error.start}); save it as UTF-8") from None
+
+
+def _decode(data: bytes, errors: str = "strict") -> str:
+    """UTF-8, or UTF-16 where there is its mark, or a zero as there is beside each plain letter."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors)
+    encoding = {0: "utf-16-be", 1: "utf-16-le"}.get(data[:2].find(b"\0"), "utf-8-sig")
+    return data.decode(encoding, errors)
 
 
 def _box(row: dict[str, str], problems: Problems) -> Box | None:
-    label, rotated = row["class"], "o" in row
+    label, rotated = class_name(row["class"]), "o" in row
     found = corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
     angle = number(row["o"]) if rotated else 0.0
     if found is None:
@@ -108,5 +136,7 @@ def _box(row: dict[str, str], problems: Problems) -> Box | None:
         problems.add("dropped", "width or height is below zero", Box(label, found))
     else:
         x, y, width, height = found
+        if label != row["class"]:
+            problems.add("repaired", NOT_PLAIN, label)
         return Box(label, hull(*found, angle) if rotated else (x, y, x + width, y + height))
     return None

@@ -2,16 +2,15 @@
 
 import filecmp
 import shutil
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from apparel import boxes, fiat, files, photos
-from apparel.annotations import file_name
-from apparel.archives import Entry, make_room
+from apparel import boxes, fiat, files, photos, tables
+from apparel.annotations import file_name, folded
+from apparel.archives import OTHER_ENDINGS, Entry, is_archive, make_room
 from apparel.errors import UserError, plain
 
 PARTS = ("photos", "annotations", "lists")
@@ -34,7 +33,7 @@ class Found:
     """What of a source is a data set: the entries by the name that each gets.
 
     `repeated` counts files that came again with the same content, `others` those that are no data; `left_out` names
-    those that look like photos but cannot be read.
+    those that look like photos or archives but cannot be read.
     """
 
     photos: dict[str, Entry]
@@ -62,7 +61,8 @@ def find(entries: Sequence[Entry]) -> Found:
         kinds[_kind(entry, left_out)].append(entry)
     photos_found = _named((entry.base, entry) for entry in kinds["photos"])
     if not photos_found:
-        raise UserError(f"no photos among {len(entries)} files; known are {', '.join(photos.FORMATS)}")
+        reason = f"; first, {left_out[0]}" if left_out else ""
+        raise UserError(f"no photos among {len(entries)} files; known are {', '.join(photos.FORMATS)}{reason}")
     texts = [entry for entry in kinds["texts"] if entry.base == CLASS_LIST or _lists_photos(entry, photos_found)]
     annotations = _named((entry.base, entry) for entry in kinds["annotations"])
     lists = _named(_below_common_folder(kinds["lists"] + texts))
@@ -104,17 +104,27 @@ def bring(entry: Entry, target: Path, work: Path) -> None:
 def summary(found: Found) -> str:
     """What came in, in a few lines for the terminal."""
     lines = [f"{len(found.photos):,} photos, {len(found.annotations):,} annotation files, {len(found.lists)} lists"]
-    lines += [f"  list {name}" for name in sorted(found.lists)]
+    lines += [f"  list {name}{_use(entry)}" for name, entry in sorted(found.lists.items())]
     if found.repeated:
         lines.append(f"{found.repeated:,} files came more than once with the same content and were taken once")
     if found.others:
         lines.append(f"{found.others:,} other files were not taken")
     if found.left_out:
-        lines.append(f"{len(found.left_out):,} files look like photos but cannot be read, and were not taken:")
+        lines.append(f"{len(found.left_out):,} photos or archives cannot be read, and were not taken:")
         lines += [f"  {line}" for line in found.left_out[:10]]
     if not found.annotations:
         lines.append("warning: no annotation files, so nothing to train on")
     return "\n".join(lines)
+
+
+def _use(entry: Entry) -> str:
+    """What is said of a list after its name: whether it can pin photos to a split."""
+    if entry.base.lower().endswith(".csv"):
+        try:
+            tables.read(entry.path, ["filename"])
+        except UserError:
+            return ", which names no photos: it has no column `filename`"
+    return ""
 
 
 def _kind(entry: Entry, left_out: list[str]) -> str:
@@ -127,18 +137,19 @@ def _kind(entry: Entry, left_out: list[str]) -> str:
         if ending in PHOTO_ENDINGS:
             left_out.append(plain(str(error).replace(str(entry.path), entry.name)))
             return ""
+    if is_archive(entry.base) or ending in OTHER_ENDINGS:
+        left_out.append(
+            f"{plain(entry.name)} is an archive of a kind that is not unpacked here, or in an archive in an archive; "
+            "unpack it and import the folder"
+        )
+        return ""
     with entry.path.open("rb") as file:
         start = file.read(LOOK)
     if ending == ".xml" and b"<annotation" in start.replace(b"\0", b""):  # UTF-16 has a zero beside each letter
         return "annotations"
     if ending == ".csv":
-        return "annotations" if _is_fiat(start) else "lists"
+        return "annotations" if fiat.looks_like(start) else "lists"
     return "texts" if ending == ".txt" else ""
-
-
-def _is_fiat(start: bytes) -> bool:
-    lines = [line for line in start.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
-    return any(fiat.layout(fiat.fields(line)) for line in lines[:2])
 
 
 def _lists_photos(entry: Entry, known: dict[str, Entry]) -> bool:
@@ -146,7 +157,8 @@ def _lists_photos(entry: Entry, known: dict[str, Entry]) -> bool:
     with entry.path.open("rb") as file:
         text = file.read(100 * LOOK).decode("utf-8-sig", errors="replace")
     names = [file_name(line) for line in text.splitlines() if line.strip()]
-    return 2 * sum(name in known for name in names) > len(names)
+    alike = {folded(name) for name in known}
+    return 2 * sum(folded(name) in alike for name in names) > len(names)
 
 
 def _below_common_folder(entries: list[Entry]) -> list[tuple[str, Entry]]:
@@ -166,8 +178,7 @@ def _named(entries: Iterable[tuple[str, Entry]]) -> dict[str, Entry]:
         usable = all(boxes.is_file_name(part) and part == part.strip() for part in name.split("/"))
         if not usable or len(name) > boxes.LONGEST_FILE_NAME:  # a list's name has folders in it
             raise UserError(f"the file name {plain(entry.name)!r} cannot be used; rename it")
-        key = unicodedata.normalize("NFC", name).casefold()
-        earlier, other = found.setdefault(key, (name, entry))
+        earlier, other = found.setdefault(folded(name), (name, entry))
         if earlier != name or not filecmp.cmp(other.path, entry.path, shallow=False):
             raise UserError(
                 f"two files would be called {plain(name)} and differ: {plain(other.name)} and {plain(entry.name)}; "

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 
 from apparel.archives import Allowance, Entry, is_archive, unpack
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 
 PROTOCOLS = "file:git:https:ssh"
 """What git may use; others, such as `ext`, run commands."""
@@ -21,6 +21,8 @@ SAFE_GIT = [
     *("-c", "core.autocrlf=false"),
     *("-c", "core.fsmonitor=false"),
 ]
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 OTHER_REPOSITORY = {
     "GIT_DIR",
@@ -51,7 +53,8 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
         work: an empty folder for what is fetched and unpacked.
 
     Raises:
-        UserError: there is no such source, it is no folder, archive or repository, or an archive is refused.
+        UserError: there is no such source, it is no folder, archive or repository, an archive is refused, or files are
+            only Git LFS's pointers to them.
     """
     kind = _kind(source)
     if rev and kind != "git":
@@ -59,6 +62,7 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
     origin = {"source": recorded(source), "kind": kind}
     if kind == "git":
         origin |= {"rev": rev or "HEAD", "revision": _clone(source, rev, work / "clone")}
+        origin |= _submodules(work / "clone")
     if only:
         origin["only"] = list(only)
     if kind == "file":
@@ -69,8 +73,10 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
     else:
         root = work / "clone" if kind == "git" else Path(source)
         found = [entry for entry in _walk(root) if _wanted(entry.name, only)]
+        _refuse_pointers(found)
         entries = _unpacked(found, work / "unpacked")
     origin["archives"] = [_describe(entry) for entry in _sorted(found) if is_archive(entry.name)]
+    _refuse_pointers(entries)
     return Opened(_sorted(entries), origin)
 
 
@@ -116,6 +122,32 @@ def _clone(source: str, rev: str | None, folder: Path) -> str:
     if _git("-C", str(folder), "checkout", "--quiet", "--detach", commit).returncode:
         raise UserError(f"git could not check out {commit} of {address}; its reason is above")
     return commit
+
+
+def _submodules(clone: Path) -> dict[str, list[str]]:
+    """The repositories in a repository, which its clone has as empty folders, if any; the user is told."""
+    listed = _git("-C", str(clone), "ls-files", "--stage", stdout=subprocess.PIPE).stdout.splitlines()
+    found = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
+    if not found:
+        return {}
+    print(f"not taken, since they are repositories of their own; import each by itself: {plain(', '.join(found))}")
+    return {"submodules": found}
+
+
+def _refuse_pointers(entries: Sequence[Entry]) -> None:
+    """Where Git LFS was not at work, a file is a note of 130 bytes that says which content belongs there."""
+    pointers = [entry for entry in entries if _starts_with(entry.path, LFS_POINTER)]
+    if pointers:
+        raise UserError(
+            f"{len(pointers)} of {len(entries)} files, such as {plain(pointers[0].name)}, are pointers of Git LFS, not "
+            "the files: fetch those by `git lfs pull` in a clone of your own, and import that folder without its .git, "
+            "or name what to take with --only"
+        )
+
+
+def _starts_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
 
 
 def _git(*arguments: str, stdout: int | None = None) -> subprocess.CompletedProcess:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from apparel.annotations import Annotation, Box, Problems, corners, file_name, number
+from apparel.annotations import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
 from apparel.boxes import CORNERS, hull
 from apparel.errors import UserError
 
@@ -114,7 +114,7 @@ def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
 
 def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box | None:
     written = element.findtext("name") or ""
-    label = written.strip()
+    label = class_name(written)
     bounds = element.find("bndbox")  # its own: parts of the object have theirs one level down
     if not label:
         problems.add("dropped", "object has no class")
@@ -122,7 +122,8 @@ def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box |
         problems.add("dropped", "object has no box", label)
     elif found := corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
         if label != written:
-            problems.add("repaired", "class name has white space around it", label)
+            around = label == written.strip()
+            problems.add("repaired", "class name has white space around it" if around else NOT_PLAIN, label)
         xmin, ymin, xmax, ymax = found
         if xmin > xmax or ymin > ymax:
             problems.add("repaired", "corners are swapped", Box(label, found))

@@ -6,6 +6,7 @@ from PIL import Image
 
 from apparel import boxes, converting, tables
 from apparel.annotations import Box
+from apparel.converting import ALIKE
 from apparel.drawn import labelimg
 from apparel.errors import UserError
 from tests.drawn import save_turned
@@ -138,6 +139,40 @@ def test_the_photo_is_found_by_its_name_without_ending(data):
         "photo found by its name without ending": {"1.xml": ["a.jpg for 'a'"], "3.csv": ["b.jpg for 'b.png'"]}
     }
     assert reasons(report) == {"photo is missing": {"2.xml": ["'c.bmp', 1 boxes"]}}
+
+
+def test_the_photo_is_found_past_case_and_past_how_accents_are_written(data):
+    data.photo("e\u0301.jpg", "ü.jpg", "Shirt.JPG", "o\u0308.png", "x.jpg", "X.png")
+    for number, name in enumerate(("é.jpg", "u\u0308.jpg", "shirt.jpg", "Ö.jpg", "X.JPG")):
+        data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
+    data.xml("É.xml", "", ("Tops", (5, 6, 7, 8)))
+    converted = data.convert()
+    assert reasons(converted.report, "repaired") == {
+        f"photo found by {ALIKE}": {
+            "0.xml": ["e\u0301.jpg for 'é.jpg'"],
+            "1.xml": ["ü.jpg for 'u\u0308.jpg'"],
+            "2.xml": ["Shirt.JPG for 'shirt.jpg'"],
+            "3.xml": ["o\u0308.png for 'Ö.jpg'"],
+        },
+        "photo found by its name without ending": {"4.xml": ["X.png for 'X.JPG'"]},
+    }
+    assert reasons(converted.report) == {"photo has an earlier annotation": {"É.xml": ["e\u0301.jpg in 0.xml"]}}
+
+
+def test_a_name_that_is_only_alike_does_not_win(data):
+    data.photo("a.jpg")
+    data.xml("A.xml", "A.JPG", ("Tops", (5, 6, 7, 8)))
+    data.xml("x.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1]
+    assert reasons(converted.report) == {"photo has an earlier annotation": {"A.xml": ["a.jpg in x.xml"]}}
+
+
+def test_no_box_is_lost_to_how_its_class_is_written(data):
+    data.photo("a.jpg", "b.jpg")
+    data.xml("a.xml", "a.jpg", ("Long\n dress", (1, 2, 3, 4)), ("Long\u200bdress", (1, 2, 3, 4)))
+    converted = converting.convert(data.photos, data.annotations, None)
+    assert converted.labels["class"].tolist() == ["Long dress", "Long?dress"]
 
 
 def test_a_csv_file_labels_many_photos(data):

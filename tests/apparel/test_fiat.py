@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from apparel import fiat
+from apparel.annotations import NOT_PLAIN
 from apparel.errors import UserError
 
 
@@ -78,6 +79,27 @@ def test_a_bad_first_row_does_not_cost_the_file(read):
     assert len(problems) == 1
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("header", ["", "path,class,x,y,w,h\n"])
+def test_as_spreadsheets_save_it(read, separator, encoding, header):
+    text = (header + "a.jpg,Tops,10,20,30,40\n").replace(",", separator).encode(encoding)
+    assert fiat.looks_like(text)
+    assert read(text) == ({"a.jpg": [("Tops", 10, 20, 40, 60)]}, [])
+
+
+def test_decimal_commas_beside_semicolons(read):
+    assert read("a, b.jpg;Tops, red;10,5;20;30;40\n") == ({"a, b.jpg": [("Tops, red", 10.5, 20, 40.5, 60)]}, [])
+    with pytest.raises(UserError, match="not FIAT's"):
+        read("filename;class;xmin;ymin;xmax;ymax\na.jpg;Tops;1;2;30;40\n")
+
+
+def test_classes_written_in_other_ways_are_one(read):
+    found, problems = read("a.jpg,Ro\u0308cke,1,1,2,2\na.jpg,Röcke,1,1,2,2\na.jpg,Long\u00a0dress,1,1,2,2\n")
+    assert [row[0] for row in found["a.jpg"]] == ["Röcke", "Röcke", "Long dress"]
+    assert problems == [(NOT_PLAIN, "Röcke"), (NOT_PLAIN, "Long dress")]
+
+
 @pytest.mark.parametrize("first", ['"a.jpg,Tops,1,1,2,2', "a.jpg,Tops", "a.jpg,Tops,x,y"])
 def test_a_first_row_without_the_columns_does_not_cost_the_file(read, first):
     found, problems = read(f"{first}\nb.jpg,Tops,4,4,2,2\n")
@@ -96,7 +118,7 @@ def test_other_names_for_the_columns_cost_their_row_only(read):
     [
         (b"", "not FIAT's"),
         (b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,9,9,Tops,1,1,5,5\n", "not FIAT's"),
-        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"\xff\xfe\x00", "neither UTF-8 nor UTF-16"),
         (b"path,class\n", "not FIAT's"),
         (b"filename,class,xmin,ymin,xmax,ymax\na.jpg,Tops,1,2,30,40\n", "not FIAT's"),
         (b"image,class,xmin,ymin,xmax,ymax,score\na.jpg,Tops,1,2,30,40,1\n", "not FIAT's"),

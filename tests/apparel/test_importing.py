@@ -42,9 +42,11 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
         "fiat.csv": "path,class,x,y,w,h\n1.jpg,Tops,1,2,3,4\n",
         "bare.csv": "1.jpg,Tops,1,2,3,4,90\n",
         "quoted.csv": '\n\n"a, b/1.jpg","Tops","1","2","3","4"\n',
+        "tabs.csv": "1.jpg\tTops\t1\t2\t3\t4\n".encode("utf-16"),
+        "s.csv": "path;class;x;y;w;h\n1.jpg;Tops;1,5;2;3;4\n",
         "l/train.csv": LABELS,
         "l/one/train.csv": LABELS + "x",
-        "l/names.txt": "1.jpg\r\nbare\r\n",
+        "l/names.txt": "1.JPG\r\nbare\r\n",
         "l/predefined_classes.txt": "Tops\n",
         "readme.txt": "words\n",
         "code.py": "",
@@ -52,10 +54,25 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
     }
     found = find(tmp_path, files)
     assert sorted(found.photos) == ["1.jpg", "bare", "photo.txt"]
-    assert sorted(found.annotations) == ["1.xml", "2.XML", "bare.csv", "fiat.csv", "quoted.csv"]
+    assert sorted(found.annotations) == ["1.xml", "2.XML", "bare.csv", "fiat.csv", "quoted.csv", "s.csv", "tabs.csv"]
     assert sorted(found.lists) == ["names.txt", "one/train.csv", "predefined_classes.txt", "train.csv"]
     assert found.counts() | {"others": 3, "left_out": 1, "repeated": 0} == found.counts()
     assert "note.jpg is not a JPEG" in importing.summary(found)
+
+
+def test_archives_that_are_not_unpacked_are_named(tmp_path):
+    for name in ("a/s.rar", "s.TAR.XZ", "one.zip/two.zip/three.zip"):
+        found = find(tmp_path, {name: b"packed", "1.jpg": RED})
+        assert found.counts()["left_out"] == 1 and found.counts()["others"] == 0
+        assert f"  {name} is an archive" in importing.summary(found)
+        with pytest.raises(UserError, match=f"no photos among 1 files.*{name} is an archive"):
+            find(tmp_path, {name: b"packed"})
+
+
+def test_a_table_that_is_no_list_of_photos_is_told_apart(tmp_path):
+    found = find(tmp_path, {"1.jpg": RED, "boxes.csv": "path|class|x\n", "test.csv": LABELS})
+    assert "  list boxes.csv, which names no photos" in importing.summary(found)
+    assert "  list test.csv\n" in importing.summary(found)
 
 
 def test_the_same_file_twice_is_taken_once(tmp_path):

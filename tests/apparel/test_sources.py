@@ -123,6 +123,29 @@ def test_hooks_and_links_of_a_repository_do_nothing(repository, tmp_path, monkey
     assert b"hooksPath" not in b"".join(found.values())
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"
+
+
+@pytest.mark.parametrize("name", ["a/x.jpg", "a/x.zip", "a/in.zip"])
+def test_pointers_of_git_lfs_are_not_taken_for_files(folder, tmp_path, name):
+    if name == "a/in.zip":
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr("x.jpg", POINTER)
+    else:
+        (folder / name).write_bytes(POINTER)
+    with pytest.raises(UserError, match=rf"1 of \d files, such as {name}.*of Git LFS.*git lfs pull"):
+        read(folder, tmp_path)
+    assert read(folder, tmp_path / "again", only=["two.tar.gz"])[0].keys() == {"two.tar.gz/deep/one.zip/in/x"}
+
+
+def test_submodules_are_named(repository, tmp_path, capsys):
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "--quiet", str(repository), "b/sub")
+    git(repository, "commit", "--quiet", "--message", "with a submodule")
+    found, origin = read(repository, tmp_path)
+    assert found.keys() == {"a/loose.txt", "a/one.zip/in/x"}
+    assert origin["submodules"] == ["b/sub"] and "b/sub" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("source", "rev", "message"),
     [

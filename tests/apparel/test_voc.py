@@ -1,6 +1,7 @@
 import pytest
 
 from apparel import voc
+from apparel.annotations import NOT_PLAIN
 from apparel.errors import UserError
 
 BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
@@ -93,6 +94,27 @@ def test_white_space_around_a_class_is_taken_off(read):
     annotation, problems = read(xml(obj("\n  Active Wear ")))
     assert annotation.boxes[0].label == "Active Wear"
     assert problems == [("repaired", "class name has white space around it")]
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ("Long\n   dress", "Long dress"),
+        ("Long\u00a0dress", "Long dress"),
+        (" Ro\u0308cke\n", "Röcke"),
+        ("Tops\u200b", "Tops?"),
+        ("T" * 300, "T" * 200),
+    ],
+)
+def test_a_class_is_plain_text_on_one_line(read, written, label):
+    annotation, problems = read(xml(obj(written)))
+    assert annotation.boxes[0].label == label
+    assert problems == [("repaired", NOT_PLAIN)]
+
+
+def test_spaces_within_a_class_stay(read):
+    annotation, problems = read(xml(obj("Long  dress")))
+    assert annotation.boxes[0].label == "Long  dress" and problems == []
 
 
 @pytest.mark.parametrize(
