@@ -161,7 +161,7 @@ def _divided(name: str, known: set[str]) -> Iterator[tuple[str, list[tuple[str, 
         found = tables.read(table, ["filename", "split"])
         if set(found["filename"]) <= known:
             yield paths.SPLIT.as_posix(), list(found.itertuples(index=False, name=None))
-    lists = _lists(paths.lists(name))
+    lists = _lists(paths.lists(name), known)
     for train, photos in lists.items():
         test = train.replace("train", "test")
         if test != train and test in lists:
@@ -181,12 +181,12 @@ def _division(source: str, rows: list[tuple[str, str]], pairs: pd.DataFrame) -> 
     return Division(source, sides, splits.straddling(pairs, sides), twice)
 
 
-def _lists(folder: Path) -> dict[str, set[str]]:
+def _lists(folder: Path, known: set[str]) -> dict[str, set[str]]:
     """The photos in each published list, by its name."""
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".csv", ".txt")):
         try:
-            found[path.relative_to(folder).as_posix()] = splits.read_list(path)
+            found[path.relative_to(folder).as_posix()] = splits.read_list(path, known)
         except UserError:  # a table of something else, such as counts by class
             continue
     return found
@@ -194,5 +194,5 @@ def _lists(folder: Path) -> dict[str, set[str]]:
 
 def _strangers(folder: Path, known: set[str]) -> dict[str, list[str]]:
     """Names in each list that are not photos; a text without any photo, such as the list of classes, is no list."""
-    lists = {name: photos for name, photos in _lists(folder).items() if photos & known}
+    lists = {name: photos for name, photos in _lists(folder, known).items() if photos & known}
     return {name: sorted(photos - known) for name, photos in lists.items() if photos - known}

@@ -25,8 +25,10 @@ def check(folder: Path, stage: str) -> None:
         stage: the name of that stage, for the remedy.
 
     Raises:
-        UserError: a file is missing, or is not the one that was written; names it.
+        UserError: the folder or a file in it is missing, or a file is not the one that was written; names it.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder} not found; run `dvc repro {stage}`")
     record = folder / NAME
     if not record.is_file():
         return

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from apparel import params, tables
-from apparel.annotations import file_name
-from apparel.errors import UserError, plain
+from apparel.annotations import file_name, folded, unique
+from apparel.errors import UserError, nearest, plain
 
 SPLITS = ("train", "val", "test")
 
@@ -41,27 +41,38 @@ def pins(config: params.Split, folder: Path, names: Collection[str]) -> Pins:
         UserError: a list lies outside the folder, is missing, not a list, or names no photo there is; or a photo is in
             both lists.
     """
+    known = set(names)
     train, test = (
-        None if name is None else read_list(_inside(folder, name, key))
+        None if name is None else read_list(_inside(folder, name, key), known)
         for key, name in (("split.train_list", config.train_list), ("split.test_list", config.test_list))
     )
     both = sorted((train or set()) & (test or set()))
     if both:
         raise UserError(f"{named(both)} in both split.train_list and split.test_list: a photo has one side")
-    known = set(names)
     for name, listed in ((config.train_list, train), (config.test_list, test)):
         if listed is not None and not listed & known:
-            raise UserError(f"{folder / name} names {len(listed)} photos, and the data set has none of them")
+            some = named(sorted(listed))
+            raise UserError(f"{folder / name} names {len(listed)} photos ({some}), none of which is there")
     missing = tuple(sorted(((train or set()) | (test or set())) - known))
     return Pins(*(None if listed is None else frozenset(listed & known) for listed in (train, test)), missing)
 
 
-def read_list(path: Path) -> set[str]:
+def read_list(path: Path, known: Collection[str]) -> set[str]:
     """Photo names from a CSV file with a column `filename`, or from a `.txt` file with one a line.
 
+    A name that differs from that of a known photo only in case, or in how accents are written, is taken for it.
+
     Raises:
-        UserError: the file is missing, or not such a list.
+        UserError: the file is missing, not such a list, or names nothing.
     """
+    alike = unique(sorted(known), folded)
+    names = _listed(path) - {""}
+    if not names:
+        raise UserError(f"{path} names no photos")
+    return {name if name in known else alike.get(folded(name), name) for name in names}
+
+
+def _listed(path: Path) -> set[str]:
     if path.suffix.lower() != ".txt":
         return {file_name(name) for name in tables.read(path, ["filename"])["filename"]}
     try:
@@ -165,6 +176,9 @@ def _inside(folder: Path, name: str, key: str) -> Path:
     parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
     if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
         raise UserError(f"{key}: '{name}' leads out of {folder.as_posix()}; name a list in that folder")
+    if not (folder / name).is_file():
+        lists = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+        raise UserError(f"{key}: there is no list '{name}' in {folder.as_posix()}{nearest(name, lists)}")
     return folder / name
 
 

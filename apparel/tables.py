@@ -24,6 +24,8 @@ def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """
     rows = _rows(path)
     _, header = next(rows, (0, []))
+    if not header:
+        raise UserError(f"{path} is empty")
     for column in columns:
         if header.count(column) != 1:
             problem = f"column '{column}' is named twice" if column in header else f"no column '{column}'"

@@ -69,3 +69,8 @@ def test_a_record_that_is_none_is_refused(tmp_path: Path, content: bytes) -> Non
 
 def test_a_folder_without_a_record_is_not_held_to_one(tmp_path: Path) -> None:
     seals.check(tmp_path, "train")
+
+
+def test_a_stage_that_never_ran_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="convert not found; run `dvc repro split`"):
+        seals.check(tmp_path / "convert", "split")

@@ -129,6 +129,12 @@ def test_lists_are_csv_or_text(tmp_path):
     assert found == splits.Pins(frozenset({"y.jpg", "z.jpg"}), frozenset({"x.jpg"}), ("gone.jpg",))
 
 
+def test_lists_name_photos_past_case_and_past_how_accents_are_written(tmp_path):
+    write_lists(tmp_path, test_csv="filename\nu\u0308.jpg\nA.JPG\nB.jpg\n,\n".replace(",", '""'))
+    found = splits.pins(config(test_list="test.csv"), tmp_path, ["ü.jpg", "a.jpg", "b.jpg", "B.jpg", "c.jpg"])
+    assert found == splits.Pins(None, frozenset({"ü.jpg", "a.jpg", "B.jpg"}), ())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -137,11 +143,15 @@ def test_lists_are_csv_or_text(tmp_path):
         ({"test_list": "/etc/passwd"}, "leads out"),
         ({"test_list": "C:\\test.csv"}, "leads out"),
         ({"test_list": "..\\test.csv"}, "leads out"),
-        ({"test_list": "none.csv"}, "none.csv not found"),
-        ({"test_list": "none.txt"}, "none.txt not found"),
+        ({"test_list": "none.csv"}, "split.test_list: there is no list 'none.csv'"),
+        ({"test_list": "none.txt"}, "split.test_list: there is no list 'none.txt'"),
         ({"test_list": "bare.csv"}, "no column 'filename'"),
         ({"test_list": "binary.txt"}, "not a text file"),
-        ({"test_list": "other.csv"}, "names 1 photos, and the data set has none of them"),
+        ({"test_list": "other.csv"}, "names 1 photos (q.jpg), none of which is there"),
+        ({"test_list": "tests.csv"}, "did you mean 'test.csv'?"),
+        ({"test_list": ""}, "there is no list ''"),
+        ({"test_list": "empty.csv"}, "names no photos"),
+        ({"test_list": "empty.txt"}, "names no photos"),
         ({"test_list": "test.csv", "train_list": "test.csv"}, "x.jpg in both"),
     ],
 )
@@ -149,6 +159,7 @@ def test_lists_that_cannot_be_used_are_refused(tmp_path, changes, message):
     folder = tmp_path / "lists"
     folder.mkdir()
     write_lists(folder, test_csv="filename\nx.jpg\n", bare_csv="x.jpg\n", other_csv="filename\nq.jpg\n")
+    write_lists(folder, empty_csv="filename,class\n,a\n", empty_txt="\n")
     write_lists(tmp_path, test_csv="filename\nx.jpg\n")
     (folder / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError) as error:

@@ -39,7 +39,7 @@ def test_writing_is_whole_and_leaves_nothing_beside(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no column 'a'"),
+        (b"", "is empty"),
         (b"\xff\xfea\x00", "not UTF-8"),
         (b"a,B\n1,2\n", "no column 'b'"),
         (b'a,"B\nc"\n1,2\n', r"no column 'b'; known are B\?c, a$"),
