@@ -122,8 +122,8 @@ def _use(entry: Entry) -> str:
     if entry.base.lower().endswith(".csv"):
         try:
             tables.read(entry.path, ["filename"])
-        except UserError:
-            return ", which names no photos: it has no column `filename`"
+        except UserError as error:
+            return f", which cannot pin photos: {str(error).removeprefix(f'{entry.path}').lstrip(',: ')}"
     return ""
 
 

@@ -50,9 +50,9 @@ def text(found: Inspection) -> str:
     """For the terminal: what convert says, a row a class, and what else is odd."""
     table = found.classes.copy()
     for column in ("width", "height", "share", "reached"):
-        table[column] = [f"{value:.0%}" for value in table[column]]
+        table[column] = table[column].map(_percent)
     for column in ("aspect", "best_iou"):
-        table[column] = [f"{value:.2f}" for value in table[column]]
+        table[column] = table[column].map(_figure)
     table = table.rename(columns=HEADINGS).reset_index().to_string(index=False)
     note = "width, height and area are shares of the photo's; they and w/h are medians, best IoU is a mean"
     return "\n".join([repairs.summary(found.converted.report), "", table, note, "", *inspecting.findings(found)])
@@ -65,8 +65,7 @@ def html(found: Inspection) -> str:
     environment = Environment(
         loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["percent"] = lambda share: "–" if share != share else f"{100 * share:.0f}%"
-    environment.filters["figure"] = lambda value: "–" if value != value else f"{value:.2f}"
+    environment.filters |= {"percent": _percent, "figure": _figure}
     return environment.get_template("inspect.html").render(
         found=found,
         report=found.converted.report,
@@ -79,6 +78,14 @@ def html(found: Inspection) -> str:
         pairs=list(_pairs(found)),
         reached=inspecting.REACHED,
     )
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{share:.0%}"
+
+
+def _figure(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def _points(found: Inspection) -> list[dict]:

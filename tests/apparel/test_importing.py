@@ -70,9 +70,10 @@ def test_archives_that_are_not_unpacked_are_named(tmp_path):
 
 
 def test_a_table_that_is_no_list_of_photos_is_told_apart(tmp_path):
-    found = find(tmp_path, {"1.jpg": RED, "boxes.csv": "path|class|x\n", "test.csv": LABELS})
-    assert "  list boxes.csv, which names no photos" in importing.summary(found)
-    assert "  list test.csv\n" in importing.summary(found)
+    files = {"1.jpg": RED, "boxes.csv": "path|class\n", "test.csv": LABELS, "utf16.csv": LABELS.encode("utf-16")}
+    said = importing.summary(find(tmp_path, files))
+    assert "  list boxes.csv, which cannot pin photos: no column 'filename'; known are path|class\n" in said
+    assert "  list utf16.csv, which cannot pin photos: is not UTF-8" in said and "  list test.csv\n" in said
 
 
 def test_the_same_file_twice_is_taken_once(tmp_path):

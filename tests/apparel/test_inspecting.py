@@ -100,6 +100,7 @@ def test_other_anchors_and_a_missing_data_set(shop):
     found = inspect()
     assert found.anchors is None and found.boxes["best_iou"].isna().all()
     assert "not plain SSD anchors" in inspection_page.text(found) and "<svg" in inspection_page.html(found)
+    assert "nan" not in inspection_page.text(found)
     with pytest.raises(UserError, match="not found; import the data set"):
         inspecting.inspect("other", params.load())
 
