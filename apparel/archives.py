@@ -38,6 +38,9 @@ SMALL = 10_000_000
 MAX_HEADERS = 32_000_000
 """Bytes of a zip's directory, or of what stands before one file of a tar: those are read into memory."""
 
+UTF_8 = 0x800
+"""The flag of a zip's file whose name is in UTF-8."""
+
 RESERVE = 200_000_000
 """Bytes of disk that are left free."""
 
@@ -147,7 +150,7 @@ def _zip_members(file: BinaryIO, folder: Path, allowance: Allowance) -> Iterator
         allowance.take(len(members), size)
         make_room(folder, size)
         seen: set[tuple[str, ...]] = set()
-        names = [_new_name(member.orig_filename, seen) for member in members]
+        names = [_new_name(_zip_name(member), seen) for member in members]
         for member in members:
             _check_zip_member(member)
         for parts, member in zip(names, members, strict=True):
@@ -155,8 +158,18 @@ def _zip_members(file: BinaryIO, folder: Path, allowance: Allowance) -> Iterator
                 yield parts, content
 
 
+def _zip_name(member: zipfile.ZipInfo) -> str:
+    """The name as it was meant: macOS writes UTF-8 and does not say so, which zipfile takes for DOS's code page 437."""
+    if member.flag_bits & UTF_8:
+        return member.orig_filename
+    try:
+        return member.orig_filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.orig_filename
+
+
 def _check_zip_member(member: zipfile.ZipInfo) -> None:
-    name, mode = plain(member.orig_filename), member.external_attr >> 16
+    name, mode = plain(_zip_name(member)), member.external_attr >> 16
     if member.flag_bits & 1:
         raise UserError(f"'{name}' in it is encrypted; unpack it yourself and import the folder")
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):

@@ -22,7 +22,8 @@ PHOTO_LIST, ANNOTATION_LIST = "photos.txt", "annotations.txt"
 CLASS_LIST = "predefined_classes.txt"
 """The classes that LabelImg offers; comes along with the lists."""
 
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl")
+"""Of files that are named if they are no photos that can be read here."""
 
 LOOK = 1 << 20
 """Bytes at the start of a file by which annotations are told from other files."""

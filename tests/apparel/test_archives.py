@@ -46,6 +46,13 @@ def test_files_come_out_as_they_went_in(tmp_path, write):
     assert {entry.name: entry.path.read_bytes() for entry in found} == {f"archive/{k}": v for k, v in FILES.items()}
 
 
+def test_names_in_utf_8_that_a_zip_does_not_say_to_be(tmp_path):
+    zipped(tmp_path / "archive.zip", [("QQQQ.jpg", b"x"), ("WWWW.jpg", b"y")])
+    data = (tmp_path / "archive.zip").read_bytes()
+    (tmp_path / "archive.zip").write_bytes(data.replace(b"QQQQ", "é".encode() + b"e1").replace(b"WW", b"\x81x"))
+    assert [entry.base for entry in unpack(tmp_path / "archive.zip")] == ["ée1.jpg", "üxüx.jpg"]
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
 def test_tars_of_each_compression_and_folders_in_them(tmp_path, mode):
     (tmp_path / "folder").mkdir()

@@ -51,13 +51,14 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
         "readme.txt": "words\n",
         "code.py": "",
         "note.jpg": "no photo",
+        "phone.HEIC": "\0\0\0\x18ftypheic",
     }
     found = find(tmp_path, files)
     assert sorted(found.photos) == ["1.jpg", "bare", "photo.txt"]
     assert sorted(found.annotations) == ["1.xml", "2.XML", "bare.csv", "fiat.csv", "quoted.csv", "s.csv", "tabs.csv"]
     assert sorted(found.lists) == ["names.txt", "one/train.csv", "predefined_classes.txt", "train.csv"]
-    assert found.counts() | {"others": 3, "left_out": 1, "repeated": 0} == found.counts()
-    assert "note.jpg is not a JPEG" in importing.summary(found)
+    assert found.counts() | {"others": 3, "left_out": 2, "repeated": 0} == found.counts()
+    assert "note.jpg is not a JPEG" in importing.summary(found) and "phone.HEIC is not" in importing.summary(found)
 
 
 def test_archives_that_are_not_unpacked_are_named(tmp_path):
