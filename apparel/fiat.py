@@ -86,9 +86,8 @@ def fields(line: str, separator: str) -> list[str]:
 def _table(lines: list[tuple[int, str]]) -> tuple[list[tuple[int, list[str]]], list[str] | None]:
     """Fields of the numbered lines, parted by what gives one of them a layout, and that; None where nothing does."""
     for separator in SEPARATORS:
-        rows = [(line, fields(text, separator)) for line, text in lines]
-        if columns := next(filter(None, (layout(row) for _, row in rows)), None):
-            return rows, columns
+        if columns := next(filter(None, (layout(fields(text, separator)) for _, text in lines)), None):
+            return [(line, fields(text, separator)) for line, text in lines], columns
     return [], None
 
 

@@ -1,5 +1,6 @@
 """params.yaml as frozen, strictly typed values: an unknown, missing or ill-typed key stops the run by name."""
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -38,6 +39,10 @@ class Data(Section):
         for name in value:
             if not name.strip() or name != name.strip() or not name.isprintable():
                 raise ValueError(f"{name!r} is not a class name")
+            if not unicodedata.is_normalized("NFC", name):
+                raise ValueError(
+                    f"{name!r} has accents apart from their letters (Unicode's NFD), as no label has; type it anew"
+                )
         if len(set(value)) < len(value):
             raise ValueError("a class is listed twice")
         return value
