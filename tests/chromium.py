@@ -21,9 +21,12 @@ def dom(page: Path, profile: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=HANG, check=True).stdout
 
 
-def wait_for(texts: Sequence[str], address: str, profile: Path) -> None:
-    """Returns once all the texts are in the document at an address on 127.0.0.1, however long its server takes."""
-    asyncio.run(_wait_for(texts, address, _browser(profile)))
+def wait_for(texts: Sequence[str], address: str, profile: Path, script: str = "") -> str:
+    """The document at an address on 127.0.0.1 once all the texts are in it, however long its server takes.
+
+    `script` is JavaScript that runs in the page before each look at it, such as one that scrolls down.
+    """
+    return asyncio.run(_wait_for(texts, address, _browser(profile), script))
 
 
 def _browser(profile: Path) -> list[str]:
@@ -41,7 +44,7 @@ def _browser(profile: Path) -> list[str]:
     ]
 
 
-async def _wait_for(texts: Sequence[str], address: str, command: list[str]) -> None:
+async def _wait_for(texts: Sequence[str], address: str, command: list[str], script: str) -> str:
     missing, options = texts, {"stdout": DEVNULL, "stderr": PIPE}
     process = await asyncio.create_subprocess_exec(*command, "--remote-debugging-port=0", address, **options)
     try:
@@ -51,9 +54,10 @@ async def _wait_for(texts: Sequence[str], address: str, command: list[str]) -> N
             session.ws_connect(await _tab(process, session), max_msg_size=0) as devtools,
         ):
             while missing:
-                document = await _document(devtools)
+                document = await _document(devtools, script)
                 missing = [text for text in texts if text not in document]
                 await asyncio.sleep(0.2)
+            return document
     except TimeoutError:
         raise AssertionError(f"{address} never shows {missing}") from None
     finally:
@@ -69,9 +73,9 @@ async def _tab(process: Process, session: aiohttp.ClientSession) -> str:
     return next(tab["webSocketDebuggerUrl"] for tab in await listed.json() if tab["type"] == "page")
 
 
-async def _document(devtools: aiohttp.ClientWebSocketResponse) -> str:
-    """The page as HTML, as it is now; empty while it has none."""
-    expression = {"expression": "document.documentElement?.outerHTML"}
+async def _document(devtools: aiohttp.ClientWebSocketResponse, script: str) -> str:
+    """The page as HTML, as it is after the script; empty while it has none."""
+    expression = {"expression": f"{script}; document.documentElement?.outerHTML"}
     await devtools.send_json({"id": 1, "method": "Runtime.evaluate", "params": expression})
     answer = await devtools.receive_json()
     return answer["result"]["result"].get("value", "")

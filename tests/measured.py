@@ -57,8 +57,10 @@ def ground_truth(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["filename", "width", "height", "class", *CORNERS, "difficult"])
 
 
-def write(names: list[str], found: dict[str, float], seed: int = 0, classes: list[str] = CLASSES) -> None:
-    """Writes what train and eval leave behind.
+def write(
+    names: list[str], found: dict[str, float], seed: int = 0, classes: list[str] = CLASSES
+) -> evaluation.Measured:
+    """Writes what train and eval leave behind; returns what was measured on test.
 
     Args:
         names: the test photos; they are drawn where they are missing.
@@ -84,6 +86,7 @@ def write(names: list[str], found: dict[str, float], seed: int = 0, classes: lis
     results.write_tables(test, test, digests)
     paths.MODEL.mkdir(parents=True, exist_ok=True)
     (paths.MODEL / "weights").write_text(f"{found} {seed}", encoding="utf-8")
+    return test
 
 
 def commit(folder: Path, message: str) -> None:
