@@ -1,6 +1,5 @@
 """What an annotation file says about a photo, what was wrong with it, and how its boxes come to lie on the photo."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,7 @@ from apparel.photos import Header
 
 Outcome = Literal["repaired", "dropped", "noted"]
 
-NOT_PLAIN = "class name is not plain text on one line"
+NOT_PLAIN = "class name is not plain text on one line, with single spaces"
 """The reason given where `class_name` had to change more than the white space around a name."""
 
 
@@ -97,9 +96,9 @@ def unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
 
 
 def class_name(written: str) -> str:
-    """The class that a text names: on one line, accents as one sign with their letter (Unicode's NFC), signs that
-    cannot be shown masked; empty if it names none."""
-    return plain(re.sub(r"\s*[^\S ]\s*", " ", unicodedata.normalize("NFC", written.strip())))
+    """The class that a text names: on one line with single spaces, accents as one sign with their letter (Unicode's
+    NFC), signs that cannot be shown masked; empty if it names none."""
+    return plain(" ".join(unicodedata.normalize("NFC", written).split()))
 
 
 def corners(texts: Iterable[str | None], problems: Problems, label: str) -> tuple[float, ...] | None:
