@@ -56,7 +56,8 @@ def data(params: Params) -> dict[str, dict[str, Any]]:
     checkpoint = paths.PRETRAINED / params.train.checkpoint
     inputs = [paths.photos(name), paths.annotations(name), paths.lists(name), checkpoint, paths.TFRECORD]
     stages = (_yaml(Path("dvc.lock")).get("stages") or {}).values()
-    known = {entry["path"]: entry for stage in stages for side in ("deps", "outs") for entry in stage.get(side, [])}
+    # What was made now counts, not what later stages, which have yet to run again, read the last time.
+    known = {entry["path"]: entry for side in ("deps", "outs") for stage in stages for entry in stage.get(side, [])}
     found = {}
     for path in inputs:
         tracked = _yaml(path.with_name(path.name + ".dvc")).get("outs") or [known.get(path.as_posix(), {})]

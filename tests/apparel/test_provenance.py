@@ -79,6 +79,13 @@ def test_data_hashes_come_from_the_lock_and_the_data_set_in_use(tmp_path, monkey
     }
 
 
+def test_what_a_later_stage_read_the_last_time_does_not_count(tmp_path, monkeypatch, chosen):
+    monkeypatch.chdir(tmp_path)
+    before = "  train:\n    deps:\n    - {path: data/results/tfrecord, hash: md5, md5: 0000.dir, size: 9, nfiles: 2}\n"
+    Path("dvc.lock").write_text(LOCK + before)
+    assert provenance.data(chosen)["data/results/tfrecord"]["md5"] == "4444.dir"
+
+
 def test_a_dvc_file_wins_over_the_lock(tmp_path, monkeypatch, chosen):
     monkeypatch.chdir(tmp_path)
     Path("dvc.lock").write_text(LOCK)
