@@ -1,9 +1,10 @@
 """Whether a content that a lock names is still to be had, whole: in the workspace, in DVC's cache or in git."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from apparel import hashes, locks
+from apparel import hashes, history, locks, paths
 from apparel.errors import UserError
 
 NAMED = 3
@@ -19,12 +20,9 @@ class Contents:
     """
 
     def __init__(self, lock: locks.Lock, tree: Path) -> None:
-        from dvc.repo import Repo
-
-        with Repo() as repo:
-            self._cache = repo.cache.local
+        self._cache = _cache()
+        self._lock = lock
         self._tree = tree
-        self._revision = lock.revision
         self._expected = locks.workspace().hashes()
 
     def check(self, path: str, md5: str) -> tuple[str, str]:
@@ -58,8 +56,18 @@ class Contents:
         now = hashes.within(Path(path)) if was and Path(path).is_dir() else {}
         differing = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
         which = f" ({_some(differing, len(was))})" if differing else ""
-        restore = "dvc checkout" if self._cached(md5).exists() else "git restore"
-        return f"changed in the workspace{which}; `{restore} {path}` brings it back, `dvc repro` takes it as new"
+        return f"changed in the workspace{which}; {self.restore(path, md5)}"
+
+    def restore(self, path: str, md5: str) -> str:
+        """How to have this content back where another lies."""
+        if _in_git(path, md5):
+            more = "; delete there what git does not know" if Path(path).is_dir() else ""
+            return f"`git restore {path}` brings it back{more}"
+        if not self._cached(md5).exists():
+            return self._fetch(path)
+        # Deleted first: DVC asks before it overwrites, and takes a file with its time stamp unchanged for the same.
+        found = self._damaged(path, md5) or f"to have it back, delete what is there and run `dvc checkout {path}`"
+        return found if self._lock.maker(path) else f"{found}; `dvc repro` takes it as new"
 
     def _damaged(self, path: str, md5: str) -> str:
         parts = self._listed(md5) if md5.endswith(".dir") else {path: md5}
@@ -87,12 +95,13 @@ class Contents:
         return Path(self._cache.oid_to_path(md5))
 
     def _fetch(self, path: str) -> str:
-        if self._revision is None:
-            return f"`dvc pull {path}` fetches it from a remote, `dvc repro` makes it again"
-        return (
-            f"with commit {self._revision[:7]} checked out, `dvc pull {path}` fetches it from a remote, "
-            "`dvc repro` makes it again"
-        )
+        if not PurePosixPath(path).is_relative_to(paths.DATA):
+            return "`git fetch` brings it where a commit of others has it"
+        again = "`dvc repro` makes it again" if self._lock.maker(path) else "or import it anew"
+        fetched = f"`dvc pull {path}` fetches it from a remote, {again}"
+        if self._lock.revision:
+            return f"with commit {self._lock.revision[:7]} checked out, {fetched}"
+        return f"{fetched}, `git restore dvc.lock` takes back an edit of that"
 
 
 def check_tracked(path: str, md5: str, tree: Path) -> str:
@@ -114,11 +123,35 @@ def hash_of(path: Path) -> str:
     """DVC's hash of what a person named.
 
     Raises:
-        UserError: it is an empty folder, or cannot be read.
+        UserError: it is an empty folder or one that the project lies in, no file at all, or cannot be read.
     """
+    if not path.is_file() and not path.is_dir():
+        raise UserError(f"{path} is neither a file nor a folder")
+    if path.is_dir() and Path.cwd().is_relative_to(path.resolve()):
+        raise UserError(f"{path} is no result: the project lies in it")
     if path.is_dir() and not any(path.iterdir()):
         raise UserError(f"{path} is empty")
     return hashes.content(path)
+
+
+def _in_git(path: str, md5: str) -> bool:
+    """Whether the commit that is checked out has this content, or a folder with files of that path."""
+    tracked = history.read("HEAD", path)
+    if tracked is not None:
+        return hashes.data(tracked) == md5
+    return any(PurePosixPath(name).is_relative_to(path) for name in history.files())
+
+
+def _cache() -> Any:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            return repo.cache.local
+    except DvcException as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"DVC cannot open the project ({reason}); run from the root folder of a clone") from None
 
 
 def _some(names: list[str], total: int) -> str:

@@ -1,6 +1,8 @@
 """What DVC recorded of the stages that ran: `dvc.lock`, as it lies here or as a commit or an experiment has it."""
 
+import re
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -9,6 +11,10 @@ from apparel.errors import UserError
 
 FILES = ("data/demo/dvc.lock", "dvc.lock")
 """That of the data set that draws itself, then the pipeline's; the paths in both start at the project's root."""
+
+RESTORE = "`git restore dvc.lock` brings back the committed one, `dvc repro` makes one that fits"
+
+HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,13 @@ class Lock:
         found: dict[str, Any] = {}
         for stage in stages:
             for section in self.stages[stage].get("params", {}).values():
-                found |= _flat(section)
+                found |= flat(section)
         return dict(sorted(found.items()))
+
+    def read_values(self, stage: str) -> list[tuple[str, str, str]]:
+        """The parameters that a stage read: the params file, the dotted name, and the value as text."""
+        sections = self.stages[stage].get("params", {}).items()
+        return [(file, name, repr(value)) for file, section in sections for name, value in flat(section).items()]
 
 
 def at(revision: str) -> Lock:
@@ -104,22 +115,40 @@ def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
     for file, content in contents.items():
         try:
             found = (YAML(typ="safe").load(content.decode("utf-8")) or {}).get("stages") if content else None
-            for name, stage in (found or {}).items():
-                stages[name] = {"deps": [], "outs": [], "params": {}} | stage
-        except (YAMLError, UnicodeDecodeError, AttributeError, TypeError):
+            stages |= {name: _checked(stage) for name, stage in (found or {}).items()}
+            _in_order(Lock(None, stages))
+        except (YAMLError, UnicodeDecodeError, LookupError, AttributeError, TypeError, CycleError):
             raise UserError(f"{file} of {where} is no lock of DVC's; restore it: git restore {file}") from None
     return stages
+
+
+def _checked(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage of a lock; raises when it is none: it may come from anywhere."""
+    stage = {"deps": [], "outs": [], "params": {}} | stage
+    for entry in [*stage["deps"], *stage["outs"]]:
+        if not isinstance(entry["path"], str) or not HASH.fullmatch(entry.get("md5", "0" * 32)):
+            raise TypeError(entry)
+    for section in stage["params"].values():
+        flat(section)
+    return stage
+
+
+def _in_order(lock: Lock) -> None:
+    """Raises `CycleError` when a stage reads what is made from its own outputs."""
+    makers = {name: [made[0] for path in lock.deps(name) if (made := lock.maker(path))] for name in lock.stages}
+    TopologicalSorter(makers).prepare()
 
 
 def _hashes(entries: list[dict[str, Any]]) -> dict[str, str]:
     return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name, lists as text."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
             found[f"{prefix}{key}"] = ",".join(map(str, value)) if isinstance(value, list) else value
     return found

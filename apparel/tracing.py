@@ -1,6 +1,7 @@
 """A result followed back to the photos, parameters, code and machine that made it, each link checked."""
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from apparel import contents, history, locks, paths, tracing_run
 from apparel.contents import Contents
-from apparel.errors import UserError, nearest
+from apparel.errors import UserError, nearest, plain
 from apparel.links import Link
 from apparel.locks import Lock
 
@@ -57,12 +58,13 @@ def trace(what: str) -> Chain:
     lock, stages = target.lock, target.lock.ancestry(target.stage)
     chain = Chain(what, target.stage, lock.revision, history.experiment_of(lock.revision))
     chain.parameters = lock.parameters(stages)
+    chain.links += _named_otherwise(what, target.md5)
     with _tree(lock) as tree:
         reached = Contents(lock, tree)
         for name in stages:
-            had = {(link.name, link.value) for link in chain.links}
+            had = {(link.name, link.value, link.problem) for link in chain.links}
             links = [*_read(lock, name, reached, tree), *_made(lock, name, stages, target.md5, reached)]
-            chain.links += [link for link in links if link.problem or (link.name, link.value) not in had]
+            chain.links += [link for link in links if (link.name, link.value, link.problem) not in had]
         chain.links += _origins(chain.links, tree)
         tracing_run.add(chain, lock, stages, tree, target.run)
     return chain
@@ -70,21 +72,36 @@ def trace(what: str) -> Chain:
 
 def _found(what: str) -> Target:
     path = Path(what)
-    if path.exists():
+    if what and os.path.lexists(path):
         return _maker(path)
     if RUN_ID.fullmatch(what):
         return Target(*tracing_run.lock_of(what), run=what)
+    here = locks.workspace()
+    maker = here.maker(_own_name(path))
+    if maker and maker[1] == _own_name(path):  # gone from the workspace, or not fetched yet
+        return Target(here, maker[0], maker[2])
     try:
         lock = locks.at(history.resolve(what))
     except LookupError:
-        known = [*history.experiments(), "HEAD"]
-        raise UserError(
-            f"{what} is no file, MLflow run, experiment or commit that is known here{nearest(what, known)}; "
-            "`git fetch` and `dvc exp pull` bring those of others"
-        ) from None
+        return _named_run(what)
     if not lock.stages:
-        raise UserError(f"{what} has no dvc.lock: `dvc repro` makes it, `git add dvc.lock` and a commit keep it")
+        raise UserError(f"{plain(what)} has no dvc.lock: `dvc repro` makes it, `git add dvc.lock` and a commit keep it")
     return Target(lock, lock.last())
+
+
+def _named_run(what: str) -> Target:
+    """A run that MLflow shows under this name; nothing else has it."""
+    unknown = (
+        f"'{plain(what)}' is no file, experiment or commit that is known here"
+        f"{nearest(what, [*history.experiments(), 'HEAD'])}; `git fetch` and `dvc exp pull` bring those of others"
+    )
+    try:
+        run = tracing_run.find(what)
+    except UserError as error:
+        raise UserError(f"{unknown}. {error}") from None
+    if run is None:
+        raise UserError(f"{unknown}. Nor has MLflow a run of that name")
+    return Target(*tracing_run.lock_of(run.id), run=run.id)
 
 
 def _maker(path: Path) -> Target:
@@ -93,16 +110,41 @@ def _maker(path: Path) -> Target:
     lock = locks.holding(md5)
     if lock:
         return Target(lock, lock.maker_of(md5) or "", md5)
-    known = locks.workspace().hashes().get(path.as_posix())
-    if known:
-        raise UserError(
-            f"{path} was changed after it was made: its hash is {md5}, and dvc.lock has {known}; "
-            f"`dvc checkout {path.as_posix()}` brings back what was made"
-        )
-    raise UserError(
-        f"no commit and no experiment known here made {path} (hash {md5}): it was changed, or made elsewhere; "
+    raise UserError(f"{plain(str(path))} {_why_unknown(_own_name(path), md5)}")
+
+
+def _why_unknown(name: str, md5: str) -> str:
+    """Why no stage made a file with this content, which lies here under this name; with the remedy."""
+    here = locks.workspace()
+    maker = here.maker(name)
+    if maker and maker[1] == name:
+        restore = Contents(here, Path()).restore(name, maker[2])
+        return f"was changed after it was made: its hash is {md5}, and dvc.lock has {maker[2]}; {restore}"
+    if maker:
+        return f"is part of {maker[1]}, which {maker[0]} made: trace that"
+    inside = [path for path in here.hashes() if here.maker(path) and PurePosixPath(path).is_relative_to(name)]
+    if inside:
+        return f"is no single output: trace one that lies in it, such as {inside[-1]}"
+    if any(PurePosixPath(name).is_relative_to(read) for read in here.hashes()):
+        return f"was read by stages, made by none: trace what came of it, such as {paths.METRICS.as_posix()}"
+    return (
+        f"(hash {md5}) was made by no commit and no experiment known here: it was changed, or made elsewhere; "
         "`git fetch` and `dvc exp pull` bring the commits and experiments of others"
     )
+
+
+def _own_name(path: Path) -> str:
+    """The path as dvc.lock has it, if it lies in the project. Links, which DVC may keep files by, are not followed."""
+    here = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+    return (here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here).as_posix()
+
+
+def _named_otherwise(what: str, md5: str | None) -> Iterator[Link]:
+    """A link for a file of the workspace where dvc.lock has another content than the one that was traced."""
+    maker = locks.workspace().maker(_own_name(Path(what))) if md5 else None
+    if maker and maker[1] == _own_name(Path(what)) and maker[2] != md5:
+        problem = f"names another content of {maker[1]}: an edited lock, or an older file; {locks.RESTORE}"
+        yield Link("lock", "dvc.lock", maker[2], "", problem)
 
 
 @contextmanager

@@ -19,8 +19,29 @@ PATCH = "changes.patch"
 MODEL_FOLDER = "model"
 """What a run keeps its model under."""
 
+ABSENT = (
+    "not in this repository; `git fetch`, or `git fetch --unshallow` in a shallow clone, brings it from where it is; "
+    "if history was rewritten, `dvc repro --force` runs all anew"
+)
+
+DIFFERING = (
+    "one of the two was edited, or the run is of another training: `git restore dvc.lock` brings back the committed "
+    "one, `dvc repro --force train` makes a run that fits"
+)
+
 NAMED = 5
 """How many parameters or files a problem names."""
+
+
+def find(what: str) -> "StoredRun | None":
+    """The MLflow run of that id or name.
+
+    Raises:
+        UserError: several runs have the name, or MLflow cannot be read.
+    """
+    from apparel.tracking_reader import Reader
+
+    return Reader().find(what)
 
 
 def lock_of(run: str) -> tuple[Lock, str]:
@@ -63,6 +84,7 @@ def add(chain: "Chain", lock: Lock, stages: list[str], tree: Path, asked: str | 
             trees = [folder / "head" / "tree"]
         where = f"commit {lock.revision[:7]}" if lock.revision else "the workspace, not committed yet"
         chain.links.append(Link("lock", "dvc.lock", where, "git" if lock.revision else "workspace"))
+        chain.links.append(_parameters(lock, stages, trees if lock.revision else [*trees, Path()]))
         chain.links += [_code(lock, stage, trees) for stage in stages]
 
 
@@ -71,16 +93,17 @@ def _add_run(chain: "Chain", lock: Lock, asked: str | None, folder: Path) -> lis
     from apparel.tracking_reader import Reader
 
     reader = Reader()
-    md5 = lock.outs("train")[paths.MODEL.as_posix()]
+    md5 = lock.outs("train").get(paths.MODEL.as_posix(), "")
     run = reader.find(asked) if asked else _run_of(reader, md5)
     if run is None:
         raise UserError(
             f"MLflow at {tracking.without_password(tracking.server())} has no run that trained this model; "
-            "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends what waits here"
+            "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends what waits here, "
+            "`mlflow runs restore` brings back a deleted one, and `dvc repro --force train` makes one anew"
         )
     known = {link.name: link.value for link in chain.links}
     wrong = [*_differing(chain.parameters, run), *_other_data(known, run)]
-    problem = f"differs from dvc.lock in {_some(wrong)}: another training than the one that DVC has" if wrong else ""
+    problem = f"differs from dvc.lock in {_some(wrong)}; {DIFFERING}" if wrong else ""
     if run.status != "FINISHED":
         problem = problem or f"its status is {run.status}; `python -m apparel sync` sends what waits, if anything does"
     chain.links.append(Link("run", run.id, f"{run.name}, {run.status.lower()}", "MLflow", problem))
@@ -103,7 +126,7 @@ def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -
         seen.add(revision)
         link = Link("commit", revision, f"{stage} ran from it", "git")
         if not re.fullmatch("[0-9a-f]{40}", revision) or not history.commit(revision):
-            problem = "not in this repository; `git fetch`" if revision else "the run does not say from which it ran"
+            problem = ABSENT if revision else "the run does not say from which it ran"
             chain.links.append(Link("commit", revision, link.value, "", problem))
             continue
         chain.links.append(link)
@@ -136,6 +159,31 @@ def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
         return Link("code", f"of {stage}: {len(code)} files", value, "git", files=code)
     problem = f"as it ran, {_some(unknown)} is in no commit or recorded change known here; commit, then `dvc repro`"
     return Link("code", f"of {stage}: {len(code)} files", value, "", problem, code)
+
+
+def _parameters(lock: Lock, stages: list[str], trees: list[Path]) -> Link:
+    """Whether each parameter, as each stage read it, is that of a commit, or of one with its recorded changes."""
+    read = {each for stage in stages for each in lock.read_values(stage)}
+    known = {(file, *item) for tree in trees for file in {each[0] for each in read} for item in _values(tree / file)}
+    unknown = sorted({name for _, name, _ in read - known})
+    digest = hashes.data(repr(sorted(read)).encode())
+    if not unknown:
+        return Link("parameters", f"{len(read)} values", digest, "git")
+    problem = f"what dvc.lock has for {_some(unknown)} is in no commit or recorded change known here"
+    return Link("parameters", f"{len(read)} values", digest, "", f"{problem}; {locks.RESTORE}")
+
+
+def _values(file: Path) -> list[tuple[str, str]]:
+    """The values of a params file by dotted name, as text; none when it is missing or damaged."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return [
+            (name, repr(value)) for name, value in locks.flat(YAML(typ="safe").load(file.read_text("utf-8"))).items()
+        ]
+    except (OSError, YAMLError, UnicodeDecodeError, AttributeError):
+        return []
 
 
 def _run_of(reader: "Reader", md5: str) -> "StoredRun | None":
@@ -179,7 +227,8 @@ def _same(value: Any, stored: str) -> bool:
 
 
 def _other_data(known: dict[str, str], run: "StoredRun") -> list[str]:
-    return [path for path, md5 in run.data.items() if path in known and known[path] != md5]
+    said = [*run.data.items(), *run.tags.items()]  # a tag, too, holds the hash of each, that of the model included
+    return list(dict.fromkeys(path for path, md5 in said if path in known and known[path] != md5))
 
 
 def _some(names: list[str]) -> str:

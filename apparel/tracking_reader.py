@@ -92,9 +92,11 @@ def _stored(run: "Run") -> StoredRun:
 def _answering() -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError  # of a damaged database, which MLflow passes on
 
     try:
         yield
-    except (MlflowException, RequestException) as error:
+    except (MlflowException, RequestException, SQLAlchemyError) as error:
         reason = without_password(" ".join(str(error).split())[:300])
-        raise UserError(f"MLflow at {without_password(server())} cannot be read ({reason})") from None
+        remedy = "start or mend it, or name another with MLFLOW_TRACKING_URI"
+        raise UserError(f"MLflow at {without_password(server())} cannot be read ({reason}); {remedy}") from None

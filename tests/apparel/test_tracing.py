@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from argparse import Namespace
@@ -11,6 +12,7 @@ from apparel.errors import UserError
 from tests import miniature, project
 
 DETECTIONS = "data/results/eval/detections.csv"
+METRICS = "data/results/eval/metrics.json"
 MODEL = "data/results/train/model"
 
 
@@ -107,8 +109,16 @@ def damage_model(folder):
     edit(cached(folder, weights))
 
 
+def damage_model_twice(folder):
+    weights = folder / MODEL / "weights.txt"
+    edit(cached(folder, hashes.file(weights)))
+    edit(weights)
+
+
 FAULTS = {
-    "photo edited": (lambda at: edit(at / "data/shop/photos/one.jpg"), "photos", "one.jpg.*dvc checkout"),
+    "photo edited": (lambda at: edit(at / "data/shop/photos/one.jpg"), "photos", "one.jpg.*dvc checkout.*takes it as"),
+    "model edited": (lambda at: edit(at / MODEL / "weights.txt"), "model", f"weights.txt.*dvc checkout {MODEL}`$"),
+    "model edited, cache, too": (damage_model_twice, "model", "damaged in DVC's cache: weights.txt.*delete"),
     "photo added": (lambda at: edit(at / "data/shop/photos/new.jpg"), "photos", "new.jpg"),
     "annotation gone": (lambda at: (at / "data/shop/annotations/one.xml").unlink(), "annotations", "one.xml"),
     "another .dvc file": (lambda at: edit(at / "data/shop/photos.dvc", "outs: [{md5: 1}]"), "photos", "photos.dvc"),
@@ -133,6 +143,7 @@ TAGS = {
     "no commit": ({"mlflow.source.git.commit": "--help"}, "commit", "git fetch"),
     "dirty without patch": ({"git.dirty": "true"}, "changes.patch", "lost"),
     "another parameter": ({"changed.train.seed": "8"}, "run", "train.seed"),
+    "other photos": ({"data/shop/photos": "1" * 32 + ".dir"}, "run", "data/shop/photos"),
 }
 
 
@@ -143,6 +154,53 @@ def test_what_mlflow_has_is_held_against_the_lock(shop, fault):
     for name, value in tags.items():
         client.set_tag(shop[1], name, value)
     assert words in problems(DETECTIONS)[kind]
+
+
+def replace(path, pattern, new):
+    text, count = re.subn(pattern, new, path.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
+    assert count
+    edit(path, text)
+
+
+LOCKS = {
+    "parameter": (r"seed: 0", "seed: 3", "parameters", "train.seed.*git restore dvc.lock"),
+    "parameter of one stage": (r"name: shop", "name: shoe", "parameters", "data.name"),
+    "what was asked for": (rf"({DETECTIONS}\n +hash: md5\n +md5: )\w{{4}}", r"\g<1>0000", "lock", "another content"),
+    "what a stage read": (rf"({MODEL}\n +hash: md5\n +md5: )\w{{4}}", r"\g<1>0000", "model", "train has made another"),
+}
+
+
+@pytest.mark.parametrize("fault", LOCKS)
+def test_an_edited_lock_is_named(shop, fault):
+    pattern, new, kind, words = LOCKS[fault]
+    replace(shop[0] / "dvc.lock", pattern, new)
+    assert re.search(words, problems(DETECTIONS)[kind])
+
+
+def test_parameters_changed_for_the_next_run_break_nothing(shop):
+    edit(shop[0] / "params.yaml", "data:\n  name: shoe\ntrain:\n  seed: 5\n")
+    assert not problems(DETECTIONS)
+
+
+NO_LOCKS = {
+    "no hash": "stages: {train: {outs: [{path: a, md5: 5}]}}",
+    "a hash that leads elsewhere": "stages: {train: {outs: [{path: a, md5: ../../../../etc/passwd}]}}",
+    "no path": "stages: {train: {outs: [{md5: 0123456789abcdef0123456789abcdef}]}}",
+    "no list": "stages: {train: {deps: 5}}",
+    "no stages": "stages: [1]",
+    "no parameters": "stages: {train: {params: {params.yaml: 5}}}",
+    "a circle": "stages: {train: {deps: [{path: a/b}], outs: [{path: a}]}}".replace(
+        "}]", ", md5: 0123456789abcdef0123456789abcdef}]"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", NO_LOCKS.values(), ids=NO_LOCKS)
+def test_what_is_no_lock_is_refused(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    edit(tmp_path / "dvc.lock", text)
+    with pytest.raises(UserError, match=r"dvc.lock of the workspace is no lock of DVC's.*git restore dvc.lock"):
+        locks.workspace()
 
 
 def test_code_that_no_commit_has_is_named(shop):
@@ -177,16 +235,57 @@ def test_an_older_commit_is_looked_up_in_the_cache(shop):
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [("sixx", "did you mean 'six'"), ("0" * 32, "no run 0000"), ("--all", "no file"), ("params.yaml", "no commit")],
+    [
+        ("sixx", "did you mean 'six'"),
+        ("0" * 32, "no run 0000"),
+        ("--all", "no file"),
+        ("params.yaml", "no commit"),
+        ("", "no file"),
+        ("x" * 5000, "no file"),
+        ("line\nend'", "'line\\?end'' is no file"),
+        (".", "the project lies in it"),
+        ("..", "the project lies in it"),
+        ("/dev/null", "neither a file nor a folder"),
+        (f"{MODEL}/weights.txt", f"part of {MODEL}, which train made"),
+        ("data/results/eval", "trace one that lies in it"),
+        ("data/shop/photos", "read by stages, made by none"),
+        ("stages/work.py", "read by stages, made by none"),
+    ],
 )
 def test_what_nothing_is_known_of_is_refused(shop, what, words):
     with pytest.raises(UserError, match=words):
         tracing.trace(what)
 
 
-def test_an_edited_result_is_told_from_an_unknown_one(shop):
-    edit(shop[0] / DETECTIONS)
-    with pytest.raises(UserError, match=f"changed after it was made.*dvc checkout {DETECTIONS}"):
+@pytest.mark.parametrize("whole_path", [False, True])
+@pytest.mark.parametrize(("name", "remedy"), [(DETECTIONS, "dvc checkout"), (METRICS, "git restore")])
+def test_an_edited_result_is_told_from_an_unknown_one(shop, name, remedy, whole_path):
+    edit(shop[0] / name)
+    with pytest.raises(UserError, match=f"changed after it was made.*{remedy} {name}"):
+        tracing.trace(str(shop[0] / name) if whole_path else name)
+
+
+def test_a_result_that_is_gone_is_looked_up_in_the_cache(shop):
+    in_cache = cached(shop[0], hashes.file(shop[0] / DETECTIONS))
+    (shop[0] / DETECTIONS).unlink()
+    assert links(DETECTIONS)["results"][0].where == "cache"
+    in_cache.unlink()
+    assert f"dvc pull {DETECTIONS}" in problems(DETECTIONS)["results"]
+
+
+def test_a_run_is_known_by_its_name_too(shop):
+    assert links("first")["run"] == links(shop[1])["run"]
+
+
+def test_a_store_of_mlflow_that_is_damaged_is_a_broken_link(shop):
+    edit(shop[0] / "mlflow.db", "junk" * 1000)
+    assert "cannot be read" in problems(DETECTIONS)["run"]
+
+
+@pytest.mark.parametrize("part", [".dvc", ".git"])
+def test_outside_of_a_project_one_line_says_so(shop, part):
+    shutil.rmtree(shop[0] / part)
+    with pytest.raises(UserError, match="DVC cannot open the project"):
         tracing.trace(DETECTIONS)
 
 
@@ -202,3 +301,16 @@ def test_the_command_prints_json_and_fails_when_a_link_is_broken(shop, capsys):
     trace_text = trace.as_text(tracing.trace("six"), files=True)
     assert "BROKEN" in trace_text
     assert hashes.data(b"photo two") in trace_text
+
+
+def test_the_command_says_in_json_what_it_knows_nothing_of(shop, capsys):
+    with pytest.raises(UserError) as refused:
+        trace.main(Namespace(what="sixx", json=True, files=False))
+    assert json.loads(capsys.readouterr().out) == {"what": "sixx", "whole": False, "error": str(refused.value)}
+
+
+def test_odd_names_can_be_printed(shop, capsys):
+    copy = shutil.copy(DETECTIONS, shop[0] / os.fsdecode(b"bad\xff\n\x1b[31m.csv"))
+    for as_json in (True, False):
+        trace.main(Namespace(what=str(copy), json=as_json, files=False))
+        assert not re.search("[\x1b\udcff]", capsys.readouterr().out)
