@@ -1,8 +1,5 @@
 """A DVC project of three stages that run in a moment, laid out as this one is: for what DVC, git and hashes do."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from tests import project
@@ -85,17 +82,6 @@ def commit(folder: Path, message: str) -> str:
 
 def dvc(folder: Path, *arguments: str, **environment: str) -> str:
     """What `dvc ARGUMENTS` prints; it must succeed."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env=os.environ | {"PATH": path} | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = project.run(folder, "dvc", *arguments, **environment)
     assert done.returncode == 0, done.stdout
     return done.stdout

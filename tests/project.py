@@ -35,15 +35,18 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m ARGUMENTS` in the copy, with this interpreter as `python` and nothing of the caller's own stores."""
+def run(folder: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+    """`python -m ARGUMENTS` in the copy, with this interpreter as `python` and nothing of the caller's own stores.
+
+    `given` are further environment variables.
+    """
     outside = ("MLFLOW_", "DVC_", "OPTUNA_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=folder,
-        env=environment,
+        env=environment | given,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -93,7 +93,7 @@ def test_mlflow_holds_the_run(ran, metrics):
 
 
 def test_tensorboard_reads_the_curves_of_train_and_val(ran):
-    listed = project.run(ran[0], "tensorboard", "--inspect", "--logdir", ".apparel/tensorboard").stdout
+    listed = project.run(ran[0], "tensorboard.main", "--inspect", "--logdir", ".apparel/tensorboard").stdout
     assert re.search(r"tensorboard/[0-9a-f]{7} ssd_mobilenet_v1 96 [0-9a-f]{8}/train:", listed)
     train, val = listed.split("/val:", 1)
     assert "classification_loss" in train and "learning_rate" in train
