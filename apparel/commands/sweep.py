@@ -62,7 +62,9 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.sweeps import report
 
     print(report.text(study))
-    print(f"\nwith pictures: open {report.place(study).as_posix()}\nto take the best: python -m apparel sweep --finish")
+    which = "one of them" if len(study.directions) > 1 else "the best"
+    print(f"\nwith pictures: open {report.place(study).as_posix()}")
+    print(f"to take {which}: {made.command} --finish{' TRIAL' if len(study.directions) > 1 else ''}")
 
 
 def _look_back(arguments: argparse.Namespace) -> None:

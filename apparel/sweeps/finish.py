@@ -25,8 +25,10 @@ def pick(study: Study, number: int | None) -> FrozenTrial:
     if not best:
         raise UserError(f"sweep {study.study_name} has no complete trial yet ({trials.counts(study)})")
     if len(best) > 1:
-        numbers = ", ".join(str(trial.number) for trial in best)
-        raise UserError(f"no other trial is better in both than each of {numbers}: name one, --finish {best[0].number}")
+        listed = "\n".join(f"  {report.title(study, trial)}" for trial in best)
+        raise UserError(
+            f"no other trial is better in both than any of these; name one, such as --finish {best[0].number}\n{listed}"
+        )
     return best[0]
 
 

@@ -72,7 +72,7 @@ def run(plan: "Plan") -> "Study":
             trials = study.get_trials(deepcopy=False)
             progress.show(trials)
             parent.improve()
-            _stop_at_the_same_failure(trials, before)
+            _stop_at_the_same_failure(plan, trials, before)
             for trial in watch.gone(trials):
                 training.end_leftovers(training.folder(folder, trial.number))
                 claims.release(trial)
@@ -98,10 +98,10 @@ def _first_trials(plan: "Plan", study: "Study") -> None:
         study.enqueue_trial(plan.space.names(values))
 
 
-def _stop_at_the_same_failure(trials: "list[FrozenTrial]", before: set[int]) -> None:
+def _stop_at_the_same_failure(plan: "Plan", trials: "list[FrozenTrial]", before: set[int]) -> None:
     reason = failures.repeated(trials, before)
     if reason:
         raise UserError(
             f"three trials in a row failed alike: {reason}\nMend that; the same command then goes on. "
-            "`python -m apparel sweep --report` has their last lines"
+            f"`{plan.command} --report` has their last lines"
         )

@@ -1,11 +1,10 @@
 """Pictures of a study for a page without a network: Optuna's own, and the learning curves."""
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from optuna import visualization
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from plotly.graph_objects import Figure
 
@@ -13,6 +12,8 @@ from apparel.sweeps import trials
 
 HEIGHT = 440
 """Pixels of a picture."""
+
+GREEN, GREY = "#009E73", "#9aa5b1"
 
 QUIET = {
     TrialState.PRUNED: ("#D55E00", "dot"),
@@ -36,44 +37,56 @@ class Picture(NamedTuple):
 def every(study: Study) -> list[Picture]:
     """The pictures that the study has enough trials for."""
     found = list(_learning(study))
-    if any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
+    if _complete(study):
         found = [*_front(study), *_of_objectives(study), *found]
     return [Picture(title, caption, _html(figure)) for title, caption, figure in found]
 
 
 def _front(study: Study) -> Iterator[tuple[str, str, Figure]]:
-    if len(study.directions) > 1:
-        figure = visualization.plot_pareto_front(study, target_names=trials.metrics(study))
-        yield "Pareto front", "Red: no other trial is better in both.", figure
+    """Optuna's own fades with the trials' numbers, the front's first ones to white."""
+    if len(study.directions) == 1:
+        return
+    best = trials.best(study)
+    winners = {trial.number for trial in best}
+    others = [trial for trial in _complete(study) if trial.number not in winners]
+    figure = Figure()
+    for found, name, mode, colour in ((others, "other trials", "", GREY), (best, "front", "lines+", GREEN)):
+        figure.add_scatter(
+            x=[trial.values[0] for trial in found],
+            y=[trial.values[1] for trial in found],
+            text=[str(trial.number) for trial in found],
+            hovertext=["<br>".join(f"{key} {value}" for key, value in trials.values(trial).items()) for trial in found],
+            name=name,
+            mode=f"{mode}markers+text",
+            textposition="top center",
+            marker={"color": colour, "size": 11},
+            line={"dash": "dot"},
+        )
+    across, up = map(trials.label, trials.metrics(study))
+    figure.update_layout(xaxis_title=across, yaxis_title=up)
+    yield "Pareto front", "Green: no other trial is better in both. Each point has its trial's number.", figure
 
 
 def _of_objectives(study: Study) -> Iterator[tuple[str, str, Figure]]:
     """What Optuna draws of one objective, for each."""
-    named = trials.by_key(study)
-    several = len(study.directions) > 1
-    complete = [trial for trial in named.get_trials(deepcopy=False) if trial.state == TrialState.COMPLETE]
     for place, metric in enumerate(trials.metrics(study)):
-        options = {"target_name": metric} | ({"target": _target(place)} if several else {})
-        heading = f" of {metric}" if several else ""
-        figure = visualization.plot_optimization_history(named, **options)
+        one, name = trials.of_objective(study, place), trials.label(metric)
+        heading = f" of {metric}" if len(study.directions) > 1 else ""
+        figure = visualization.plot_optimization_history(one, target_name=name)
         yield f"History{heading}", "Each complete trial, and the best so far.", figure
-        if len(complete) >= FEWEST and len({trial.values[place] for trial in complete}) > 1:
+        if len(_complete(one)) >= FEWEST and len({trial.value for trial in _complete(one)}) > 1:
             caption = (
                 f"How much each parameter tells good {metric} from the rest, by PED-ANOVA. Few trials tell little."
             )
-            best = {"target": _target(place, upside_down=study.directions[place] == StudyDirection.MAXIMIZE)}
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # how a target must be, as it is here
-                figure = visualization.plot_param_importances(named, **(options | best if several else options))
-            yield f"Importances{heading}", caption, figure
-        figure = visualization.plot_slice(named, **options)
+            yield f"Importances{heading}", caption, visualization.plot_param_importances(one, target_name=name)
+        figure = visualization.plot_slice(one, target_name=name)
         yield f"Slices{heading}", "One parameter at a time; darker trials came later.", figure
-        figure = visualization.plot_parallel_coordinate(named, **options)
-        yield f"Parallel coordinates{heading}", "A line a trial; drag along an axis to pick some.", figure
+        figure = visualization.plot_parallel_coordinate(one, target_name=name)
+        yield f"Parallel coordinates{heading}", "A line a trial, the darker the better.", figure
 
 
-def _target(place: int, upside_down: bool = False) -> Callable[[FrozenTrial], float]:
-    """PED-ANOVA takes low values for good ones."""
-    return lambda trial: -trial.values[place] if upside_down else trial.values[place]
+def _complete(study: Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
 
 
 def _learning(study: Study) -> Iterator[tuple[str, str, Figure]]:
@@ -81,7 +94,7 @@ def _learning(study: Study) -> Iterator[tuple[str, str, Figure]]:
     winners = {trial.number for trial in trials.best(study)}
     for trial in study.get_trials(deepcopy=False):
         steps = sorted(trial.intermediate_values)
-        colour, dash = QUIET.get(trial.state, ("#009E73" if trial.number in winners else "#9aa5b1", "solid"))
+        colour, dash = QUIET.get(trial.state, (GREEN if trial.number in winners else GREY, "solid"))
         figure.add_scatter(
             x=steps,
             y=[trial.intermediate_values[step] for step in steps],
@@ -90,7 +103,7 @@ def _learning(study: Study) -> Iterator[tuple[str, str, Figure]]:
             line={"color": colour, "dash": dash, "width": 4 if trial.number in winners else 1.5},
             visible=True if steps else "legendonly",
         )
-    figure.update_layout(xaxis_title="epoch", yaxis_title=f"{trials.metrics(study)[0]} on val while training")
+    figure.update_layout(xaxis_title="epoch", yaxis_title=f"{trials.reported(study)} while training")
     if any(trace.x for trace in figure.data):
         yield "Learning curves", "Green: the best. Dotted: pruned. A click on a name hides its trial.", figure
 

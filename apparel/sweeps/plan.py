@@ -43,6 +43,13 @@ class Plan:
         points = len(self.space.grid())
         return points if budget is None else min(budget, points)
 
+    @property
+    def command(self) -> str:
+        """What finds the study again from any settings file, with `--report` or `--finish` behind it."""
+        local = self.storage == storage.LOCAL
+        place = "" if local else f" --storage {storage.without_password(self.storage)}"
+        return f"python -m apparel sweep --study {self.settings.study}{place}"
+
     def text(self) -> str:
         """What is shown before it starts."""
         chosen = self.settings
@@ -74,16 +81,16 @@ class Plan:
         elif chosen.pruner.kind != "none":
             lines.append(f"pruner   none: with {'two objectives' if len(chosen.objectives) > 1 else LATENCY} there is")
             lines[-1] += " nothing to stop a training by"
+        if self.workers > 1 and LATENCY in {each.metric for each in chosen.objectives}:
+            lines.append("note     latency is measured beside other trainings; --workers 1 measures it alone")
         return [*lines, f"time     {self._time()}"]
 
     def _place_lines(self) -> list[str]:
-        local = self.storage == storage.LOCAL
-        place = "" if local else f" --storage {storage.without_password(self.storage)}"
         code = f"commit {self.snapshot.commit[:7]}" + (", with uncommitted changes" if self.snapshot.is_changed else "")
         return [
             f"storage  {storage.without_password(self.storage)}",
             f"code     {code}",
-            f"watch    make dashboard, make ui, python -m apparel sweep --report{place}; "
+            f"watch    make dashboard, make ui, {self.command} --report; "
             f"logs in {(paths.LOCAL / 'sweeps' / self.settings.study / 'trials').as_posix()}",
         ]
 

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from apparel import files, params, paths, tracking
 from apparel.sweeps import pictures, trials
+from apparel.sweeps.settings import LATENCY
 
 PAGES = Path(__file__).parents[1] / "pages"
 
@@ -31,7 +32,9 @@ def text(study: Study) -> str:
     """The table of trials, and the best parameters beside those it began with."""
     shown = trials.table(study).map(figure).drop(columns=["run", "cached"])
     lines = [f"sweep {study.study_name}: {trials.counts(study)}", shown.to_string() if len(shown) else ""]
-    for trial in trials.best(study):
+    if len(best := trials.best(study)) > 1:
+        lines.append("\nno other trial is better in both than any of these:")
+    for trial in best:
         lines.append(f"\nbest: {title(study, trial)}")
         width = max(map(len, trials.keys(study)))
         start, chosen = study.user_attrs["start"], trials.values(trial)
@@ -43,12 +46,18 @@ def text(study: Study) -> str:
 
 def title(study: Study, trial: FrozenTrial) -> str:
     """Such as `trial 7, val/mAP50 0.412; the first, as params.yaml was, had 0.377`."""
-    pairs = zip(trials.metrics(study), trial.values, strict=True)
-    text = f"trial {trial.number}, " + ", ".join(f"{name} {figure(value)}" for name, value in pairs)
+    pairs = zip(trials.metrics(study), _worth(study, trial), strict=True)
+    text = f"trial {trial.number}, " + ", ".join(map(" ".join, pairs))
     first = study.get_trials(deepcopy=False)[0]
     if first.values and first.number != trial.number:
-        text += f"; the first, as params.yaml was, had {' and '.join(map(figure, first.values))}"
+        text += f"; the first, as params.yaml was, had {' and '.join(_worth(study, first))}"
     return text
+
+
+def _worth(study: Study, trial: FrozenTrial) -> list[str]:
+    """The objectives of a complete trial."""
+    units = [" ms" if metric == LATENCY else "" for metric in trials.metrics(study)]
+    return [f"{figure(value)}{unit}" for value, unit in zip(trial.values, units, strict=True)]
 
 
 def html(study: Study) -> str:

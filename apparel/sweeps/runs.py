@@ -81,6 +81,9 @@ class Parent:
         for trial in trials.best(self._study)[:1]:
             names = {"trial": trial.number, "experiment": trial.user_attrs.get("experiment"), "run": trials.run(trial)}
             self._run.tags({f"best.{name}": value for name, value in (names | trials.values(trial)).items()})
+        if len(self._study.directions) > 1:
+            front = [trial.user_attrs.get("experiment", "") for trial in trials.best(self._study)]
+            self._run.tags({"pareto.front": ", ".join(front)})
 
 
 def settle(study: Study, chosen: Params) -> None:

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from apparel import exclusive, files, params, paths, tracking, tracking_records
 from apparel.errors import UserError
-from apparel.sweeps import failures, processes, runs, signals, space
+from apparel.sweeps import failures, processes, runs, signals, space, trials
 from apparel.sweeps.claims import Beat
 from apparel.sweeps.settings import LATENCY
 
@@ -119,14 +119,16 @@ class TrialTraining:
 
     def _validated(self, validation: int, measured: dict[str, float]) -> None:
         """Tells Optuna, by epoch, what a training that goes on may have said before; asks whether to go on."""
-        objective = self._worker.settings.objectives[0].metric
         epoch = validation * self._param("train.validate_every")
-        value = measured.get("val/mAP50" if objective == LATENCY else objective)
+        value = measured.get(trials.reported(self._worker.study))
         if epoch in self._reported or value is None or value != value:
             return
         self._reported.add(epoch)
+        if not self._worker.settings.prunes:  # past `Trial.report`, which refuses two objectives, since none can prune
+            self._worker.study._storage.set_trial_intermediate_value(self._trial._trial_id, epoch, value)
+            return
         self._trial.report(value, epoch)
-        if self._worker.settings.prunes and self._trial.should_prune():
+        if self._trial.should_prune():
             signals.stop(self._folder)
 
     def _keep(self) -> Ending:
@@ -180,21 +182,24 @@ class TrialTraining:
         """A training that was killed could not end its run in MLflow, and one that never began has none."""
         if self._beat.lost.is_set():
             return
+        latency = dict(zip(trials.metrics(self._worker.study), ending.values or [], strict=False)).get(LATENCY)
         if self._run is None:
             run = runs.record(self._worker.study, self._trial, self._params())
             self._trial.set_user_attr("run", run.id)
-        elif tracking_records.is_open(self._run):
+        elif latency is not None or tracking_records.is_open(self._run):
             run = tracking.attach(self._run, self._params())
         else:
             return
+        if latency is not None:
+            run.metrics({LATENCY: latency})
         runs.end(run, ending.state, ending.attributes.get("failure", ""))
 
     def _twin(self) -> Any:
         """An earlier trial of the same values, once it has ended; None where there is none to learn from."""
         while True:
-            trials = self._worker.study.get_trials(deepcopy=False)
+            earlier = self._worker.study.get_trials(deepcopy=False)[: self._trial.number]
             mine = self._trial.user_attrs["values"]
-            twins = [each for each in trials[: self._trial.number] if each.user_attrs.get("values") == mine]
+            twins = [each for each in earlier if each.user_attrs.get("values") == mine]
             if not twins or any(each.state == TrialState.COMPLETE for each in twins):
                 return None  # what is complete comes from DVC's cache
             if all(each.state.is_finished() for each in twins):

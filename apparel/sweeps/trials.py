@@ -6,10 +6,11 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from apparel import tracking_records
+from apparel.sweeps.settings import LATENCY
 
 WORDS = {
     TrialState.COMPLETE: "complete",
@@ -30,16 +31,33 @@ def metrics(study: Study) -> list[str]:
     return study.metric_names or [f"objective {place}" for place in range(len(study.directions))]
 
 
+def reported(study: Study) -> str:
+    """The metric of val that trials report while they train: the first objective, where that is one."""
+    first = metrics(study)[0]
+    return "val/mAP50" if first == LATENCY else first
+
+
+def label(metric: str) -> str:
+    """An objective's name with its unit."""
+    return f"{metric}, ms a photo" if metric == LATENCY else metric
+
+
 def values(trial: FrozenTrial) -> dict[str, Any]:
     """The values that the trial set, by key of params.yaml."""
     return trial.user_attrs.get("values", {})
 
 
 def best(study: Study) -> list[FrozenTrial]:
-    """The best trial, or those of two objectives that no other beats in both; none while none is complete."""
+    """The best trial, or of two objectives the Pareto front, the best in the first one first.
+
+    No other trial is better in both than one of the front. None is best while none is complete.
+    """
     if not study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         return []
-    return study.best_trials if len(study.directions) > 1 else [study.best_trial]
+    if len(study.directions) == 1:
+        return [study.best_trial]
+    highest_first = study.directions[0] == StudyDirection.MAXIMIZE
+    return sorted(study.best_trials, key=lambda trial: trial.values[0], reverse=highest_first)
 
 
 def begun(study: Study) -> list[FrozenTrial]:
@@ -67,7 +85,7 @@ def last_value(trial: FrozenTrial) -> float | None:
 def table(study: Study) -> pd.DataFrame:
     """One row a trial, by number: state, objectives, searched keys, minutes, DVC experiment, MLflow run, reason.
 
-    The first objective of a trial that has not come to its end is the last that val gave; `None` is nothing known.
+    A trial that has not come to its end has what val gave last, where that is an objective; `None` is nothing known.
     """
     rows = {trial.number: _row(study, trial) for trial in begun(study)}
     columns = ["state", *metrics(study), *keys(study), "minutes", "cached", "experiment", "run", "failure"]
@@ -75,8 +93,8 @@ def table(study: Study) -> pd.DataFrame:
 
 
 def _row(study: Study, trial: FrozenTrial) -> list[Any]:
-    attributes, none = trial.user_attrs, [None] * len(study.directions)
-    reached = trial.values or [last_value(trial), *none[1:]]
+    attributes, last = trial.user_attrs, {reported(study): last_value(trial)}
+    reached = trial.values or [last.get(metric) for metric in metrics(study)]
     state = "best" if trial.number in {each.number for each in best(study)} else WORDS[trial.state]
     searched = [values(trial).get(key) for key in keys(study)]
     links = [attributes.get("from_cache"), attributes.get("experiment"), run(trial), attributes.get("failure")]
@@ -90,21 +108,22 @@ def _minutes(trial: FrozenTrial) -> float | None:
     return None if seconds is None else round(seconds / 60, 1)
 
 
-def by_key(study: Study) -> Study:
-    """A copy whose parameters have their names of params.yaml, so that one picture has all trials.
+def of_objective(study: Study, place: int) -> Study:
+    """A copy that has one of the objectives only, whose parameters have their names of params.yaml.
 
-    In the study itself a parameter that is drawn otherwise under a condition has another name there.
+    So one picture has all trials: in the study itself a parameter that is drawn otherwise under a condition has
+    another name there. And Optuna draws of one objective which way is better, and the best so far.
     """
     trials = study.get_trials(deepcopy=False)
     spaces = {key: _merged([_distribution(trial, key) for trial in trials]) for key in keys(study)}
-    made = optuna.create_study(directions=study.directions)
+    made = optuna.create_study(direction=study.directions[place])
     for trial in trials:
         chosen = {key: value for key, value in values(trial).items() if spaces.get(key) is not None}
         ended = trial.state if trial.state.is_finished() else TrialState.FAIL  # a number each, but nothing to show
         made.add_trial(
             optuna.trial.create_trial(
                 state=ended,
-                values=trial.values,
+                value=trial.values[place] if trial.values else None,
                 params=chosen,
                 distributions={key: spaces[key] for key in chosen},
                 intermediate_values=trial.intermediate_values,

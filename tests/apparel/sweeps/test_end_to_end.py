@@ -10,6 +10,23 @@ from tests import project, sweeping
 
 pytestmark = pytest.mark.slow
 
+TWO = {
+    "objectives": [
+        {"metric": "val/mAP50", "direction": "maximize"},
+        {"metric": "latency", "direction": "minimize"},
+    ],
+    "sampler": {"kind": "grid"},
+    "space": {
+        "train.learning_rate": {"choice": [0.004, 0.02, 0.05]},
+        "train.resolution": [{"when": {"train.learning_rate": 0.02}, "choice": [96]}, {"choice": [160]}],
+    },
+}
+LATENCY = '''"""Stands in for the measuring, since there is no network to measure: as many milliseconds as pixels."""
+import re, sys
+from pathlib import Path
+print(re.search(r"resolution=(\\d+)", Path(sys.argv[1], "weights").read_text()).group(1))
+'''
+
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
@@ -30,7 +47,7 @@ def sweep(folder, *arguments):
 def test_the_end_shows_the_table_and_what_comes_next(swept):
     assert "4 complete" in swept[1]
     assert "best: trial" in swept[1]
-    assert "sweep --finish" in swept[1]
+    assert "to take the best: python -m apparel sweep --study tiny --finish" in swept[1]
 
 
 def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, monkeypatch):
@@ -63,3 +80,24 @@ def test_finish_writes_the_best_values(swept):
     written = YAML(typ="safe").load(folder / "params.yaml")["train"]
     assert f"{written['learning_rate']:.4g}" == wanted
     assert written["epochs"] != 4  # what the sweep fixed stays what it was
+
+
+def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
+    folder = sweeping.copy(tmp_path / "project", **TWO)
+    (folder / "apparel" / "sweeps" / "latency.py").write_text(LATENCY, encoding="utf-8")
+    status, printed = sweeping.run(folder)
+    assert status == 0, printed
+    assert "best: trial 0, val/mAP50 0.794, latency 160 ms" in printed
+    assert "best: trial 1, val/mAP50 0.79, latency 96 ms; the first, as params.yaml was, had 0.794 and 160" in printed
+    assert "to take one of them: python -m apparel sweep --study tiny --finish TRIAL" in printed
+    refused = project.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", "--finish", "--yes")
+    assert refused.returncode == 1
+    assert "name one" in refused.stdout
+    sweep(folder, "--finish", "1", "--yes")
+    assert YAML(typ="safe").load(folder / "params.yaml")["train"]["resolution"] == 96
+    assert project.run(folder, "apparel", "sync").returncode == 0
+    monkeypatch.chdir(folder)
+    found = tracking_sender.connect(tracking.LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
+    assert [run.data.metrics["latency"] for run in found] == [160, 160, 96, 160]  # the sweep's own run first
+    assert found[0].data.tags["pareto.front"] == "tiny-000, tiny-001"
+    assert {run.info.status for run in found} == {"FINISHED"}

@@ -59,8 +59,13 @@ def test_a_trial_that_is_not_complete_is_refused(number):
 
 
 def test_two_objectives_ask_for_a_choice():
-    with pytest.raises(UserError, match="each of 3, 5: name one, --finish 3"):
-        finish.run(studies.make(("val/mAP50", "latency")), None, sure=True, dry_run=False)
+    study = studies.make(("val/mAP50", "latency"))
+    with pytest.raises(UserError, match="name one, such as --finish 3") as refused:
+        finish.run(study, None, sure=True, dry_run=False)
+    assert "  trial 5, val/mAP50 0.65, latency 30 ms; the first" in str(refused.value)
+    assert not differing()
+    finish.run(study, 5, sure=True, dry_run=False)
+    assert differing() == ["resolution: 300", "batch_size: 24", "learning_rate: 0.003"]
 
 
 def test_values_that_params_yaml_refuses_are_not_written():

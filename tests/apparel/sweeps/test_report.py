@@ -24,9 +24,34 @@ def test_the_terminal_gets_the_table_and_the_best_beside_the_start():
 
 def test_the_pictures_are_those_the_study_has_trials_for():
     assert [picture.title for picture in pictures.every(studies.make())] == TITLES
-    two = [picture.title for picture in pictures.every(studies.make(("val/mAP50", "latency")))]
-    assert two[0] == "Pareto front"
-    assert "Slices of latency" in two
+    titles = [picture.title for picture in pictures.every(two())]
+    assert titles[0] == "Pareto front"
+    assert "Slices of latency" in titles
+
+
+def test_the_front_is_what_no_other_trial_beats_in_both():
+    ((_, _, figure),) = pictures._front(two())
+    others, front = figure.data
+    assert list(zip(front.text, front.x, front.y, strict=True)) == [("3", 0.70, 80.0), ("5", 0.65, 30.0)]
+    assert others.text == ("0", "1", "2", "4")
+    assert figure.layout.yaxis.title.text == "latency, ms a photo"
+
+
+def test_each_objective_has_pictures_of_its_own_direction():
+    histories = [figure for title, _, figure in pictures._of_objectives(two()) if title.startswith("History")]
+    best = [dict(zip(line.x, line.y, strict=True)) for line in (figure.data[1] for figure in histories)]
+    assert [line[5] for line in best] == [0.70, 30.0]  # the highest val/mAP50 so far, the lowest latency
+
+
+def test_the_terminal_gets_the_front_with_both_objectives():
+    text = report.text(two())
+    assert "no other trial is better in both" in text
+    assert "best: trial 5, val/mAP50 0.65, latency 30 ms; the first, as params.yaml was, had 0.5 and 30 ms" in text
+    assert text.count("best: trial") == 2
+
+
+def two():
+    return studies.make(("val/mAP50", "latency"))
 
 
 def test_a_study_that_has_just_begun_has_a_page():

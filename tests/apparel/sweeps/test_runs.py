@@ -53,6 +53,15 @@ def test_the_parent_has_the_best_trials_metrics_and_the_report(study, chosen):
     assert outbox.find(parent).head.name == "sweep drawn"
 
 
+def test_of_two_objectives_the_parent_has_the_front_and_the_best_in_the_first(chosen):
+    study = studies.make(("val/mAP50", "latency"))
+    with runs.Parent(study, chosen):
+        pass
+    measured, tags = (values(study.user_attrs["parent_run"], kind) for kind in ("metrics", "tags"))
+    assert (measured["val/mAP50"], measured["latency"]) == (0.7, 80.0)
+    assert (tags["best.trial"], tags["pareto.front"]) == ("3", "drawn-003, drawn-005")
+
+
 def test_a_sweep_that_goes_on_goes_on_in_its_run(study, chosen):
     for _ in range(2):
         with runs.Parent(study, chosen):

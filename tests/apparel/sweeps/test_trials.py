@@ -26,6 +26,13 @@ def test_the_table_has_each_trial_with_what_it_left_elsewhere(study):
 def test_best_of_two_objectives_is_what_no_other_trial_beats_in_both():
     study = studies.make(("val/mAP50", "latency"))
     assert [trial.number for trial in trials.best(study)] == [3, 5]  # 0.70 in 80 ms, 0.65 in 30 ms
+    studies.add(study, 512, 4, 0.003, 0.75)
+    assert [trial.number for trial in trials.best(study)] == [9, 5]  # 0.75 in 80 ms comes first
+
+
+def test_what_val_gave_last_is_not_taken_for_a_latency():
+    table = trials.table(studies.make(("latency", "val/mAP50")))
+    assert table.loc[6, ["latency", "val/mAP50"]].tolist() == [None, 0.10]
 
 
 def test_nothing_is_best_before_a_trial_is_complete():
@@ -44,7 +51,7 @@ def test_a_surplus_trial_that_only_waits_is_not_shown():
 
 
 def test_parameters_drawn_under_a_condition_are_one_in_pictures(study):
-    named = trials.by_key(study)
+    named = trials.of_objective(study, 0)
     assert [trial.number for trial in named.trials] == [trial.number for trial in study.trials]
     assert named.trials[3].params == {"train.resolution": 512, "train.batch_size": 4, "train.learning_rate": 0.002}
     assert {trial.distributions["train.batch_size"] for trial in named.trials} == {
