@@ -59,12 +59,12 @@ def main(arguments: argparse.Namespace) -> None:
         study = head.run(made)
     except KeyboardInterrupt:
         raise UserError("stopped; the same command goes on") from None
-    from apparel.sweeps import report
+    from apparel.sweeps import report, trials
 
     print(report.text(study))
-    which = "one of them" if len(study.directions) > 1 else "the best"
+    which, number = ("one of them", " TRIAL") if len(trials.best(study)) > 1 else ("the best", "")
     print(f"\nwith pictures: open {report.place(study).as_posix()}")
-    print(f"to take {which}: {made.command} --finish{' TRIAL' if len(study.directions) > 1 else ''}")
+    print(f"to take {which}: {made.command} --finish{number}")
 
 
 def _look_back(arguments: argparse.Namespace) -> None:

@@ -109,7 +109,7 @@ class Plan:
             return text
         ended = len(self.study.get_trials(deepcopy=False)) if self.study else 0
         left = max(0, self.trials - ended) * seconds / self.workers / 60
-        return f"{text}: {left:.0f} minutes, less what is pruned"
+        return f"{text}: {left:.0f} minutes" + (", less what is pruned" if self.settings.prunes else "")
 
     def _seconds_a_trial(self) -> tuple[float | None, str]:
         trials = self.study.get_trials(deepcopy=False) if self.study else []
