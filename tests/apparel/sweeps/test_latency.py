@@ -1,0 +1,25 @@
+"""What a photo takes a trained detector, as a sweep of two objectives asks for it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from apparel.detector import Detector
+from tests import tiny
+
+ROOT = Path(__file__).parents[3]
+
+
+def measured(model: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "apparel.sweeps.latency", str(model)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def test_a_model_gives_milliseconds_and_a_folder_without_one_an_error(tmp_path: Path) -> None:
+    Detector(tiny.config(tiny.train_params()), tiny.CLASSES).save(tmp_path / "model")
+    done = measured(tmp_path / "model")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
+    refused = measured(tmp_path)
+    assert refused.returncode != 0
+    assert "holds no trained model" in refused.stderr and "Traceback" not in refused.stderr
