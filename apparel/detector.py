@@ -163,11 +163,16 @@ def load(folder: Path) -> Detector:
     return detector
 
 
+class OtherShape(UserError):
+    """A checkpoint that lacks a variable, or has it in another shape."""
+
+
 def restore(objects: tf.train.Checkpoint, folder: Path) -> None:
     """Restores every variable of `objects` from `folder/checkpoint/ckpt-0`.
 
     Raises:
-        UserError: the checkpoint is missing, damaged, of another shape, or lacks a variable; names it.
+        OtherShape: the checkpoint lacks a variable, or has it in another shape; names it.
+        UserError: the checkpoint is missing or damaged; names it.
     """
     path = folder / "checkpoint" / "ckpt-0"
     try:
@@ -177,7 +182,7 @@ def restore(objects: tf.train.Checkpoint, folder: Path) -> None:
     except (tf.errors.OpError, IndexError, RuntimeError) as error:
         raise UserError(f"{path} is missing or damaged: {_first_line(error)}") from None
     except (ValueError, AssertionError) as error:
-        raise UserError(
+        raise OtherShape(
             f"{path} is of another shape than the detector: {_first_line(error)}; "
             "check train.detector, train.depth_multiplier and the number of classes"
         ) from None

@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from apparel import paths
-from apparel.detector import Detector, restore
+from apparel.detector import Detector, OtherShape, restore
 from apparel.errors import UserError
 from apparel.params import Train
 
@@ -41,7 +41,7 @@ def _restore_box_heads(detector: Detector, folder: Path) -> None:
     predictor = tf.train.Checkpoint(_prediction_heads=tf.train.Checkpoint(box_encodings=heads))
     try:
         restore(tf.train.Checkpoint(model=tf.train.Checkpoint(_box_predictor=predictor)), folder)
-    except UserError as error:
+    except OtherShape as error:
         print(f"the shapes of boxes are learned anew: {error}")
 
 

@@ -13,8 +13,7 @@ ROUNDS = 100
 def measure(model: Path) -> float:
     """Milliseconds a photo, one at a time, from pixels to boxes: the 10th percentile of 100.
 
-    What else runs on the machine only ever slows one down: of one model beside other work the median was between 11 and
-    27 ms, this between 8.6 and 9.2.
+    What else runs on the machine only ever slows one down, and moves a median with it.
     """
     import tensorflow as tf
 

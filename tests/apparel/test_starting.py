@@ -77,6 +77,18 @@ def test_heads_for_other_anchors_are_learned_anew(project: Path, capsys: pytest.
     assert "the shapes of boxes are learned anew" in capsys.readouterr().out
 
 
+def test_a_damaged_head_is_not_learned_anew_but_refused(project: Path) -> None:
+    given = _saved(project / "zoo")
+    (data,) = (project / "zoo" / "checkpoint").glob("*.data*")
+    head = max(_heads(given, "box_encodings"), key=lambda values: values.size)
+    content = bytearray(data.read_bytes())
+    content[content.index(head.tobytes())] ^= 1
+    data.write_bytes(content)
+    detector, train = _detector(checkpoint="zoo")
+    with pytest.raises(UserError, match=r"zoo.*missing or damaged"):
+        starting.load(detector, train)
+
+
 def test_a_checkpoint_of_other_classes_gives_all_else(project: Path) -> None:
     given = Detector(pipeline.merge(tiny.train_params(), 7, steps=10), tuple("abcdefg"))
     given.save(project / "zoo")
