@@ -10,6 +10,7 @@ from statistics import median
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from apparel import examples, packing, photos
 from apparel.errors import UserError
@@ -20,15 +21,13 @@ CLASSES = ("garment",)
 
 def in_turn(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
     """Seconds that each way took in each round, run A B A B ..., after one call of each that is not counted."""
-    for way in ways.values():
-        way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+    turns = [name for _ in range(1 + rounds) for name in ways]
+    for name in tqdm(turns, desc="measuring", unit=" runs", leave=False, disable=None):
+        start = time.perf_counter()
+        ways[name]()
+        seconds[name].append(time.perf_counter() - start)
+    return {name: taken[1:] for name, taken in seconds.items()}
 
 
 def report(title: str, seconds: dict[str, list[float]], amount: float, unit: str) -> str:

@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
     for part in arguments.parts:
         if part not in PARTS:
             raise UserError(f"there is no part '{part}'{nearest(part, list(PARTS))}")
-    os.environ["TQDM_DISABLE"] = "1"  # a bar a round would bury the tables
+    os.environ["TQDM_DISABLE"] = "1"  # bars of the parts would bury the one that counts their runs
     for part in arguments.parts or PARTS:
         print(PARTS[part](arguments), flush=True)
 

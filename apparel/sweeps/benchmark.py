@@ -63,9 +63,10 @@ def _sweep(folder: Path, steps: int, seeds: list[int]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
     with (folder / "benchmark.log").open("wb") as log:
         command = [sys.executable, "-m", "apparel", "sweep", "--config", str(SETTINGS)]
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
+        print(f"a sweep of {1 + len(seeds)} trials in a copy of the project; its progress:", file=sys.stderr)
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, check=False)
     if done.returncode:
-        raise UserError(f"the sweep failed:\n{failures.last_lines(folder / 'benchmark.log')}")
+        raise UserError(f"the sweep failed, see above; it had said:\n{failures.last_lines(folder / 'benchmark.log')}")
 
 
 def _seconds_to_import() -> float:

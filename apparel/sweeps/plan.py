@@ -109,6 +109,9 @@ class Plan:
             return text
         ended = len(self.study.get_trials(deepcopy=False)) if self.study else 0
         left = max(0, self.trials - ended) * seconds / self.workers / 60
+        budget = self.settings.budget.minutes
+        if budget and budget < left:
+            return f"{text}: all would take {left:.0f} minutes, the budget ends it before"
         return f"{text}: {left:.0f} minutes" + (", less what is pruned" if self.settings.prunes else "")
 
     def _seconds_a_trial(self) -> tuple[float | None, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from tqdm import tqdm
 
+from apparel.sweeps import claims
 from apparel.sweeps import trials as reading
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Progress:
     """A bar that counts the trials that ended; each of those gets a line above it."""
 
     def __init__(self, plan: "Plan", study: "Study") -> None:
-        self._study = study
+        self._study, self._minutes = study, plan.settings.budget.minutes
         self._ended: set[int] | None = None
         self._pause = seconds = 0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
         self._bar = tqdm(total=plan.trials, unit=" trials", desc=plan.settings.study, mininterval=seconds)
@@ -41,7 +42,7 @@ class Progress:
         self._bar.n = len(ended)
         running = [trial for trial in trials if trial.state.name == "RUNNING"]
         now = " ".join(f"{trial.number}:{_figure(reading.last_value(trial))}" for trial in running)
-        self._bar.set_postfix_str(f"best {self._best()}, running {now or 'none'}", refresh=False)
+        self._bar.set_postfix_str(f"best {self._best()}, running {now or 'none'}{self._budget(trials)}", refresh=False)
         if time.monotonic() - self._drawn >= self._pause:
             self._drawn = time.monotonic()
             self._bar.refresh()
@@ -49,6 +50,12 @@ class Progress:
     def _best(self) -> str:
         best = reading.best(self._study)
         return " and ".join("/".join(map(_figure, trial.values)) for trial in best[:3]) or "-"
+
+    def _budget(self, trials: "list[FrozenTrial]") -> str:
+        if self._minutes is None:
+            return ""
+        left = self._minutes - claims.seconds_spent(trials) / 60
+        return f", new trials for {left:.0f} min" if left > 0 else ", no new trials"
 
     def _line(self, trial: "FrozenTrial") -> str:
         values = ", ".join(f"{key} {value}" for key, value in reading.values(trial).items())
