@@ -5,7 +5,7 @@ from collections import Counter
 import tensorflow as tf
 
 from apparel import examples, params, paths
-from apparel.compat import augmentation, model
+from apparel.compat import augmentation, determinism, model
 from apparel.compat.pipeline import PipelineConfig
 
 BATCH = dict[str, tf.Tensor]
@@ -51,11 +51,11 @@ def training_batches(
     def one_pass(number):
         pass_seed = tf.random.fold_in(seed, tf.cast(number, tf.int32), alg="philox")
         shuffle_seed = tf.cast(pass_seed[0], tf.int64)
-        stream = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), shuffle_seed)
+        stream = determinism.shuffle(tf.data.Dataset.from_tensor_slices(files), len(files), shuffle_seed)
         stream = stream.interleave(tf.data.TFRecordDataset, cycle_length=4)
         if copies is not None:
             stream = stream.enumerate().flat_map(lambda place, record: _repeated(record, place, pass_seed, copies))
-        stream = stream.shuffle(2048, shuffle_seed)
+        stream = determinism.shuffle(stream, 2048, shuffle_seed)
         return stream.enumerate().map(lambda place, record: (number, place, pass_seed, record))
 
     @tf.autograph.experimental.do_not_convert
@@ -150,7 +150,8 @@ def _repeated(record, place, pass_seed, copies) -> tf.data.Dataset:
     classes = examples.parse_example(record)["classes"]
     times = tf.reduce_max(tf.concat([[1.0], tf.gather(copies, classes - 1)], axis=0))
     draw = tf.random.stateless_uniform([], tf.random.fold_in(pass_seed, tf.cast(place, tf.int32), alg="philox"))
-    return tf.data.Dataset.from_tensors(record).repeat(tf.cast(tf.floor(times + draw), tf.int64))
+    # Slices of one record: `from_tensors` would keep TensorFlow from preparing batches ahead, see `determinism`.
+    return tf.data.Dataset.from_tensor_slices(record[tf.newaxis]).repeat(tf.cast(tf.floor(times + draw), tf.int64))
 
 
 def _one_hot(classes: int):

@@ -64,8 +64,6 @@ def _run(process: subprocess.Popen, batches: str, steps: int) -> None:
 
 def _serve(kind: str) -> None:
     """Takes lines such as `pipeline,10` from standard input and answers each once those steps are made."""
-    import tensorflow as tf
-
     from apparel import pipeline, starting
     from apparel.compat import determinism
     from apparel.detector import Detector
@@ -74,8 +72,6 @@ def _serve(kind: str) -> None:
     train, index = _inputs()
     if kind == "deterministic":
         determinism.enable(train.seed)
-    else:
-        tf.random.set_seed(train.seed + 1)  # without any, shuffling with a seed fails
     detector = Detector(pipeline.merge(train, len(index["classes"]), steps=10**6), tuple(index["classes"]))
     starting.load(detector, train)
     with tempfile.TemporaryDirectory() as folder:

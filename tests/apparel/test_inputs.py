@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from apparel import inputs
 from apparel.compat import determinism
@@ -43,6 +44,18 @@ def test_the_seed_changes_the_stream_and_every_pass_differs(index: dict) -> None
     assert not _same(first[0], second[0])
     one_pass, other_pass = _batches(index, 1, epoch=0), _batches(index, 1, epoch=1)
     assert not np.array_equal(one_pass[0]["image"], other_pass[0]["image"])
+
+
+@pytest.mark.parametrize("class_balance", ["none", "sampling"])
+def test_batches_are_prepared_ahead_and_in_parallel(index: dict, class_balance: str) -> None:
+    """Determinism takes both away from a pipeline that looks as if it could come out differently."""
+    train = tiny.train_params(class_balance=class_balance)
+    batches = iter(inputs.training_batches(index, tiny.config(train), train))
+    next(batches)
+    nodes = tf.data.experimental.get_model_proto(batches).nodes.values()
+    parameters = {node.name: {each.name: each.value for each in node.parameters} for node in nodes}
+    assert parameters["Prefetch"]["buffer_size"] > 0
+    assert parameters["ParallelMapV2"]["parallelism"] > 1
 
 
 def test_batches_have_the_shapes_and_ranges_they_promise(index: dict) -> None:

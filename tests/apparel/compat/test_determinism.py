@@ -44,5 +44,28 @@ def test_add_n_still_depends_on_which_buffer_is_free() -> None:
     assert (total(BIG, -BIG, ONE).numpy() == 0.0).all(), "AddN has one order now: apparel/compat/determinism.py may go"
 
 
+def test_shuffling_depends_on_the_seed_and_loses_nothing() -> None:
+    records = tf.data.Dataset.from_tensor_slices([str(number) for number in range(50)])
+    first, again, other = (list(determinism.shuffle(records, 20, seed).as_numpy_iterator()) for seed in (0, 0, 1))
+    assert first == again != other
+    assert sorted(first) == sorted(other) == sorted(records.as_numpy_iterator())
+
+
+def test_datasets_own_shuffle_still_stops_batches_from_being_prepared_ahead() -> None:
+    """Should this fail, `determinism.shuffle` may go."""
+    determinism.enable(0)
+    records = tf.data.Dataset.from_tensor_slices(["a", "b", "c"])
+    assert _prefetched(lambda _: records.shuffle(3, 1)) == 0
+    assert _prefetched(lambda seed: determinism.shuffle(records, 3, seed)) > 0
+
+
+def _prefetched(one_pass) -> float:
+    """How many elements lie ready of passes that are shuffled with a seed each."""
+    elements = iter(tf.data.Dataset.range(9).flat_map(one_pass).prefetch(4))
+    next(elements)
+    nodes = tf.data.experimental.get_model_proto(elements).nodes.values()
+    return next(node.parameters[0].value for node in nodes if node.name == "Prefetch")
+
+
 def test_the_api_of_tensorflow_that_is_replaced_is_there() -> None:
     assert backprop._default_vspace.aggregate_fn is not None
