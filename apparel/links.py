@@ -1,6 +1,9 @@
-"""One link of the chain behind a result."""
+"""One link of the chain behind a result, and which links are code."""
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from apparel import paths
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,9 @@ class Link:
     where: str = ""
     problem: str = ""
     files: dict[str, str] = field(default_factory=dict)
+
+
+def is_code(path: str) -> bool:
+    """Whether a dependency is the project's code, as opposed to data and the detector's pipeline file."""
+    pure = PurePosixPath(path)
+    return pure.suffix == ".py" or (not pure.is_relative_to(paths.DATA) and not pure.is_relative_to(paths.CONFIGS))

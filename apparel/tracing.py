@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from apparel import contents, history, locks, paths, tracing_run
 from apparel.contents import Contents
 from apparel.errors import UserError, nearest, plain
-from apparel.links import Link
+from apparel.links import Link, is_code
 from apparel.locks import Lock
 
 RUN_ID = re.compile("[0-9a-f]{32}")
@@ -211,12 +211,6 @@ def _origin(record: PurePosixPath, tree: Path) -> Link:
     except (OSError, ValueError, KeyError, TypeError):
         problem = f"where it came from is not recorded: `git add {record}` if it is there, else import it anew"
         return Link("source", record.as_posix(), "", "", problem)
-
-
-def is_code(path: str) -> bool:
-    """Whether a dependency is the project's code, as opposed to data and the detector's pipeline file."""
-    pure = PurePosixPath(path)
-    return pure.suffix == ".py" or (not pure.is_relative_to(paths.DATA) and not pure.is_relative_to(paths.CONFIGS))
 
 
 def kind(path: str) -> str:

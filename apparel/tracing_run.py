@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from apparel import hashes, history, locks, paths, tracking, tracking_records
 from apparel.errors import UserError
-from apparel.links import Link
+from apparel.links import Link, is_code
 from apparel.locks import Lock
 
 if TYPE_CHECKING:
@@ -146,8 +146,6 @@ def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -
 
 def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
     """Whether the modules that a stage ran are those of a commit, or of one with its recorded changes."""
-    from apparel.tracing import is_code
-
     code = {path: md5 for path, md5 in lock.deps(stage).items() if is_code(path)}
     unknown = [
         path
