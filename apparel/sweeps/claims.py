@@ -162,6 +162,11 @@ def seconds_spent(trials: Iterable[FrozenTrial]) -> float:
     return total
 
 
+def minutes_left(budget: float, trials: Iterable[FrozenTrial]) -> float:
+    """For how long new trials begin, of a budget of so many minutes; 0 when it is spent."""
+    return max(0.0, budget - seconds_spent(trials) / 60)
+
+
 def _is_here(trial: FrozenTrial) -> bool:
     return processes.is_here(trial.user_attrs.get("worker") or {})
 

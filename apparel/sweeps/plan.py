@@ -101,17 +101,19 @@ class Plan:
         return f"; {ended} are done"
 
     def _time(self) -> str:
+        from apparel.sweeps import claims
+
         seconds, source = self._seconds_a_trial()
         if seconds is None:
             return "not known before the first trial has ended"
         text = f"about {seconds / 60:.1f} minutes a trial ({source})"
         if not self.trials:
             return text
-        ended = len(self.study.get_trials(deepcopy=False)) if self.study else 0
-        left = max(0, self.trials - ended) * seconds / self.workers / 60
+        trials = self.study.get_trials(deepcopy=False) if self.study else []
+        left = max(0, self.trials - len(trials)) * seconds / self.workers / 60
         budget = self.settings.budget.minutes
-        if budget and budget < left:
-            return f"{text}: all would take {left:.0f} minutes, the budget ends it before"
+        if budget and (rest := claims.minutes_left(budget, trials)) < left:
+            return f"{text}: all would take {left:.0f} minutes, new ones begin for {rest:.0f}"
         return f"{text}: {left:.0f} minutes" + (", less what is pruned" if self.settings.prunes else "")
 
     def _seconds_a_trial(self) -> tuple[float | None, str]:

@@ -54,8 +54,8 @@ class Progress:
     def _budget(self, trials: "list[FrozenTrial]") -> str:
         if self._minutes is None:
             return ""
-        left = self._minutes - claims.seconds_spent(trials) / 60
-        return f", new trials for {left:.0f} min" if left > 0 else ", no new trials"
+        left = claims.minutes_left(self._minutes, trials)
+        return f", new trials for {left:.0f} min" if left else ", no new trials"
 
     def _line(self, trial: "FrozenTrial") -> str:
         values = ", ".join(f"{key} {value}" for key, value in reading.values(trial).items())

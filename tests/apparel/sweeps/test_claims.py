@@ -112,6 +112,7 @@ def test_minutes_count_work_and_end_what_is_new_but_not_what_was_begun(study, tm
         )
         study.add_trial(trial)
     assert claims.seconds_spent(study.trials) == 150
+    assert [claims.minutes_left(minutes, study.trials) for minutes in (2, 3)] == [0, 0.5]
     study.add_trial(create_trial(state=TrialState.WAITING))
     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={"values": {}}))
     assert [each.number for each in Claims(study, tmp_path, None, 150).waiting(study.trials)] == [4]
