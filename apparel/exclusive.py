@@ -1,5 +1,8 @@
 """One process at a time does a thing: a second one is refused, and says why."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +38,18 @@ def only_one(lock: Path, refusal: str) -> Iterator[None]:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Around a stage's work, or as the decorator of its `main`: two of them would mix their outputs."""
+    """Around a stage's work, or as the decorator of its `main`: two of them would mix their outputs.
+
+    What a kill would leave of a DVC that runs the stage is mended, see `apparel/dvc_guard.py`.
+    """
     refusal = f"the stage {name} is running already in this folder; wait for it to end, or stop it"
     with only_one(HERE / f"{name}.lock", refusal):
+        if "DVC_STAGE" in os.environ:
+            _guard_dvc()
         yield
+
+
+def _guard_dvc() -> None:
+    command = [sys.executable, "-m", "apparel.dvc_guard", str(os.getppid())]
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +15,9 @@ FILES = ("data/demo/dvc.lock", "dvc.lock")
 RESTORE = "`git restore dvc.lock` brings back the committed one, `dvc repro` makes one that fits"
 
 HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError)
+"""What reading a lock raises that is none."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +110,35 @@ def holding(md5: str) -> Lock | None:
     return next((lock for lock in found if lock.maker_of(md5)), None)
 
 
-def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
+def is_whole(content: bytes | None) -> bool:
+    """Whether DVC can go on from a lock of this content; None stands for one that is not there."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        return content is None or bool(COMPILED_LOCKFILE_SCHEMA(_loaded(content)))
+    except (ValueError, Invalid):
+        return False
+
+
+def _loaded(content: bytes) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    try:
+        return YAML(typ="safe").load(content.decode("utf-8")) or {}
+    except YAMLError as error:
+        raise ValueError("no YAML") from error
+
+
+def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
     stages: dict[str, Any] = {}
     for file, content in contents.items():
         try:
-            found = (YAML(typ="safe").load(content.decode("utf-8")) or {}).get("stages") if content else None
+            found = _loaded(content).get("stages") if content else None
             stages |= {name: _checked(stage) for name, stage in (found or {}).items()}
             _in_order(Lock(None, stages))
-        except (YAMLError, UnicodeDecodeError, LookupError, AttributeError, TypeError, CycleError):
+        except UNREADABLE:
             raise UserError(f"{file} of {where} is no lock of DVC's; restore it: git restore {file}") from None
     return stages
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apparel import drawn, errors, params, paths
+from apparel import drawn, errors, exclusive, params, paths
 
 DEMO = paths.DATA / "demo"
 
@@ -24,6 +24,7 @@ class DemoParams(params.Section):
     draw: Draw
 
 
+@exclusive.stage("draw")
 def main() -> None:
     config = params.load(DEMO / "params.yaml", DemoParams).draw
     if config.photos_without_garment > config.photos:

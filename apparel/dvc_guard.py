@@ -1,0 +1,100 @@
+"""Mends what DVC leaves broken when it is killed: `python -m apparel.dvc_guard PROCESS`, started by each stage.
+
+After a stage DVC writes for up to a second: the stage's entry of the run cache, then `dvc.lock`, both in place. Killed
+meanwhile, it leaves parts of them, and refuses to work from then on. This process lives in a session of its own, so it
+outlives such a kill. It takes away the part of an entry, and puts back the lock that was there when the stage began;
+the next `dvc repro` takes the stage's outputs from the run cache, or runs it again. It may go once DVC replaces
+`dvc.lock` in one step, and passes over what its run cache has no whole entry of.
+"""
+
+import configparser
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from apparel import files, locks
+
+DVC = Path(".dvc")
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "cmd.exe")
+"""DVC starts a stage through one of them."""
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+def watch(process: psutil.Process | None) -> None:
+    """Waits until that process has written a lock, or is gone; what it left broken is mended then."""
+    before = _contents()
+    while process and _runs(process):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        now = _contents()
+        if now != before and all(map(locks.is_whole, now.values())):
+            return
+    _mend_locks(before)
+    _mend_who_is_at_work(DVC / "tmp" / "rwlock")
+    for part in cache().glob("runs/*/*/*.tmp"):
+        if not _is_open(part):
+            part.unlink(missing_ok=True)
+            with suppress(OSError):  # there are other entries; DVC stumbles over a folder without any
+                part.parent.rmdir()
+
+
+def behind_shells(number: int) -> psutil.Process | None:
+    """The process of that number, or the nearest above it that is no shell; None when it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(number), *psutil.Process(number).parents()]
+        return next((each for each in family if each.name() not in SHELLS), None)
+    return None
+
+
+def cache() -> Path:
+    """DVC's cache, as the configuration in this folder has it."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    config.read([DVC / "config", DVC / "config.local"], encoding="utf-8")
+    return DVC / config.get("cache", "dir", fallback="cache")
+
+
+def _mend_locks(before: dict[str, bytes | None]) -> None:
+    for file, content in _contents().items():
+        if locks.is_whole(content):
+            continue
+        if before[file] and locks.is_whole(before[file]):
+            files.write_text(Path(file), before[file].decode("utf-8"))
+        else:
+            Path(file).unlink()
+
+
+def _mend_who_is_at_work(rwlock: Path) -> None:
+    """DVC's list of who reads and writes what: the ones it names are gone, and a part of it stops every other."""
+    try:
+        json.loads(rwlock.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        rwlock.unlink(missing_ok=True)
+
+
+def _contents() -> dict[str, bytes | None]:
+    return {file: Path(file).read_bytes() if Path(file).is_file() else None for file in locks.FILES}
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a process of this user has the file open: another DVC, of a cache that is shared."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if str(path.resolve()) in [opened.path for opened in process.open_files()]:
+                return True
+    return False
+
+
+if __name__ == "__main__":
+    watch(behind_shells(int(sys.argv[1])))
