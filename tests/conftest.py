@@ -10,7 +10,7 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def no_database_of_other_tests():
     """MLflow keeps connections by address, and `sqlite:///mlflow.db` is another file in each folder."""
     yield
