@@ -59,7 +59,7 @@ def cache() -> Path:
 
 def _mend_locks(before: dict[str, bytes | None]) -> None:
     for file, content in _contents().items():
-        if locks.is_whole(content):
+        if locks.is_whole(content) or _is_open(Path(file)):
             continue
         if before[file] and locks.is_whole(before[file]):
             files.write_text(Path(file), before[file].decode("utf-8"))
@@ -70,11 +70,10 @@ def _mend_locks(before: dict[str, bytes | None]) -> None:
 def _mend_who_is_at_work(rwlock: Path) -> None:
     """DVC's list of who reads and writes what: the ones it names are gone, and a part of it stops every other."""
     try:
-        json.loads(rwlock.read_bytes())
-    except FileNotFoundError:
-        return
+        json.loads(rwlock.read_bytes() if rwlock.exists() else b"{}")
     except ValueError:
-        rwlock.unlink(missing_ok=True)
+        if not _is_open(rwlock):
+            rwlock.unlink(missing_ok=True)
 
 
 def _contents() -> dict[str, bytes | None]:
@@ -88,7 +87,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether a process of this user has the file open: another DVC, of a cache that is shared."""
+    """Whether a process of this user has the file open: another DVC, here or of a cache that is shared."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if str(path.resolve()) in [opened.path for opened in process.open_files()]:
