@@ -86,9 +86,11 @@ def _parts(trial: FrozenTrial, imports: float) -> dict[str, float]:
     a_step = median(others)
     began, ended = stepped[0].time / 1000, stepped[-1].time / 1000
     judged = next(line.time for line in reversed(lines) if "val/mAP50" in line.values) / 1000
+    until_opened = opened - trial.datetime_start.timestamp()
+    imports = min(imports, until_opened)  # they were timed apart from the trial
     return {
         "the steps themselves": ended - began + a_step,
-        "experiment set-up: values, DVC's checks": opened - trial.datetime_start.timestamp() - imports,
+        "experiment set-up: values, DVC's checks": until_opened - imports,
         "imports": imports,
         "model and input pipeline": began - first - opened,
         "graph tracing": first - a_step,
