@@ -7,7 +7,6 @@ the next `dvc repro` takes the stage's outputs from the run cache, or runs it ag
 `dvc.lock` in one step, and passes over what its run cache has no whole entry of.
 """
 
-import configparser
 import json
 import sys
 import time
@@ -27,10 +26,10 @@ SECONDS_BETWEEN_LOOKS = 0.1
 
 def watch(process: psutil.Process | None) -> None:
     """Waits until that process has written a lock, or is gone; what it left broken is mended then."""
-    before = _contents()
+    before = locks.contents(Path())
     while process and _runs(process):
         time.sleep(SECONDS_BETWEEN_LOOKS)
-        now = _contents()
+        now = locks.contents(Path())
         if now != before and all(map(locks.is_whole, now.values())):
             return
     _mend_locks(before)
@@ -52,13 +51,13 @@ def behind_shells(number: int) -> psutil.Process | None:
 
 def cache() -> Path:
     """DVC's cache, as the configuration in this folder has it."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
-    config.read([DVC / "config", DVC / "config.local"], encoding="utf-8")
-    return DVC / config.get("cache", "dir", fallback="cache")
+    from dvc.config import Config
+
+    return Path(Config(str(DVC.resolve()))["cache"].get("dir", DVC / "cache"))
 
 
 def _mend_locks(before: dict[str, bytes | None]) -> None:
-    for file, content in _contents().items():
+    for file, content in locks.contents(Path()).items():
         if locks.is_whole(content) or _is_open(Path(file)):
             continue
         if before[file] and locks.is_whole(before[file]):
@@ -74,10 +73,6 @@ def _mend_who_is_at_work(rwlock: Path) -> None:
     except ValueError:
         if not _is_open(rwlock):
             rwlock.unlink(missing_ok=True)
-
-
-def _contents() -> dict[str, bytes | None]:
-    return {file: Path(file).read_bytes() if Path(file).is_file() else None for file in locks.FILES}
 
 
 def _runs(process: psutil.Process) -> bool:

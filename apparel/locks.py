@@ -89,7 +89,7 @@ def at(revision: str) -> Lock:
 
 def workspace() -> Lock:
     """The lock that lies here, under the commit that is checked out if that has the very same."""
-    here = {file: Path(file).read_bytes() if Path(file).is_file() else None for file in FILES}
+    here = contents(Path())
     head = history.commit("HEAD")
     committed = head is not None and here == {file: history.read(head, file) for file in FILES}
     return Lock(head if committed else None, _merged(here, "the workspace"))
@@ -97,8 +97,12 @@ def workspace() -> Lock:
 
 def of_folder(folder: Path) -> Lock:
     """The lock that lies in another copy of the project."""
-    here = {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in FILES}
-    return Lock(None, _merged(here, str(folder)))
+    return Lock(None, _merged(contents(folder), str(folder)))
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """What the files of a copy of the project hold, None for one that is not there."""
+    return {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in FILES}
 
 
 def holding(md5: str) -> Lock | None:

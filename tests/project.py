@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,16 @@ def run(folder: Path, *arguments: str, **given: str) -> subprocess.CompletedProc
         encoding="utf-8",
         check=False,
     )
+
+
+def wait_for_guards(folder: Path) -> None:
+    """Until what watches over DVC in the copy is through with mending, see `apparel/dvc_guard.py`."""
+    guards = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if "apparel.dvc_guard" in process.cmdline() and process.cwd() == str(folder):
+                guards.append(process)
+    psutil.wait_procs(guards, timeout=60)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from tests.test_pipeline import PHOTOS, SETTINGS
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")]
 
 STAGES = ["convert", "split", "tfrecord", "train", "eval"]
+FORGOTTEN = "cmd: forgotten\n"
 KILLS = 4
 """Of each stage; twenty in all."""
 
@@ -76,13 +77,17 @@ def forget(folder: Path, stage: str) -> None:
     """Makes DVC run that stage: it has another command in the lock, and no earlier run to take its outputs from."""
     shutil.rmtree(folder / ".dvc" / "cache" / "runs")
     lock = folder / "dvc.lock"
-    lock.write_text(lock.read_text().replace(f"cmd: python -m stages.{stage}\n", "cmd: forgotten\n"))
+    lock.write_text(lock.read_text().replace(f"cmd: python -m stages.{stage}\n", FORGOTTEN))
 
 
-def _finish(folder: Path, lock: bytes) -> str:
-    """The next `dvc repro` ends well, and all is as it was."""
+def _finish(folder: Path, lock: bytes, stage: str) -> str:
+    """The next `dvc repro` makes that stage, unless DVC had recorded it already, and all is as it was."""
+    project.wait_for_guards(folder)
+    recorded = FORGOTTEN not in (folder / "dvc.lock").read_text()
     done = project.run(folder, "dvc", "repro")
     assert done.returncode == 0, done.stdout
+    made = (f"> python -m stages.{stage}", f"Stage '{stage}' is cached")
+    assert recorded or any(said in done.stdout for said in made), done.stdout
     assert (folder / "dvc.lock").read_bytes() == lock
     return done.stdout
 
@@ -105,7 +110,7 @@ def test_killed_at_any_moment_the_next_repro_ends_with_the_same_lock(ran: Path, 
             continue  # it was faster than before
         _kill(process)
         killed += 1
-        _finish(ran, lock)
+        _finish(ran, lock, stage)
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(ran: Path, lock: bytes) -> None:
@@ -113,7 +118,9 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(ran: Path, lock: byt
     process = _start(ran, "repro")
     assert _wait(process, lambda: any(ran.glob(".apparel/training/*/latest/ckpt-*.index")))
     _kill(process)
-    assert "going on from step" in _finish(ran, lock)
+    said = _finish(ran, lock, "train")
+    assert "> python -m stages.train" in said
+    assert "going on from step" in said
     assert not list((ran / ".apparel" / "training").glob("*/"))
 
 

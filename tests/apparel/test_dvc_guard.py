@@ -6,15 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from dvc.utils.serialize import modify_yaml
 
-from apparel import dvc_guard, locks
+from apparel import dvc_guard, interpreter, locks
 from tests import project, quick
 
 WHOLE = """schema: '2.0'
@@ -175,7 +173,7 @@ def test_the_writer_is_found_behind_a_shell():
     assert dvc_guard.behind_shells(shell.pid) is None
 
 
-def test_what_dvc_wrote_of_who_is_at_work_goes_when_it_is_broken(here, other):
+def test_what_dvc_wrote_of_who_is_at_work_goes_when_it_is_broken(here):
     rwlock = here / ".dvc" / "tmp" / "rwlock"
     rwlock.parent.mkdir(parents=True)
     for left, stays in [('{"read": {}, "write": {}}', True), ('{"read', False), ("", False)]:
@@ -210,20 +208,13 @@ def test_an_entry_that_another_process_writes_stays(here):
 @pytest.mark.parametrize(("name", "kept"), [("dvc.lock", 0), (".tmp", 700)])
 def test_dvc_killed_while_it_writes_goes_on(cut, name, kept):
     project.set_params(cut / "params.yaml", split={"seed": kept + len(name)})
-    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     command = [sys.executable, "-c", KILLED_WRITING.format(name=name, kept=kept)]
-    killed = subprocess.run(command, cwd=cut, env=environment, capture_output=True, text=True, check=False)
+    killed = subprocess.run(
+        command, cwd=cut, env=interpreter.first(os.environ), capture_output=True, text=True, check=False
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    psutil.wait_procs(list(guards(cut)), timeout=60)
+    project.wait_for_guards(cut)
     again = project.run(cut, "dvc", "repro", "split")
     assert again.returncode == 0, again.stdout
     assert ("Stage 'split' is cached" in again.stdout) == (name == "dvc.lock")
     assert project.run(cut, "dvc", "status", "--json", "split").stdout.strip() == "{}"
-
-
-def guards(folder: Path) -> Iterator[psutil.Process]:
-    """Those at work in a copy of the project."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if "apparel.dvc_guard" in process.cmdline() and process.cwd() == str(folder):
-                yield process
