@@ -140,7 +140,9 @@ def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
     for file, content in contents.items():
         try:
             found = _loaded(content).get("stages") if content else None
-            stages |= {name: _checked(stage) for name, stage in (found or {}).items()}
+            checked = {name: _checked(stage) for name, stage in (found or {}).items()}
+            # What read nothing did not run: so a sweep leaves eval.
+            stages |= {name: stage for name, stage in checked.items() if stage["deps"]}
             _in_order(Lock(None, stages))
         except UNREADABLE:
             raise UserError(f"{file} of {where} is no lock of DVC's; restore it: git restore {file}") from None

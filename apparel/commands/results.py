@@ -17,6 +17,10 @@ def main(arguments: argparse.Namespace) -> None:
         UserError: nothing is measured yet, or the table is damaged.
     """
     from apparel import results
+    from apparel.errors import UserError
+    from apparel.sweeps.workspace import UNEVALUATED
 
+    if results.PER_CLASS.is_file() and results.PER_CLASS.read_bytes() == UNEVALUATED.encode():
+        raise UserError(f"this is a sweep's trial, {UNEVALUATED.strip()}")
     print(results.text(results.read_table()))
     print(results.where_next())

@@ -13,9 +13,12 @@ from typing import IO, Any
 
 from filelock import FileLock
 
-from apparel import interpreter, paths
+from apparel import files, interpreter, paths
 from apparel.sweeps import processes, space
 from apparel.sweeps.snapshot import Snapshot, git
+
+UNEVALUATED = "not evaluated on test: `dvc repro` does\n"
+"""What an experiment has in place of each file that eval makes, so that `dvc exp apply` finds one to bring back."""
 
 
 class Workspace:
@@ -59,11 +62,35 @@ class Workspace:
         """Keeps what was trained as a DVC experiment of that name in the project; returns its commit."""
         from dvc.repo.experiments.refs import ExpRefInfo
 
+        self._leave_unevaluated()
         self._git("add", "--all")
         self._git(*_author(), "commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
         reference = str(ExpRefInfo(self._snapshot.commit, name))
         self._git("push", "--quiet", "--force", "--no-verify", str(self.project), f"HEAD:{reference}")
         return self._git("rev-parse", "HEAD")
+
+    def _leave_unevaluated(self) -> None:
+        """Takes away what eval made of another training, if it ran at all; `dvc repro` sees that it is to run.
+
+        DVC's lock then has the stage with outputs, but without anything that it read.
+        """
+        from dvc.repo import Repo
+        from dvc.stage import PipelineStage
+
+        with Repo(str(self.folder)) as repo, repo.lock:
+            pipeline = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
+            for stage in [stage for stage in pipeline if stage.name == "eval"]:
+                for out in stage.outs:
+                    path = Path(out.fs_path)
+                    out.remove()
+                    if path.suffix:
+                        files.write_text(path, UNEVALUATED if out.use_cache else "{}\n")
+                    else:
+                        path.mkdir(parents=True)
+                    out.save()
+                    out.commit()
+                stage.deps = []
+                stage.dump(update_pipeline=False)
 
     def _git(self, *arguments: str) -> str:
         return git(*arguments, folder=self.folder)
