@@ -24,7 +24,7 @@ def read(path) -> dict:
 
 
 def traced(folder, what) -> dict:
-    project.run(folder, "apparel", "sync")  # a busy machine may not have sent MLflow the run within its minute
+    project.sync(folder)
     done = project.run(folder, "apparel", "trace", "--json", what)
     assert done.returncode == 0, done.stdout
     return json.loads(done.stdout)

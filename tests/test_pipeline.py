@@ -83,6 +83,7 @@ def test_model_loads(ran, metrics):
 def test_mlflow_holds_the_run(ran, metrics):
     from mlflow import MlflowClient
 
+    project.sync(ran[0])
     client = MlflowClient(f"sqlite:///{ran[0] / 'mlflow.db'}")
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     assert [run.info.status for run in runs] == ["FINISHED"]

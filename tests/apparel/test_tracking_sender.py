@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apparel import outbox, params, tracking, tracking_sender
+from apparel import outbox, params, tracking, tracking_process, tracking_sender
 from apparel.commands import sync
 from apparel.errors import UserError
 from apparel.outbox import Head, Outbox
@@ -278,8 +278,9 @@ def test_sync_leaves_alone_what_another_process_sends(client, box, capsys):
     assert not runs_of(client, box)
 
 
-def test_a_stage_and_its_sender(client):
+def test_a_stage_and_its_sender(client, monkeypatch):
     """The real thing: the process that a stage starts, from the first line to the last."""
+    monkeypatch.setattr(tracking_process, "PATIENCE", 600)  # seconds; a busy machine starts processes slowly
     chosen = params.load(ROOT / "params.yaml")
     with tracking.open_run(chosen, "key") as run:
         for step in range(100):
