@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from apparel import files, interpreter, paths
 from apparel.sweeps import processes, space
 from apparel.sweeps.snapshot import Snapshot, git
+
+if TYPE_CHECKING:
+    from dvc.stage import PipelineStage
 
 UNEVALUATED = "not evaluated on test: `dvc repro` does\n"
 """What an experiment has in place of each file that eval makes, so that `dvc exp apply` finds one to bring back."""
@@ -75,22 +78,11 @@ class Workspace:
         DVC's lock then has the stage with outputs, but without anything that it read.
         """
         from dvc.repo import Repo
-        from dvc.stage import PipelineStage
 
         with Repo(str(self.folder)) as repo, repo.lock:
-            pipeline = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
-            for stage in [stage for stage in pipeline if stage.name == "eval"]:
-                for out in stage.outs:
-                    path = Path(out.fs_path)
-                    out.remove()
-                    if path.suffix:
-                        files.write_text(path, UNEVALUATED if out.use_cache else "{}\n")
-                    else:
-                        path.mkdir(parents=True)
-                    out.save()
-                    out.commit()
-                stage.deps = []
-                stage.dump(update_pipeline=False)
+            for stage in repo.index.stages:
+                if getattr(stage, "name", None) == "eval":  # what a .dvc file tracks has no name
+                    _empty(stage)
 
     def _git(self, *arguments: str) -> str:
         return git(*arguments, folder=self.folder)
@@ -113,6 +105,20 @@ def existing(study: str) -> list[str]:
     """The project's experiments that have names as this study's."""
     listed = git("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps")
     return sorted(name for name in listed.splitlines() if name.startswith(f"{study}-"))
+
+
+def _empty(stage: "PipelineStage") -> None:
+    for out in stage.outs:
+        path = Path(out.fs_path)
+        out.remove()
+        if path.suffix:
+            files.write_text(path, UNEVALUATED if out.use_cache else "{}\n")
+        else:
+            path.mkdir(parents=True)
+        out.save()
+        out.commit()
+    stage.deps = []
+    stage.dump(update_pipeline=False)
 
 
 def _author() -> list[str]:
