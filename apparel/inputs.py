@@ -4,7 +4,7 @@ from collections import Counter
 
 import tensorflow as tf
 
-from apparel import examples, params, paths
+from apparel import examples, mosaic, params, paths
 from apparel.compat import augmentation, determinism, model
 from apparel.compat.pipeline import PipelineConfig
 
@@ -40,8 +40,8 @@ def training_batches(
     Returns:
         Batches of `train.batch_size` photos: `image` float32 (B, H, W, 3) as the network takes it, `true_shape` int32
         (B, 3), `boxes` float32 (B, N, 4) normalised ymin, xmin, ymax, xmax, `classes` float32 (B, N, classes) one-hot,
-        `weights` float32 (B, N), 0 for padding, and `epoch` and `position` (scalar int64) of the first record behind
-        the batch.
+        `weights` float32 (B, N), 0 for padding, which may lie between boxes, and `epoch` and `position` (scalar int64)
+        of the first record behind the batch.
     """
     files = records(index, "train")
     seed = tf.constant([train.seed, 0], tf.int32)
@@ -73,6 +73,8 @@ def training_batches(
         )
         image, true_shape = resize(image)
         values = {"image": image, "true_shape": true_shape, "boxes": boxes, "weights": box_weights}
+        if train.mosaic:
+            values["mosaic"] = mosaic.drawn(train.mosaic, photo_seed)
         return values | {"classes": one_hot(classes), "epoch": number, "position": place + 1}
 
     resize = model.resizer(config)
@@ -81,6 +83,8 @@ def training_batches(
     stream = stream.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     most_boxes = max(1, index["splits"]["train"]["most_boxes"])
     stream = stream.padded_batch(train.batch_size, _shapes(stream, most_boxes), drop_remainder=True)
+    if train.mosaic:
+        stream = stream.map(mosaic.combine)
     return stream.map(_last_place).prefetch(4)
 
 

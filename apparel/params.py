@@ -88,6 +88,7 @@ class Train(Section):
     schedule: Literal["cosine", "exponential", "constant"]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     augmentation: tuple[str, ...] | None
+    mosaic: Annotated[float, Field(ge=0, le=1)]
     class_balance: Literal["none", "loss", "sampling"]
     min_negatives_per_photo: Annotated[int, Field(ge=0)]
     freeze: Literal["none", "batch_norm", "backbone"]

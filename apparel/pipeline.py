@@ -61,6 +61,8 @@ def _set_resolution(resizer, train: params.Train) -> None:
     kind = resizer.WhichOneof("image_resizer_oneof")
     if kind == "fixed_shape_resizer":
         resizer.fixed_shape_resizer.height = resizer.fixed_shape_resizer.width = train.resolution
+    elif train.mosaic:
+        raise UserError(f"configs/{train.detector}.config resizes with {kind}: set train.mosaic to 0")
     elif kind == "keep_aspect_ratio_resizer":
         keep = resizer.keep_aspect_ratio_resizer
         keep.min_dimension = keep.max_dimension = train.resolution

@@ -30,9 +30,11 @@ def _same(one: dict, other: dict) -> bool:
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("class_balance", ["none", "sampling"])
-def test_a_stream_taken_up_in_the_middle_goes_on_as_the_undisturbed_one(index: dict, class_balance: str) -> None:
-    train = tiny.train_params(class_balance=class_balance)
+@pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
+def test_a_stream_taken_up_in_the_middle_goes_on_as_the_undisturbed_one(
+    index: dict, class_balance: str, mosaic: float
+) -> None:
+    train = tiny.train_params(class_balance=class_balance, mosaic=mosaic)
     whole = _batches(index, 7, train)
     for place in (1, 3, 4):
         start = {"epoch": int(whole[place - 1]["epoch"]), "position": int(whole[place - 1]["position"])}
@@ -47,10 +49,10 @@ def test_the_seed_changes_the_stream_and_every_pass_differs(index: dict) -> None
     assert not np.array_equal(one_pass[0]["image"], other_pass[0]["image"])
 
 
-@pytest.mark.parametrize("class_balance", ["none", "sampling"])
-def test_batches_are_prepared_ahead_and_in_parallel(index: dict, class_balance: str) -> None:
+@pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
+def test_batches_are_prepared_ahead_and_in_parallel(index: dict, class_balance: str, mosaic: float) -> None:
     """Determinism takes both away from a pipeline that looks as if it could come out differently."""
-    train = tiny.train_params(class_balance=class_balance)
+    train = tiny.train_params(class_balance=class_balance, mosaic=mosaic)
     batches = iter(inputs.training_batches(index, tiny.config(train), train))
     next(batches)
     nodes = tf.data.experimental.get_model_proto(batches).nodes.values()
@@ -66,6 +68,14 @@ def test_batches_have_the_shapes_and_ranges_they_promise(index: dict) -> None:
     assert batch["boxes"].shape == (4, 1, 4)
     assert batch["boxes"].min() >= 0 and batch["boxes"].max() <= 1
     assert set(batch["weights"].ravel()) <= {0.0, 1.0}
+
+
+def test_mosaics_come_as_often_as_asked_for(index: dict) -> None:
+    batches = _batches(index, 20, tiny.train_params(mosaic=0.5, augmentation=()))
+    garments = np.concatenate([(batch["weights"] > 0).sum(axis=1) for batch in batches])
+    assert set(garments) == {1, 4}
+    assert 0.3 < (garments == 4).mean() < 0.7
+    assert batches[0]["boxes"].shape == (4, 4, 4)
 
 
 def test_evaluation_sees_every_photo_once_and_fills_the_last_batch(index: dict) -> None:

@@ -51,6 +51,16 @@ def test_fields_that_make_no_difference_are_let_through(written) -> None:
     assert merged.train_config.gradient_clipping_by_norm == 10.0
 
 
+def test_mosaics_of_photos_with_borders_are_refused(written, tmp_path: Path) -> None:
+    written("")
+    mine = tmp_path / "configs" / "mine.config"
+    fixed, bordered = "fixed_shape_resizer { height: 300 width: 300 }", "keep_aspect_ratio_resizer { }"
+    mine.write_text(mine.read_text(encoding="utf-8").replace(fixed, bordered), encoding="utf-8")
+    assert pipeline.merge(tiny.train_params(detector="mine"), 2, steps=10)
+    with pytest.raises(UserError, match=r"resizes with keep_aspect_ratio_resizer: set train\.mosaic to 0"):
+        pipeline.merge(tiny.train_params(detector="mine", mosaic=0.5), 2, steps=10)
+
+
 @pytest.mark.parametrize("negatives", [0, 3])
 def test_photos_without_boxes_teach_where_negatives_are_asked_for(negatives: int) -> None:
     detector = Detector(tiny.config(tiny.train_params(min_negatives_per_photo=negatives)), tiny.CLASSES)
