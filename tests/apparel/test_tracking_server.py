@@ -20,10 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="ends
 ROOT = Path(__file__).parents[2]
 STEPS = 60
 TRAINING = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from apparel import params, tracking
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
 chosen = params.load(Path(sys.argv[1], "params.yaml"))
 first, last, *pauses = map(int, sys.argv[2:])
 with tracking.open_run(chosen, "key") as run:
