@@ -91,7 +91,7 @@ class Train(Section):
     mosaic: Annotated[float, Field(ge=0, le=1)]
     class_balance: Literal["none", "loss", "sampling"]
     min_negatives_per_photo: Annotated[int, Field(ge=0)]
-    freeze: Literal["none", "batch_norm", "backbone"]
+    freeze: Literal["none", "batch_norm", "early", "backbone"]
     moving_average: Annotated[float, Field(ge=0, lt=1)]
     validate_every: Count
     patience: Annotated[int, Field(ge=0)]
@@ -122,10 +122,9 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _backbone_needs_weights(self) -> "Params":
-        if self.train.freeze == "backbone" and self.train.checkpoint == "none":
-            raise ValueError(
-                "train.freeze is 'backbone', but train.checkpoint is 'none': random weights would stay random"
-            )
+        if self.train.freeze in ("early", "backbone") and self.train.checkpoint == "none":
+            frozen = f"train.freeze is '{self.train.freeze}'"
+            raise ValueError(f"{frozen}, but train.checkpoint is 'none': random weights would stay random")
         return self
 
     def flat(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 import tensorflow as tf
 
 from apparel import exclusive, files, inputs, metrics, paths
+from apparel.compat import model as compat_model
 from apparel.compat import optimizer as compat_optimizer
 from apparel.detector import Detector, detect_split, sum_in_order
 from apparel.errors import Pruned, UserError
@@ -271,8 +272,17 @@ def _is_whole(path: str) -> bool:
 
 
 def _trainable(detector: Detector, freeze: str) -> list[tf.Variable]:
-    frozen = {id(variable) for variable in detector.backbone.variables} if freeze == "backbone" else set()
+    """The variables that learn. In layers that are frozen batch normalisation rests, too."""
+    layers = _frozen_layers(detector, freeze)
+    compat_model.rest(layers)
+    frozen = {id(variable) for layer in layers for variable in layer.variables}
     return [variable for variable in detector.model.trainable_variables if id(variable) not in frozen]
+
+
+def _frozen_layers(detector: Detector, freeze: str) -> list[tf.keras.layers.Layer]:
+    if freeze == "early":
+        return compat_model.early_layers(detector.backbone)
+    return detector.backbone.layers if freeze == "backbone" else []
 
 
 def _rank(measured: dict[str, float]) -> tuple[float, float]:

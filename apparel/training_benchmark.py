@@ -1,6 +1,6 @@
-"""How fast a training goes with and without its input pipeline, and with and without determinism.
+"""How fast a training goes with and without its input pipeline, determinism, and memory that it keeps.
 
-Determinism holds for a whole process, so there is a process for each of the two: both wait until it is their turn.
+The last two hold for a whole process, so there is a process for each way: all wait until it is their turn.
 """
 
 import subprocess
@@ -28,11 +28,12 @@ def measure(steps: int, rounds: int) -> str:
         UserError: params.yaml is wrong, or there are no records.
     """
     chosen, _ = _inputs()
-    with _training("deterministic") as repeatable, _training("plain") as plain:
+    with _training("whole") as whole, _training("not repeatable") as plain, _training("memory back") as back:
         ways = {
-            "train": partial(_run, repeatable, PIPELINE, steps),
-            "train, one batch again and again": partial(_run, repeatable, ONE_BATCH, steps),
+            "train": partial(_run, whole, PIPELINE, steps),
+            "train, one batch again and again": partial(_run, whole, ONE_BATCH, steps),
             "train, not repeatable": partial(_run, plain, PIPELINE, steps),
+            "train, memory handed back": partial(_run, back, PIPELINE, steps),
         }
         seconds = benchmarks.in_turn(ways, rounds)
     title = f"train: {chosen.detector} at {chosen.resolution} pixels, {steps} steps of {chosen.batch_size} photos"
@@ -64,13 +65,15 @@ def _run(process: subprocess.Popen, batches: str, steps: int) -> None:
 
 def _serve(kind: str) -> None:
     """Takes lines such as `pipeline,10` from standard input and answers each once those steps are made."""
-    from apparel import pipeline, starting
+    from apparel import memory, pipeline, starting
     from apparel.compat import determinism
     from apparel.detector import Detector
     from apparel.training import Training
 
     train, index = _inputs()
-    if kind == "deterministic":
+    if kind != "memory back":
+        memory.keep()
+    if kind != "not repeatable":
         determinism.enable(train.seed)
     detector = Detector(pipeline.merge(train, len(index["classes"]), steps=10**6), tuple(index["classes"]))
     starting.load(detector, train)

@@ -27,12 +27,13 @@ def main() -> None:
 
 def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -> tuple:
     """One training, from its starting weights or its last checkpoint; returns its progress and the detector."""
-    from apparel import pipeline, starting
+    from apparel import memory, pipeline, starting
     from apparel.compat import determinism
     from apparel.detector import Detector
     from apparel.reports import Reports
     from apparel.sweeps import signals
 
+    memory.keep()
     determinism.enable(chosen.train.seed)
     steps = pipeline.steps_of(chosen.train, index["splits"]["train"]["photos"])
     config = pipeline.merge(chosen.train, len(chosen.data.classes), steps)

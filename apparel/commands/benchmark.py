@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "\n"
         "tfrecord  writing TFRecords with all cores, beside a loop in one thread\n"
         "train     a training as params.yaml has it, beside one that is fed one batch again and again (what the\n"
-        "          input pipeline costs), and beside one that may come out differently each time\n"
+        "          input pipeline costs), one that may come out differently each time, and one that hands its memory\n"
+        "          back to the system after each use\n"
         "sweep     what a trial costs beside its training, by part; takes minutes, and what it trained\n"
         "          stays in DVC's cache until `dvc gc`"
     )

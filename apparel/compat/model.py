@@ -9,6 +9,8 @@ What is mended, and when each mend may go:
 - **Keras 2** is asked for by `apparel/quiet.py`. Goes when the API is written for Keras 3.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 from object_detection.builders import image_resizer_builder, model_builder
 from object_detection.core import box_list, losses, matcher
@@ -34,6 +36,21 @@ def resizer(config: PipelineConfig):
     """The function that brings a photo to the size the network sees: (H, W, 3) -> ((h, w, 3), true shape (3,))."""
     meta_architecture = config.model.WhichOneof("model")
     return image_resizer_builder.build(getattr(config.model, meta_architecture).image_resizer)
+
+
+def early_layers(backbone: tf.keras.Model) -> list[tf.keras.layers.Layer]:
+    """The layers of a backbone, in order, ahead of the first whose feature map is less than an eighth of the photo."""
+    outputs = [layer.output for layer in backbone.layers]
+    shapes = tf.keras.Model(backbone.inputs, outputs).compute_output_shape([1, 256, 256, 3])
+    small = [number for number, shape in enumerate(shapes) if shape[1] < 256 / 8]
+    return backbone.layers[: small[0]] if small else list(backbone.layers)
+
+
+def rest(layers: Sequence[tf.keras.layers.Layer]) -> None:
+    """Lets batch normalisation in these layers keep its statistics, whatever the Keras learning phase."""
+    for layer in layers:
+        if hasattr(layer, "_training"):  # the API's FreezableBatchNorm
+            layer._training = False
 
 
 def _mobilenet_v1(batchnorm_training, alpha=1.0, **options):
@@ -68,7 +85,10 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
         boxes, photo_losses, matches = photo
         match = matcher.Match(matches)
         most = tf.minimum(examples, _picks_that_count(miner, photo_losses, match))
-        indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
+        if miner._iou_threshold < 1:
+            indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
+        else:  # nothing overlaps by more than all, so what is left of the suppression is its order
+            indices = tf.math.top_k(photo_losses, most).indices
         if miner._max_negatives_per_positive is not None:
             indices, _, _ = miner._subsample_selection_to_desired_neg_pos_ratio(
                 indices, match, miner._max_negatives_per_positive, miner._min_negatives_per_image

@@ -134,6 +134,7 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
     ("section", "key", "value", "message"),
     [
         ("train", "freeze", "backbone", "random weights would stay random"),
+        ("train", "freeze", "early", "random weights would stay random"),
         ("data", "classes", ["Tops", "Tops"], "listed twice"),
         ("data", "classes", [" Tops"], "is not a class name"),
         ("data", "classes", ["Ro\u0308cke"], "accents apart from their letters"),

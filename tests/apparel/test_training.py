@@ -158,6 +158,23 @@ def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, in
     assert moved == pytest.approx(0.001, rel=0.01)
 
 
+def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(project: Path, index: dict) -> None:
+    begun = _training(index, project / "early", steps=2, freeze="early")
+    backbone = begun.detector.backbone
+    before = {layer.name: [variable.numpy() for variable in layer.variables] for layer in backbone.layers}
+    begun.run(lambda step, values: None)
+    same = {
+        layer.name: all(np.array_equal(old, new) for old, new in zip(before[layer.name], layer.variables, strict=True))
+        for layer in backbone.layers
+        if layer.variables
+    }
+    names = list(same)
+    border = names.index("conv_dw_6")
+    assert names[:2] == ["conv1", "conv1_bn"]
+    assert all(same[name] for name in names[:border])
+    assert not any(same[name] for name in names[border:])
+
+
 @pytest.mark.slow
 def test_a_frozen_backbone_stays_and_the_rest_learns(project: Path, index: dict) -> None:
     begun = _training(index, project / "frozen", steps=2, freeze="backbone")

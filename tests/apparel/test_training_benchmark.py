@@ -6,7 +6,7 @@ from tests import project, tiny
 
 
 @pytest.mark.slow
-def test_the_benchmark_trains_in_three_ways(tmp_path: Path) -> None:
+def test_the_benchmark_trains_in_four_ways(tmp_path: Path) -> None:
     folder = project.copy(tmp_path)
     small = {"resolution": tiny.SIDE, "depth_multiplier": 0.25, "batch_size": 2, "checkpoint": "none"}
     project.set_params(folder / "params.yaml", train=small)
@@ -19,5 +19,6 @@ def test_the_benchmark_trains_in_three_ways(tmp_path: Path) -> None:
         "train",
         "train, one batch again and again",
         "train, not repeatable",
+        "train, memory handed back",
     ]
     assert not (folder / ".apparel/training").exists()

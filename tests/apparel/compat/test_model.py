@@ -38,12 +38,13 @@ def _random_matches(random: np.random.Generator) -> tuple[np.ndarray, ...]:
 
 
 @pytest.mark.parametrize("loss_type", ["cls", "loc", "both"])
+@pytest.mark.parametrize("iou_threshold", [0.7, 1.0])
 @pytest.mark.parametrize("limits", [(3000, 1, 0), (20, 1, 0), (3000, 3, 12), (3000, None, 0)])
-def test_hard_examples_are_those_the_api_mines(loss_type: str, limits: tuple) -> None:
+def test_hard_examples_are_those_the_api_mines(loss_type: str, iou_threshold: float, limits: tuple) -> None:
     from object_detection.core import box_list, losses, matcher
 
     original = unmended.module("object_detection.core.losses").HardExampleMiner
-    options = {"iou_threshold": 0.7, "loss_type": loss_type}
+    options = {"iou_threshold": iou_threshold, "loss_type": loss_type}
     options |= zip(("num_hard_examples", "max_negatives_per_positive", "min_negatives_per_image"), limits, strict=True)
     matches, location, classification, boxes = _random_matches(np.random.default_rng(0))
     arguments = (
