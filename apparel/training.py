@@ -272,9 +272,12 @@ def _is_whole(path: str) -> bool:
 
 
 def _trainable(detector: Detector, freeze: str) -> list[tf.Variable]:
-    """The variables that learn. In layers that are frozen batch normalisation rests, too."""
+    """The variables that learn. In layers that are frozen batch normalisation rests, too; the merged pipeline file
+    names them as the API's `freeze_variables` has them, patterns that begin a variable's name."""
     layers = _frozen_layers(detector, freeze)
     compat_model.rest(layers)
+    names = [f"{layer.name}/" for layer in layers if layer.trainable_weights]
+    detector.config.train_config.freeze_variables.extend(names)
     frozen = {id(variable) for layer in layers for variable in layer.variables}
     return [variable for variable in detector.model.trainable_variables if id(variable) not in frozen]
 

@@ -1,6 +1,7 @@
 """The training loop: it learns, keeps its best weights, goes on after a crash, and comes out the same."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,10 @@ def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(pr
     assert names[:2] == ["conv1", "conv1_bn"]
     assert all(same[name] for name in names[:border])
     assert not any(same[name] for name in names[border:])
+    learning = {variable.name for variable in begun.trainable}
+    patterns = begun.detector.config.train_config.freeze_variables
+    for variable in begun.detector.model.trainable_variables:
+        assert (variable.name in learning) != any(re.match(pattern, variable.name) for pattern in patterns)
 
 
 @pytest.mark.slow
