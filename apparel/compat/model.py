@@ -88,7 +88,7 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
         if miner._iou_threshold < 1:
             indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
         else:  # nothing overlaps by more than all, so what is left of the suppression is its order
-            indices = tf.math.top_k(photo_losses, most).indices
+            indices = tf.math.top_k(photo_losses, tf.minimum(most, tf.size(photo_losses))).indices
         if miner._max_negatives_per_positive is not None:
             indices, _, _ = miner._subsample_selection_to_desired_neg_pos_ratio(
                 indices, match, miner._max_negatives_per_positive, miner._min_negatives_per_image
