@@ -11,7 +11,7 @@ def keep() -> None:
     """Tells glibc to keep what is freed; does nothing where there is another C library.
 
     Each step frees its feature maps and asks for the same again. Handed back to the system in between, every page of
-    them has to be found and zeroed anew, which took a fifth of the step where pages are slow (virtual machines).
+    them has to be found and zeroed anew; `python -m apparel benchmark train` shows what that costs.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

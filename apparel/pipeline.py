@@ -75,13 +75,14 @@ def _set_resolution(resizer, train: params.Train) -> None:
 
 
 def _set_backbone(meta_architecture: str, model, train: params.Train) -> None:
+    all_statistics_stay = train.freeze in ("batch_norm", "backbone")
     if meta_architecture == "ssd":
         model.feature_extractor.depth_multiplier = train.depth_multiplier
-        model.freeze_batchnorm = train.freeze in ("batch_norm", "backbone")
+        model.freeze_batchnorm = all_statistics_stay
     elif train.depth_multiplier != 1:
         raise UserError(f"{train.detector} has no depth multiplier; set train.depth_multiplier to 1.0")
     elif meta_architecture == "faster_rcnn":
-        model.feature_extractor.batch_norm_trainable = train.freeze not in ("batch_norm", "backbone")
+        model.feature_extractor.batch_norm_trainable = not all_statistics_stay
 
 
 def _set_negatives(meta_architecture: str, model, train: params.Train) -> None:

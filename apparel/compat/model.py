@@ -42,8 +42,8 @@ def early_layers(backbone: tf.keras.Model) -> list[tf.keras.layers.Layer]:
     """The layers of a backbone, in order, ahead of the first whose feature map is less than an eighth of the photo."""
     outputs = [layer.output for layer in backbone.layers]
     shapes = tf.keras.Model(backbone.inputs, outputs).compute_output_shape([1, 256, 256, 3])
-    small = [number for number, shape in enumerate(shapes) if shape[1] < 256 / 8]
-    return backbone.layers[: small[0]] if small else list(backbone.layers)
+    border = next((number for number, shape in enumerate(shapes) if shape[1] < 256 / 8), len(shapes))
+    return backbone.layers[:border]
 
 
 def rest(layers: Sequence[tf.keras.layers.Layer]) -> None:
@@ -88,7 +88,7 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
         if miner._iou_threshold < 1:
             indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
         else:  # nothing overlaps by more than all, so what is left of the suppression is its order
-            indices = tf.math.top_k(photo_losses, tf.minimum(most, tf.size(photo_losses))).indices
+            indices = tf.math.top_k(photo_losses, most).indices
         if miner._max_negatives_per_positive is not None:
             indices, _, _ = miner._subsample_selection_to_desired_neg_pos_ratio(
                 indices, match, miner._max_negatives_per_positive, miner._min_negatives_per_image
@@ -101,7 +101,8 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
         "both": cls_losses * miner._cls_loss_weight + location_losses * miner._loc_loss_weight,
     }[miner._loss_type]
     boxes = tf.stack([photo.get() for photo in decoded_boxlist_list])
-    examples = miner._num_hard_examples or boxes.shape[1]
+    anchors = tf.shape(boxes)[1]
+    examples = tf.minimum(miner._num_hard_examples or anchors, anchors)
     matches = tf.stack([match.match_results for match in match_list])
     chosen = tf.map_fn(
         selected, (tf.stop_gradient(boxes), tf.stop_gradient(image_losses), matches), fn_output_signature=tf.float32
