@@ -29,6 +29,11 @@ def shapes(config: PipelineConfig) -> np.ndarray | None:
     return np.unique(np.stack([scale * np.sqrt(ratio), scale / np.sqrt(ratio)], axis=1) * base, axis=0)
 
 
+def matched_threshold(config: PipelineConfig) -> float:
+    """IoU from which training takes an anchor for a box, 0 to 1; a box that reaches it with none gets its best one."""
+    return config.model.ssd.matcher.argmax_matcher.matched_threshold
+
+
 def best_iou(sizes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """The IoU of each box, `(N,)` in 0..1, with the anchor whose shape fits best, were their centres the same.
 

@@ -34,7 +34,6 @@ HEADINGS = {
     "share": "area",
     "aspect": "w/h",
     "best_iou": "best IoU",
-    "reached": f"IoU ≥ {inspecting.REACHED}",
 }
 
 
@@ -53,7 +52,7 @@ def text(found: Inspection) -> str:
         table[column] = table[column].map(_percent)
     for column in ("aspect", "best_iou"):
         table[column] = table[column].map(_figure)
-    table = table.rename(columns=HEADINGS).reset_index().to_string(index=False)
+    table = table.rename(columns=HEADINGS | {"reached": f"IoU ≥ {found.reached:.2g}"}).reset_index().to_string(index=False)
     note = "width, height and area are shares of the photo's; they and w/h are medians, best IoU is a mean"
     return "\n".join([repairs.summary(found.converted.report), "", table, note, "", *inspecting.findings(found)])
 
@@ -76,7 +75,7 @@ def html(found: Inspection) -> str:
         iou_bars=_bars(found.boxes["best_iou"]),
         galleries=list(_galleries(found)),
         pairs=list(_pairs(found)),
-        reached=inspecting.REACHED,
+        reached=f"{found.reached:.2g}",
     )
 
 
