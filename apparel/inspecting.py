@@ -14,6 +14,7 @@ from apparel.converting import Converted
 from apparel.errors import UserError
 from apparel.params import Params
 
+
 @dataclass(frozen=True)
 class Division:
     """A division of photos into train and test.

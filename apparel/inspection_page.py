@@ -52,7 +52,8 @@ def text(found: Inspection) -> str:
         table[column] = table[column].map(_percent)
     for column in ("aspect", "best_iou"):
         table[column] = table[column].map(_figure)
-    table = table.rename(columns=HEADINGS | {"reached": f"IoU ≥ {found.reached:.2g}"}).reset_index().to_string(index=False)
+    headings = HEADINGS | {"reached": f"IoU ≥ {found.reached:.2g}"}
+    table = table.rename(columns=headings).reset_index().to_string(index=False)
     note = "width, height and area are shares of the photo's; they and w/h are medians, best IoU is a mean"
     return "\n".join([repairs.summary(found.converted.report), "", table, note, "", *inspecting.findings(found)])
 

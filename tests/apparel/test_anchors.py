@@ -46,6 +46,14 @@ def test_the_first_pipeline_file_has_plain_anchors_and_others_are_said_to_be_oth
     assert anchors.shapes(text_format.Parse(other, pipeline.PipelineConfig())) is None
 
 
+def test_the_threshold_is_the_one_that_the_api_s_matcher_takes():
+    from object_detection.builders import matcher_builder
+
+    config = pipeline.read(CONFIG)
+    matcher = matcher_builder.build(config.model.ssd.matcher)
+    assert 0 < anchors.matched_threshold(config) == matcher._matched_threshold < 1
+
+
 side = st.floats(0.01, 1)
 sizes = st.lists(st.tuples(side, side), min_size=1, max_size=5).map(np.array)
 

@@ -105,6 +105,14 @@ def test_other_anchors_and_a_missing_data_set(shop):
         inspecting.inspect("other", params.load())
 
 
+def test_what_fits_an_anchor_is_for_the_pipeline_file_to_say(shop):
+    config = Path("configs/ssd_mobilenet_v1.config")
+    config.write_text(re.sub(r"(matched_threshold:) .*", r"\1 0.01", config.read_text()))
+    found = inspect()
+    assert (found.classes["reached"] == 1).all() and "IoU ≥ 0.01" in inspection_page.text(found)
+    assert "it is 0.01 or more" in inspection_page.html(found)
+
+
 def test_the_terminal_says_it_all(shop):
     text = inspection_page.text(inspect())
     for line in (
