@@ -44,7 +44,7 @@ class Inspection:
         strangers: names in a published list that are not photos here, by list.
         detector: whose anchors the boxes were held against.
         anchors: their shapes, from `anchors.shapes`; None where they are not SSD's.
-        reached: the IoU from which training takes an anchor for a box, 0 to 1.
+        matched_threshold: the IoU from which training takes an anchor for a box, 0 to 1.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Inspection:
     strangers: dict[str, list[str]]
     detector: str
     anchors: np.ndarray | None
-    reached: float
+    matched_threshold: float
 
 
 def inspect(name: str, config: Params) -> Inspection:
@@ -73,7 +73,7 @@ def inspect(name: str, config: Params) -> Inspection:
     folder, detector = paths.photos(name), config.train.detector
     converted = converting.convert(folder, paths.annotations(name), None, config.convert.first_pixel)
     model = pipeline.read(paths.CONFIGS / f"{detector}.config")
-    shapes, reached = anchors.shapes(model), anchors.matched_threshold(model)
+    shapes, threshold = anchors.shapes(model), anchors.matched_threshold(model)
     measured = measure(converted.labels, shapes)
     names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     prints, unreadable = duplicates.look(folder, names)
@@ -82,14 +82,14 @@ def inspect(name: str, config: Params) -> Inspection:
         name=name,
         converted=converted,
         boxes=measured,
-        classes=by_class(measured, reached),
+        classes=by_class(measured, threshold),
         unreadable={photo: reason.replace(str(folder / photo), photo) for photo, reason in unreadable.items()},
         pairs=pairs,
         divisions=[_division(*found, pairs) for found in _divided(name, set(names))],
         strangers=_strangers(paths.lists(name), set(names)),
         detector=detector,
         anchors=shapes,
-        reached=reached,
+        matched_threshold=threshold,
     )
 
 
@@ -111,9 +111,10 @@ def measure(labels: pd.DataFrame, shapes: np.ndarray | None) -> pd.DataFrame:
     )
 
 
-def by_class(measured: pd.DataFrame, reached: float) -> pd.DataFrame:
-    """A row a class, and one for all: photos, boxes, `reached` (the share whose `best_iou` is that or more), its mean,
-    and the medians of the other columns of `measure`, called `width` and `height` where relative."""
+def by_class(measured: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """A row a class, and one for all: photos, boxes, `reached` (the share of boxes whose `best_iou` is `threshold` or
+    more), the mean of `best_iou`, and the medians of the other columns of `measure`, called `width` and `height` where
+    relative."""
     rows = [(name, table) for name, table in measured.groupby("class")] + [("all", measured)]
     medians = {"width": "relative_width", "height": "relative_height", "share": "share", "aspect": "aspect"}
     return pd.DataFrame(
@@ -122,14 +123,14 @@ def by_class(measured: pd.DataFrame, reached: float) -> pd.DataFrame:
             "boxes": [len(table) for _, table in rows],
             **{name: [table[column].median() for _, table in rows] for name, column in medians.items()},
             "best_iou": [table["best_iou"].mean() for _, table in rows],
-            "reached": [_share(table["best_iou"], reached) for _, table in rows],
+            "reached": [_reached(table["best_iou"], threshold) for _, table in rows],
         },
         index=pd.Index([name for name, _ in rows], name="class"),
     )
 
 
-def _share(best_iou: pd.Series, reached: float) -> float:
-    return float("nan") if best_iou.isna().all() else float((best_iou >= reached).mean())
+def _reached(best_iou: pd.Series, threshold: float) -> float:
+    return float("nan") if best_iou.isna().all() else float((best_iou >= threshold).mean())
 
 
 def findings(found: Inspection) -> list[str]:
@@ -147,9 +148,9 @@ def findings(found: Inspection) -> list[str]:
     if found.anchors is None:
         lines.append(f"anchors of {found.detector}: not plain SSD anchors, so boxes were not held against them")
     else:
-        short = int((found.boxes["best_iou"] < found.reached).sum())
+        short = int((found.boxes["best_iou"] < found.matched_threshold).sum())
         lines.append(
-            f"boxes whose shape fits no anchor of {found.detector} with an IoU of {found.reached:.2g}: "
+            f"boxes whose shape fits no anchor of {found.detector} with an IoU of {found.matched_threshold:.2f}: "
             f"{short} of {len(found.boxes)} (were their centres the same; the anchors' places cost some more)"
         )
     return lines

@@ -52,7 +52,7 @@ def text(found: Inspection) -> str:
         table[column] = table[column].map(_percent)
     for column in ("aspect", "best_iou"):
         table[column] = table[column].map(_figure)
-    headings = HEADINGS | {"reached": f"IoU ≥ {found.reached:.2g}"}
+    headings = HEADINGS | {"reached": f"IoU ≥ {_figure(found.matched_threshold)}"}
     table = table.rename(columns=headings).reset_index().to_string(index=False)
     note = "width, height and area are shares of the photo's; they and w/h are medians, best IoU is a mean"
     return "\n".join([repairs.summary(found.converted.report), "", table, note, "", *inspecting.findings(found)])
@@ -76,7 +76,6 @@ def html(found: Inspection) -> str:
         iou_bars=_bars(found.boxes["best_iou"]),
         galleries=list(_galleries(found)),
         pairs=list(_pairs(found)),
-        reached=f"{found.reached:.2g}",
     )
 
 
