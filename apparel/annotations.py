@@ -118,13 +118,15 @@ def place(annotation: Annotation, photo: Header, problems: Problems) -> list[Box
     """Carries an annotation's boxes to its photo as a viewer shows it, and cuts them at its edges.
 
     The boxes are turned if the annotation gives the photo's size as it is stored, before EXIF turns it, and scaled if
-    it gives the size of a larger or smaller copy. Where it gives any other size, boxes that fit the photo are kept.
+    it gives the size of a larger or smaller copy and they fit that. Where it gives any other size, boxes that fit the
+    photo are kept.
     Corners are rounded to a thousandth of a pixel, which no annotator resolves, so that every machine writes the same.
     """
     size = (photo.upright_width, photo.upright_height)
     found = np.array([box.corners for box in annotation.boxes], dtype=np.float64).reshape(-1, 4)
     moved, must_fit = _carry(found, annotation, photo, problems)
     moved = np.round(moved, 3)
+    _note_repeated(annotation, problems)
     kept = []
     for box, whole, cut in zip(annotation.boxes, moved, boxes.clip(moved, *size), strict=True):
         clipped = bool((whole != cut).any())
@@ -141,6 +143,12 @@ def place(annotation: Annotation, photo: Header, problems: Problems) -> list[Box
     return kept
 
 
+def _note_repeated(annotation: Annotation, problems: Problems) -> None:
+    for box, count in Counter(replace(box, difficult=False) for box in annotation.boxes).items():
+        if count > 1:
+            problems.add("noted", "the same box is there more than once", f"{box}, {count} times")
+
+
 def _carry(found: np.ndarray, annotation: Annotation, photo: Header, problems: Problems) -> tuple[np.ndarray, bool]:
     """The boxes in the upright photo, and whether only those that fit it can be believed."""
     stored, upright, size = (photo.width, photo.height), (photo.upright_width, photo.upright_height), annotation.size
@@ -152,11 +160,16 @@ def _carry(found: np.ndarray, annotation: Annotation, photo: Header, problems: P
     if size == stored:
         problems.add("repaired", "size is that before EXIF turns the photo; boxes turned", sizes)
         return boxes.upright(found, photo.orientation, *stored), False
-    if _same_shape(size, upright):
+    if _same_shape(size, upright) and (_fit(found, size) or not _fit(found, upright)):
         problems.add("repaired", "size is that of a scaled copy; boxes scaled", sizes)
         return found * (np.array(upright * 2) / np.array(size * 2)), False
     problems.add("repaired", "size is not the photo's; boxes kept where they fit", sizes)
     return found, True
+
+
+def _fit(found: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether all boxes lie in a photo of that size, give or take the pixel that annotators count differently."""
+    return bool((found >= -1).all() and (found <= np.array(size * 2) + 1).all())
 
 
 def _same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -1,9 +1,22 @@
 """Whether a class list fits the labels that a data set has."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 
 from apparel.errors import UserError, nearest
+
+BACKGROUND = "background"
+"""The row and the column of the confusion matrix for what no box covers."""
+
+ALL = "all classes"
+"""The last row of the per-class table: means of the figures, sums of the counts."""
+
+RECALL = "recall"
+"""The first column of the table of curves, before those of the classes."""
+
+RESERVED = (BACKGROUND, ALL, RECALL)
+"""No class has one of these names: results have them for something else."""
 
 ALIKE = 0.85
 """`difflib` ratio; above it are `Dreses` and `Dresses`, below it `Shirts`, `Shorts` and `Skirts` of each other."""
@@ -31,7 +44,7 @@ def check(class_list: Sequence[str], found: Mapping[str, int]) -> None:
             raise UserError(f"data.classes: no box is labelled '{name}'{_hint(name, found)}; {occurring}")
     for label in sorted(set(found) - set(class_list)):
         for name in class_list:
-            if _same(label, name) or (found[label] < RARE * found[name] and _ratio(label, name) >= ALIKE):
+            if _same(label, name) or (found[label] < RARE * found[name] and _misspelt(label, name)):
                 raise UserError(
                     f"{found[label]} boxes are labelled '{label}', which is not in data.classes but looks like "
                     f"'{name}' there; correct the annotations, or list it"
@@ -45,18 +58,21 @@ def _hint(name: str, found: Mapping[str, int]) -> str:
 
 
 def _same(label: str, name: str) -> bool:
-    """Alike but for case, spaces, punctuation and the plural."""
+    """Alike but for case, spaces, dashes and the like, and the plural."""
     one, other = _bare(label), _bare(name)
     return other in (one, _plural(one)) or one == _plural(other)
 
 
 def _bare(name: str) -> str:
-    return "".join(sign for sign in name.casefold() if sign.isalnum()) or name
+    return re.sub(r"[\s\-_.,;:/&'’]", "", name.casefold()) or name
 
 
 def _plural(word: str) -> str:
     return word + ("es" if word.endswith(("s", "x", "z", "ch", "sh")) else "s")
 
 
-def _ratio(label: str, name: str) -> float:
-    return difflib.SequenceMatcher(None, label.casefold(), name.casefold()).ratio()
+def _misspelt(label: str, name: str) -> bool:
+    """Alike in most letters; numbers are not misspelt: `size 10` is not `size 12`."""
+    if re.findall(r"\d+", label) != re.findall(r"\d+", name):
+        return False
+    return difflib.SequenceMatcher(None, label.casefold(), name.casefold()).ratio() >= ALIKE

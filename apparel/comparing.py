@@ -12,8 +12,8 @@ import pandas as pd
 
 from apparel import bootstrap, metrics
 from apparel.boxes import CORNERS
+from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import ALL
 from apparel.metrics import FALSE, TRUE
 from apparel.sides import Side
 

@@ -10,9 +10,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from apparel import comparing, drawing, photos
+from apparel.classes import ALL
 from apparel.comparing import Comparison
 from apparel.errors import UserError
-from apparel.evaluation import ALL
 
 PAGES = Path(__file__).parent / "pages"
 

@@ -13,8 +13,7 @@ import pandas as pd
 
 from apparel import boxes
 from apparel.boxes import CORNERS
-
-BACKGROUND = "background"
+from apparel.classes import BACKGROUND
 
 
 def pairs(ground_truth: pd.DataFrame, detections: pd.DataFrame, iou_threshold: float = 0.5) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Annotation files and photos in; one label table, and a report of what was wrong, out."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -164,13 +164,16 @@ def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[st
     for annotation, photo, by in sorted(found, key=_trust):
         log = Problems(annotation.file)
         if not photo:
-            log.add("dropped", "photo is missing", f"'{annotation.photo}', {len(annotation.boxes)} boxes")
+            several = f"; it may be any of {', '.join(fit)}" if (fit := photos.several(annotation)) else ""
+            log.add("dropped", "photo is missing", f"'{annotation.photo}', {len(annotation.boxes)} boxes{several}")
         elif photo in matched:
             log.add("dropped", "photo has an earlier annotation", f"{photo} in {matched[photo].file}")
         else:
             matched[photo] = annotation
             if by:
                 log.add("repaired", f"photo found by {by}", f"{photo} for '{annotation.photo}'")
+            elif other := photos.of_same_stem(annotation, photo):
+                log.add("noted", "annotates another photo than the one it is called as", f"{photo}, not {other}")
         problems += log.found
     return matched, problems
 
@@ -186,6 +189,9 @@ class _Names:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = set(names)
         self._stems = unique(names, _stem)
+        self._endings = defaultdict(list)
+        for name in sorted(names):
+            self._endings[_stem(name)].append(name)
         self._alike = unique(names, folded)
         self._alike_stems = unique(names, lambda name: folded(_stem(name)))
 
@@ -204,6 +210,16 @@ class _Names:
             if key in known:
                 return known[key], by
         return None, ""
+
+    def of_same_stem(self, annotation: Annotation, photo: str) -> str | None:
+        """The photo that the annotation file itself is called as, where that is another than `photo`."""
+        other = self._stems.get(annotation.stem or "")
+        return None if other == photo else other
+
+    def several(self, annotation: Annotation) -> list[str]:
+        """Photos that differ in their ending alone, of which the annotation might mean any."""
+        own, written = annotation.stem or "", _stem(annotation.photo)
+        return self._endings.get(own) or self._endings.get(written) or []
 
 
 def _stem(name: str) -> str:

@@ -28,7 +28,7 @@ class Scored:
 
     `photos` (filename, width, height), `ground_truth` (label table with `difficult`), `detections` (filename, class,
     score 0 to 1, corners in pixels of the photo), `loss` (mean over batches), `seconds_per_photo` (median over
-    batches, network and postprocessing).
+    batches: network, losses and postprocessing).
     """
 
     photos: pd.DataFrame
@@ -73,6 +73,18 @@ class Detector:
         """The classification network that the detector stands on."""
         return self.model._feature_extractor.classification_backbone
 
+    def check_classes(self, index: dict) -> None:
+        """Holds the detector's classes to those of the TFRecords, whose ids are places in their list.
+
+        Raises:
+            UserError: they are others, or in another order.
+        """
+        if tuple(index["classes"]) != self.classes:
+            raise UserError(
+                f"the TFRecords have the classes {', '.join(index['classes'])}, "
+                f"the detector {', '.join(self.classes)}; run `dvc repro`"
+            )
+
     def _create_variables(self) -> None:
         side = self.resolution
         with tf.device("CPU"):
@@ -100,7 +112,7 @@ class Detector:
         tf.keras.backend.set_learning_phase(training)
         self.model._is_training = training
         truth = {
-            "groundtruth_boxes_list": tf.unstack(batch["boxes"]),
+            "groundtruth_boxes_list": tf.unstack(batch["boxes"] * _share_of_photo(batch)),
             "groundtruth_classes_list": tf.unstack(batch["classes"]),
             "groundtruth_weights_list": tf.unstack(batch["weights"]),
         }
@@ -195,7 +207,11 @@ def detect_split(detector: Detector, index: dict, split: str) -> Scored:
         detector: the model, with the weights to measure.
         index: what `index.json` of the stage tfrecord holds.
         split: train, val or test.
+
+    Raises:
+        UserError: the TFRecords have other classes than the detector.
     """
+    detector.check_classes(index)
     photos, truth, found, losses, seconds = [], [], [], [], []
     for batch in inputs.evaluation_batches(index, detector.config, split, EVALUATION_BATCH):
         start = time.perf_counter()
@@ -239,6 +255,14 @@ def detect(detector: Detector, photos: Sequence[Image.Image]) -> pd.DataFrame:
     columns = ["photo", "class", "score", *boxes.CORNERS]
     table = pd.concat([pd.DataFrame(columns=columns).astype({"photo": int}), *tables])[columns]
     return table.sort_values(["photo", "score"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
+def _share_of_photo(batch: inputs.BATCH) -> tf.Tensor:
+    """What share of the network's height and width the photo takes, as factors for boxes, float32 (B, 1, 4): below 1
+    where a photo is padded to the shape of the network."""
+    seen = tf.cast(tf.shape(batch["image"])[1:3], tf.float32)
+    sides = tf.cast(batch["true_shape"][:, :2], tf.float32) / seen
+    return tf.concat([sides, sides], axis=1)[:, tf.newaxis]
 
 
 def _ground_truth(batch: dict, place: int, photo: tuple[str, int, int], classes: tuple[str, ...]) -> pd.DataFrame:

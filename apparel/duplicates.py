@@ -36,18 +36,13 @@ class Print(NamedTuple):
     digest: bytes
 
 
-def groups(folder: Path, names: Sequence[str]) -> dict[str, str]:
+def group(names: Sequence[str], found: pd.DataFrame) -> dict[str, str]:
     """The group of each photo: the name of the group's first photo, which is its own where it has no duplicate.
 
     Args:
-        folder: where the photos lie.
-        names: the photos to compare. One that cannot be decoded has no duplicates here.
+        names: the photos.
+        found: from `pairs`; duplicates of duplicates are in one group.
     """
-    return group(names, pairs(folder, names))
-
-
-def group(names: Sequence[str], found: pd.DataFrame) -> dict[str, str]:
-    """Joins what `pairs` found into groups, as `groups` does: duplicates of duplicates are together."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -61,7 +56,7 @@ def group(names: Sequence[str], found: pd.DataFrame) -> dict[str, str]:
 
 
 def pairs(folder: Path, names: Sequence[str]) -> pd.DataFrame:
-    """Every two photos that are near duplicates: `compare` of what `look` finds."""
+    """Every two photos that are near duplicates: `compare` of what `look` finds; no photo that cannot be decoded."""
     return compare(look(folder, names)[0])
 
 

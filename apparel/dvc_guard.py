@@ -42,11 +42,18 @@ def watch(process: psutil.Process | None) -> None:
 
 
 def behind_shells(number: int) -> psutil.Process | None:
-    """The process of that number, or the nearest above it that is no shell; None when it is gone."""
+    """The process of that number, or the nearest above it that is neither a shell nor the launcher which starts
+    Python in a virtual environment on Windows; None when it is gone."""
     with suppress(psutil.NoSuchProcess):
         family = [psutil.Process(number), *psutil.Process(number).parents()]
-        return next((each for each in family if each.name() not in SHELLS), None)
+        return next((each for each in family if not (each.name() in SHELLS or _is_launcher(each))), None)
     return None
+
+
+def _is_launcher(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline()[1:3]).startswith("-m stages.")
+    return False
 
 
 def cache() -> Path:

@@ -1,9 +1,12 @@
 """Errors that are meant for a person: one message that names what is wrong, where, and the remedy."""
 
+import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A file system, a user's share of it, or what one file may take."""
@@ -36,6 +39,9 @@ def run(main: Callable[[], None]) -> None:
     Raises:
         SystemExit: 1 for a `UserError` or a full disk, 130 when interrupted from the keyboard.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe on Windows takes no sign beyond its code page
     try:
         try:
             main()
@@ -56,8 +62,19 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: no space left on the disk for {what}; free some and run again")
 
 
+def script(main: Callable[[], None], description: str) -> None:
+    """`run` for a script without arguments: `--help` shows the description, and anything else is refused."""
+    argparse.ArgumentParser(description=description, prog=f"python -m {_module()}").parse_args()
+    run(main)
+
+
+def _module() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec else Path(sys.argv[0]).stem
+
+
 def _disk_is_full(error: Exception) -> bool:
-    """TensorFlow and others raise errors of their own, which end in the system's words."""
+    """TensorFlow and others raise errors of their own, with the system's words in them."""
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return True
-    return any(os.strerror(number) in str(error) for number in FULL_DISK)
+    return os.strerror(errno.ENOSPC) in str(error) or any(f"; {os.strerror(each)}" in str(error) for each in FULL_DISK)

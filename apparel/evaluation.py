@@ -8,17 +8,15 @@ import pandas as pd
 
 from apparel import bootstrap, coco, confusion, metrics
 from apparel.boxes import CORNERS
+from apparel.classes import ALL, BACKGROUND, RECALL
 from apparel.errors import UserError
 from apparel.metrics import IGNORED, TRUE, Curve
-
-ALL = "all classes"
-"""The last row of the per-class table: means of the figures, sums of the counts."""
 
 FIGURES = [
     "AP50", "AP50_low", "AP50_high", "COCO_AP", "COCO_AP50", "COCO_AP75", "precision", "recall", "F1", "mean_IoU",
 ]  # fmt: skip
 COUNTS = ["photos", "boxes", "difficult", "detections", "ignored", "true_positives", "false_positives", "missed"]
-RECALL = np.linspace(0, 1, 101)
+RECALLS = np.linspace(0, 1, 101)
 DECIMALS = 6
 
 
@@ -140,8 +138,8 @@ def by_name(measured: Measured) -> dict[str, float]:
 
 def curve_table(measured: Measured) -> pd.DataFrame:
     """Precision at 101 recalls, a column a class; nan for a class without ground truth."""
-    curves = {name: curve.on_grid(RECALL) for name, curve in measured.curves.items()}
-    return pd.DataFrame({"recall": RECALL, **curves}).round(DECIMALS)
+    curves = {name: curve.on_grid(RECALLS) for name, curve in measured.curves.items()}
+    return pd.DataFrame({RECALL: RECALLS, **curves}).round(DECIMALS)
 
 
 def detection_table(measured: Measured) -> pd.DataFrame:
@@ -191,7 +189,7 @@ def _by_photo(measured: Measured) -> pd.DataFrame:
     true = kept[kept["verdict"] == TRUE]
     swapped = measured.pairs[
         (measured.pairs["actual"] != measured.pairs["predicted"])
-        & ~measured.pairs[["actual", "predicted"]].eq(confusion.BACKGROUND).any(axis=1)
+        & ~measured.pairs[["actual", "predicted"]].eq(BACKGROUND).any(axis=1)
     ]
     counts = pd.DataFrame(
         {

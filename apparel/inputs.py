@@ -1,6 +1,7 @@
 """TFRecords -> batches for the detector, in an order and with random numbers that depend on the seed alone."""
 
 from collections import Counter
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -9,6 +10,9 @@ from apparel.compat import augmentation, determinism, model
 from apparel.compat.pipeline import PipelineConfig
 
 BATCH = dict[str, tf.Tensor]
+
+SHUFFLED, SHUFFLED_BYTES = 2048, 2**29
+"""Photos among which the next one is drawn, and the memory that they may take: large photos are fewer."""
 
 
 def records(index: dict, split: str) -> list[str]:
@@ -39,11 +43,12 @@ def training_batches(
 
     Returns:
         Batches of `train.batch_size` photos: `image` float32 (B, H, W, 3) as the network takes it, `true_shape` int32
-        (B, 3), `boxes` float32 (B, N, 4) normalised ymin, xmin, ymax, xmax, `classes` float32 (B, N, classes) one-hot,
-        `weights` float32 (B, N), 0 for padding, which may lie between boxes, and `epoch` and `position` (scalar int64)
-        of the first record behind the batch.
+        (B, 3), how much of it is photo and no padding, `boxes` float32 (B, N, 4) ymin, xmin, ymax, xmax in 0..1 of the
+        photo's sides, `classes` float32 (B, N, classes) one-hot, `weights` float32 (B, N), 0 for padding, which may lie
+        between boxes, and `epoch` and `position` (scalar int64) of the first record behind the batch.
     """
     files = records(index, "train")
+    shuffled = _shuffled(files, index["splits"]["train"]["photos"])
     seed = tf.constant([train.seed, 0], tf.int32)
     copies = _copies(index) if train.class_balance == "sampling" else None
 
@@ -55,7 +60,7 @@ def training_batches(
         stream = stream.interleave(tf.data.TFRecordDataset, cycle_length=4)
         if copies is not None:
             stream = stream.enumerate().flat_map(lambda place, record: _repeated(record, place, pass_seed, copies))
-        stream = determinism.shuffle(stream, 2048, shuffle_seed)
+        stream = determinism.shuffle(stream, shuffled, shuffle_seed)
         return stream.enumerate().map(lambda place, record: (number, place, pass_seed, record))
 
     @tf.autograph.experimental.do_not_convert
@@ -142,9 +147,14 @@ def _class_weights(index: dict, class_balance: str) -> tf.Tensor:
     return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index["classes"]], tf.float32)
 
 
+def _shuffled(files: list[str], photos: int) -> int:
+    size = sum(Path(file).stat().st_size for file in files)
+    return max(1, min(SHUFFLED, SHUFFLED_BYTES * photos // max(1, size)))
+
+
 def _copies(index: dict) -> tf.Tensor:
     """How often a photo with a box of each class comes in one pass: repeat factors as of LVIS (Gupta et al. 2019,
-    arXiv 1908.03195), relative to the commonest class."""
+    arXiv 1908.03195), but by boxes where LVIS counts photos, and relative to the commonest class."""
     weights = class_weights(index)
     commonest = min(weights.values())
     return tf.constant([weights[name] / commonest for name in index["classes"]], tf.float32)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from apparel import paths
+from apparel import classes, paths
 from apparel.errors import UserError, nearest
 
 Count = Annotated[int, Field(ge=1)]
@@ -39,6 +39,8 @@ class Data(Section):
         for name in value:
             if not name.strip() or name != name.strip() or not name.isprintable():
                 raise ValueError(f"{name!r} is not a class name")
+            if name in classes.RESERVED:
+                raise ValueError(f"the results use the name {name!r} for something else; rename the class")
             if not unicodedata.is_normalized("NFC", name):
                 raise ValueError(
                     f"{name!r} has accents apart from their letters (Unicode's NFD), as no label has; type it anew"

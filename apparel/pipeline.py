@@ -21,6 +21,9 @@ NOT_FOLLOWED = {
 }
 """Fields of the section `train_config` that would change a training but are not followed here, and their defaults."""
 
+LAST_RATE = 0.01
+"""Share of the highest learning rate that the exponential schedule ends at."""
+
 SMALLEST_SIDE = 33
 """Pixels; below, the last feature maps of an SSD MobileNet have no area."""
 
@@ -130,6 +133,9 @@ def _set_optimizer(optimizer, train: params.Train, steps: int) -> None:
     elif train.schedule == "exponential":
         decay = rate.exponential_decay_learning_rate
         decay.initial_learning_rate = train.learning_rate
+        decay.decay_steps = max(1, steps - warmup_steps)
+        decay.decay_factor = LAST_RATE
+        decay.staircase = False
         decay.burnin_steps = warmup_steps
         decay.burnin_learning_rate = first_rate
     else:

@@ -38,13 +38,18 @@ def source() -> dict[str, str]:
 
 def code() -> dict[str, str]:
     """The git commit, and whether tracked files differ from it; nothing outside a git repository."""
-    commit = _git("rev-parse", "HEAD")
-    return {"mlflow.source.git.commit": commit.strip(), "git.dirty": str(bool(patch())).lower()} if commit else {}
+    commit, changes = _git("rev-parse", "HEAD"), patch()
+    if not commit:
+        return {}
+    dirty = "unknown" if changes is None else str(bool(changes)).lower()
+    return {"mlflow.source.git.commit": commit.decode().strip(), "git.dirty": dirty}
 
 
-def patch() -> str:
-    """What differs from the git commit in tracked files, as `git apply` takes it; empty when nothing does."""
-    return _git("diff", "--binary", "HEAD", "--", ".", *MADE)
+def patch() -> bytes | None:
+    """What differs from the git commit in tracked files, as `git apply` takes it; empty when nothing does, None when
+    git cannot tell. The user's own settings of how differences are shown are overruled."""
+    plain = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    return _git("diff", *plain, "HEAD", "--", ".", *MADE)
 
 
 def data(params: Params) -> dict[str, dict[str, Any]]:
@@ -104,12 +109,12 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> bytes | None:
     try:
         run = subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):  # no git, no repository, or no commit yet
-        return ""
-    return run.stdout.decode(errors="replace")
+        return None
+    return run.stdout
 
 
 def _yaml(path: Path) -> dict[str, Any]:

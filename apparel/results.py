@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from apparel import charts, confusion, drawing, evaluation, files, paths, photos, tables
+from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import ALL, COUNTS, DECIMALS, FIGURES, Measured
+from apparel.evaluation import COUNTS, DECIMALS, FIGURES, Measured
 
 if TYPE_CHECKING:
     import tensorflow as tf

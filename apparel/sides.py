@@ -16,8 +16,8 @@ import pandas as pd
 
 from apparel import boxes, history, locks, params, paths, results, tables, tracking
 from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
+from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import ALL
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem

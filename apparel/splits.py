@@ -100,7 +100,7 @@ def assign(
         classes: the classes that are stratified.
         config: seed and fractions.
         pinned: from `pins`.
-        groups: from `duplicates.groups`; photos of one group are drawn together. None draws each alone.
+        groups: from `duplicates.group`; photos of one group are drawn together. None draws each alone.
 
     Raises:
         UserError: a split would be empty, or train would have no box of a class.
@@ -192,11 +192,17 @@ def _presence(names: Sequence[str], labels: pd.DataFrame, classes: Sequence[str]
 def _draw(
     names: Sequence[str], presence: pd.DataFrame, groups: Mapping[str, str], fraction: float, seed: int
 ) -> list[str]:
-    """A stratified share of the photos, groups whole, sorted; none where there are too few groups to share."""
+    """A stratified share of the photos, groups whole, sorted; none where there are too few groups to share.
+
+    A group of more photos than the whole share is not drawn, as long as there are others.
+    """
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
     group = pd.Series([groups[name] for name in names], index=list(names), dtype="str")
-    found = presence.loc[list(names)].groupby(group).any().sort_index()
+    small = group[group.map(group.value_counts()) <= max(1, fraction * len(group))]
+    if len(small) < len(group) and small.nunique() >= 2:
+        fraction, group = fraction * len(group) / len(small), small
+    found = presence.loc[group.index].groupby(group).any().sort_index()
     if len(found) < 2:
         return []
     share = max(1, min(len(found) - 1, round(fraction * len(found))))

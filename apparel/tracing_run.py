@@ -131,7 +131,7 @@ def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -
             continue
         chain.links.append(link)
         patch = b""
-        if stage == "train" and run.tags.get("git.dirty") == "true":
+        if stage == "train" and run.tags.get("git.dirty") in ("true", "unknown"):
             try:
                 patch = reader.fetch(run.id, PATCH, _new(folder / "patch")).read_bytes()
                 history.lay_out(revision, folder / stage, patch)

@@ -138,11 +138,11 @@ class Run:
         """A file, copied now and sent later, to show under `folder`; MLflow shows pictures and CSV tables as such."""
         _add_file(self._box, path, folder)
 
-    def text(self, text: str, name: str) -> None:
-        """A small text file of that name; none when there is no text."""
-        if text:
+    def content(self, content: bytes | None, name: str) -> None:
+        """A small file of that name; none when there is nothing to put into it."""
+        if content:
             place = self._box.place(name)
-            (self._box.folder / place).write_bytes(text.encode())
+            (self._box.folder / place).write_bytes(content)
             self._box.append("file", {"place": place, "folder": None})
 
     def folder(self, path: Path, folder: str) -> None:
@@ -267,7 +267,7 @@ def _describe(run: Run, params: Params) -> None:
     run.params(params.flat())
     run.tags(provenance.tags(params))
     run.inputs(provenance.data(params), "training")
-    run.text(provenance.patch(), "changes.patch")
+    run.content(provenance.patch(), "changes.patch")
 
 
 def _recorded(record: Path) -> Outbox | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -46,14 +47,17 @@ class Training:
         index: what `index.json` of the stage tfrecord holds.
         train: the section `train` of params.yaml.
         folder: where checkpoints lie while the training is under way; a training that finds one there goes on from it.
+
+    Raises:
+        UserError: the TFRecords have other classes than the detector.
     """
 
     def __init__(self, detector: Detector, index: dict, train: Train, folder: Path):
         self.detector, self.index, self.train, self.folder = detector, index, train, folder
+        detector.check_classes(index)
         self.steps = detector.config.train_config.num_steps
-        photos = index["splits"]["train"]["photos"]
-        self.steps_per_epoch = photos / train.batch_size
-        self.validation_steps = max(1, round(train.validate_every * self.steps_per_epoch))
+        self.photos = index["splits"]["train"]["photos"]
+        self.steps_per_epoch = self.photos / train.batch_size
         self.progress = Progress()
         self.step = tf.Variable(0, dtype=tf.int64)
         self.place = tf.Variable([0, 0], dtype=tf.int64)
@@ -93,7 +97,7 @@ class Training:
             step = int(self.step)
             self._count(step, values)
             report(step, values | _speed(self.train.batch_size, asked, began, ended))
-            if step % self.validation_steps == 0 or step == self.steps:
+            if self.validation_at(step):
                 report(step, self._validate(step, values["learning_rate"]))
                 saved = 0
             if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
@@ -101,6 +105,15 @@ class Training:
                 saved = time.monotonic()
         self._restore_best()
         return self.progress
+
+    def validation_at(self, step: int) -> int:
+        """The number, from 1, of the validation that follows a step; 0 where none does. One follows the last step."""
+        every = self.train.validate_every
+        number = max(1, round(step / (every * self.steps_per_epoch)))
+        # The same rounding as that of `pipeline.steps_of`: the last of them falls on the last step.
+        if step == max(1, round(number * every * self.photos / self.train.batch_size)):
+            return number
+        return math.ceil(step / (every * self.steps_per_epoch)) if step == self.steps else 0
 
     def _batches(self) -> tf.data.Dataset:
         epoch, position = self.place.numpy().tolist()
@@ -167,7 +180,7 @@ class Training:
             variable.assign(value)
 
     def _is_better(self, measured: dict[str, float]) -> bool:
-        """By mAP50; of two that are equal, as on a val of few photos, the one of the lower loss."""
+        """By mAP50; of two that are equal, or unknown on a val without boxes, the one of the lower loss."""
         return not self.progress.best or _rank(measured) > _rank(self.progress.best)
 
     def _patience_is_over(self) -> bool:
@@ -289,7 +302,9 @@ def _frozen_layers(detector: Detector, freeze: str) -> list[tf.keras.layers.Laye
 
 
 def _rank(measured: dict[str, float]) -> tuple[float, float]:
-    return measured["val/mAP50"], -measured["val/loss"]
+    mean_average_precision = measured["val/mAP50"]
+    known = mean_average_precision == mean_average_precision
+    return mean_average_precision if known else -1.0, -measured["val/loss"]
 
 
 def _speed(batch_size: int, asked: float, began: float, ended: float) -> dict[str, float]:

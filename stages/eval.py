@@ -46,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.script(main, __doc__)

@@ -28,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.script(main, __doc__)

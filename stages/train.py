@@ -41,8 +41,8 @@ def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -
     starting.load(detector, chosen.train)
     begun = training.Training(detector, index, chosen.train, folder)
     with Reports(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
-        return begun.run(signals.connect(report, run.id, begun.validation_steps)), detector
+        return begun.run(signals.connect(report, run.id, begun.validation_at)), detector
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.script(main, __doc__)

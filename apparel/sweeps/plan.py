@@ -74,10 +74,9 @@ class Plan:
         lines = [f"budget   {', '.join(ends)}; {self.workers} at a time{self._done()}"]
         lines.append(f"sampler  {chosen.sampler.kind}, seed {chosen.sampler.seed}")
         if chosen.prunes:
-            lines.append(
-                f"pruner   {chosen.pruner.kind}, not the first {chosen.pruner.after_trials} trials, "
-                f"nor before validation {chosen.pruner.after_validations + 1}"
-            )
+            trials, validations = chosen.pruner.after_trials, chosen.pruner.after_validations
+            spared = f", not the first {trials} trials, nor before validation {validations + 1}"
+            lines.append(f"pruner   {chosen.pruner.kind}{spared if chosen.pruner.kind == 'median' else ''}")
         elif chosen.pruner.kind != "none":
             lines.append(f"pruner   none: with {'two objectives' if len(chosen.objectives) > 1 else LATENCY} there is")
             lines[-1] += " nothing to stop a training by"

@@ -32,7 +32,8 @@ class Sampler(Section):
 class Pruner(Section):
     """When a training is stopped before its end.
 
-    The first `after_trials` trials, and of each trial the first `after_validations` validations, are let through.
+    The median pruner lets the first `after_trials` trials through, and of each trial the first `after_validations`
+    validations; hyperband has a rule of its own for both.
     """
 
     kind: Literal["median", "hyperband", "none"] = "median"

@@ -21,16 +21,16 @@ WORKER = "APPAREL_WORKER"
 Report = Callable[[int, dict[str, float]], None]
 
 
-def connect(report: Report, run: str, validation_steps: int) -> Report:
+def connect(report: Report, run: str, validation_at: Callable[[int], int]) -> Report:
     """`report`, and in a sweep the trial's worker as well.
 
     Args:
         report: takes a step and what was measured at it.
         run: id of the run in MLflow.
-        validation_steps: steps between validations.
+        validation_at: the number of the validation that follows a step, from 1.
     """
     folder = os.environ.get(FOLDER)
-    return Signals(report, Path(folder), int(os.environ[WORKER]), run, validation_steps) if folder else report
+    return Signals(report, Path(folder), int(os.environ[WORKER]), run, validation_at) if folder else report
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Signals:
     folder: Path
     worker: int
     run: str
-    validation_steps: int
+    validation_at: Callable[[int], int]
     _began: bool = False
 
     def __call__(self, step: int, values: dict[str, float]) -> None:
@@ -56,8 +56,7 @@ class Signals:
             self._say({"run": self.run, "began": step - 1})
         if "val/mAP50" in values:
             measured = {name: value for name, value in values.items() if name.startswith("val/")}
-            # The last validation may come early; its number still is its own.
-            self._say({"step": step, "validation": -(-step // self.validation_steps), **measured})
+            self._say({"step": step, "validation": self.validation_at(step), **measured})
         if (self.folder / "stop").exists():
             raise Pruned(f"pruned at step {step}: other trials had done better by then")
         if not psutil.pid_exists(self.worker):

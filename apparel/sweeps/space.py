@@ -58,7 +58,8 @@ class Space:
         found: list[Values] = [{}]
         for key in self.ranges:
             found = [known | extra for known in found for extra in self._points(key, known)]
-        return [self.start] + [values for values in found if values != self.start]
+        first = {key: value for key, value in self.start.items() if self._range(key, self.start)}
+        return [first] + [values for values in found if values != first]
 
     def _points(self, key: str, known: Values) -> list[Values]:
         found = self._range(key, known)

@@ -69,6 +69,22 @@ def test_boxes_of_a_scaled_copy_are_scaled(size):
     assert problems == ["repaired: size is that of a scaled copy; boxes scaled"]
 
 
+def test_boxes_that_a_scaled_copy_cannot_hold_are_those_of_the_photo():
+    corners, problems = placed((10, 10, 90, 70), (5, 5, 20, 20), size=(50, 40))
+    assert corners == [(10, 10, 90, 70), (5, 5, 20, 20)]
+    assert problems == ["repaired: size is not the photo's; boxes kept where they fit"]
+
+
+def test_the_pixel_by_which_annotators_differ_hinders_no_scaling():
+    assert placed((0, 0, 51, 41), size=(50, 40))[0] == [(0, 0, 100, 80)]
+
+
+def test_a_box_that_is_there_twice_is_kept_and_noted():
+    corners, problems = placed((1, 2, 30, 40), (1, 2, 30, 40), (1, 2, 30, 41))
+    assert len(corners) == 3
+    assert problems == ["noted: the same box is there more than once"]
+
+
 def test_under_any_other_size_only_boxes_that_fit_are_kept():
     corners, problems = placed((10, 20, 30, 50), (10, 20, 101, 50), size=(300, 100))
     assert corners == [(10, 20, 30, 50)]

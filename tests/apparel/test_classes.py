@@ -43,5 +43,12 @@ def test_other_words_are_no_misspellings(listed, other):
     classes.check([listed], {listed: 100, other: 20})
 
 
+@pytest.mark.parametrize(
+    ("listed", "other"), [("size 10", "size 12"), ("class_1", "class_2"), ("C", "C#"), ("A", "A+")]
+)
+def test_numbers_and_signs_that_mean_something_tell_classes_apart(listed, other):
+    classes.check([listed], {listed: 100, other: 2})
+
+
 def test_a_frequent_label_is_a_class_of_its_own():
     classes.check(["Trousers 1"], {"Trousers 1": 100, "Trousers 2": 80})

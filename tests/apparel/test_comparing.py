@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from apparel import bootstrap, comparing, comparison_page, metrics
+from apparel.classes import ALL
 from apparel.comparing import BETTER, SAME, WORSE
 from apparel.errors import UserError
-from apparel.evaluation import ALL
 from apparel.sides import Side
 from tests.rows import LEFT, RIGHT, found, photos, truth
 

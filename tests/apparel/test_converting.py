@@ -104,7 +104,8 @@ def test_the_photo_is_found_by_the_annotations_own_name(data):
     assert reasons(report, "repaired") == {
         "photo found by the annotation's own name": {"a.xml": ["a.jpg for 'other.jpg'"], "b.xml": ["b.jpg for ''"]}
     }
-    assert reasons(report) == {"photo is missing": {"c.xml": ["'c', 1 boxes"]}}
+    which = "'c', 1 boxes; it may be any of c.jpg, c.png"
+    assert reasons(report) == {"photo is missing": {"c.xml": [which]}}
 
 
 def test_the_first_of_two_annotations_wins_whatever_its_kind(data):
@@ -129,6 +130,19 @@ def test_a_copy_of_an_annotation_does_not_win_over_the_photos_own(data):
     assert reasons(converted.report) == {"photo has an earlier annotation": {"a (copy).xml": ["a.jpg in a.xml"]}}
 
 
+def test_annotations_of_photos_that_were_numbered_anew_are_noted(data):
+    data.photo("1.jpg", "2.jpg", "3.jpg")
+    for number in (1, 2):
+        data.xml(f"{number}.xml", f"{number + 1}.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("not a photo's name.xml", "1.jpg", ("Tops", (1, 2, 3, 4)))
+    assert reasons(data.convert().report, "noted") == {
+        "annotates another photo than the one it is called as": {
+            "1.xml": ["2.jpg, not 1.jpg"],
+            "2.xml": ["3.jpg, not 2.jpg"],
+        }
+    }
+
+
 def test_the_photo_is_found_by_its_name_without_ending(data):
     data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
     data.xml("1.xml", "a", ("Tops", (1, 2, 3, 4)))
@@ -138,7 +152,8 @@ def test_the_photo_is_found_by_its_name_without_ending(data):
     assert reasons(report, "repaired") == {
         "photo found by its name without ending": {"1.xml": ["a.jpg for 'a'"], "3.csv": ["b.jpg for 'b.png'"]}
     }
-    assert reasons(report) == {"photo is missing": {"2.xml": ["'c.bmp', 1 boxes"]}}
+    which = "'c.bmp', 1 boxes; it may be any of c.jpg, c.png"
+    assert reasons(report) == {"photo is missing": {"2.xml": [which]}}
 
 
 def test_the_photo_is_found_past_case_and_past_how_accents_are_written(data):

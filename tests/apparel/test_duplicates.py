@@ -44,8 +44,12 @@ def names(folder):
     return [path.name for path in folder.iterdir()]
 
 
+def grouped(folder, names):
+    return duplicates.group(names, duplicates.pairs(folder, names))
+
+
 def test_copies_are_grouped_and_others_are_not(folder):
-    found = duplicates.groups(folder, names(folder))
+    found = grouped(folder, names(folder))
     together = {name for name, first in found.items() if first == found["1.png"]}
     assert together == {"1.png"} | {f"{name} 1.jpg" for name in CHANGES}
     assert found["copy of 0.png"] == found["0.png"] == "0.png"
@@ -86,8 +90,8 @@ def test_blocks_do_not_lose_or_repeat_pairs():
 
 
 def test_none_and_one_photo(folder):
-    assert duplicates.groups(folder, []) == {}
-    assert duplicates.groups(folder, ["0.png"]) == {"0.png": "0.png"}
+    assert grouped(folder, []) == {}
+    assert grouped(folder, ["0.png"]) == {"0.png": "0.png"}
 
 
 def test_photos_that_cannot_be_decoded_are_named_with_the_reason(folder):

@@ -218,3 +218,17 @@ def test_dvc_killed_while_it_writes_goes_on(cut, name, kept):
     assert again.returncode == 0, again.stdout
     assert ("Stage 'split' is cached" in again.stdout) == (name == "dvc.lock")
     assert project.run(cut, "dvc", "status", "--json", "split").stdout.strip() == "{}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="starts a POSIX shell")
+def test_the_launcher_of_a_virtual_environment_on_windows_is_not_taken_for_dvc(tmp_path):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "train.py").write_text("print(flush=True); input()")
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        launcher.stdout.readline()
+        assert dvc_guard.behind_shells(launcher.pid).pid == os.getpid()
+    finally:
+        launcher.communicate("\n")

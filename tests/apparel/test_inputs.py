@@ -102,3 +102,13 @@ def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: dict) -
     batches = _batches(counted, 12, train)
     dark = np.concatenate([batch["classes"][:, :, 1].sum(axis=1) for batch in batches]).mean()
     assert dark > 0.6
+
+
+def test_large_photos_are_shuffled_among_fewer(index: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = inputs.records(index, "train")
+    size = sum(Path(file).stat().st_size for file in files)
+    assert inputs._shuffled(files, 6) == inputs.SHUFFLED
+    monkeypatch.setattr(inputs, "SHUFFLED_BYTES", size // 2)
+    assert inputs._shuffled(files, 6) in (2, 3)
+    monkeypatch.setattr(inputs, "SHUFFLED_BYTES", 1)
+    assert inputs._shuffled(files, 6) == 1

@@ -1,11 +1,17 @@
+import errno
+import os
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from apparel import __main__ as entry
+from apparel import errors
 from apparel.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 HEAVY = {"tensorflow", "mlflow", "pandas", "numpy", "object_detection", "matplotlib", "dvc", "optuna"}
 
 
@@ -44,3 +50,37 @@ def test_a_reader_that_has_seen_enough_is_no_error_to_speak_of():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("module", ["stages.convert", "stages.split", "stages.tfrecord", "stages.train", "stages.eval"])
+def test_a_stage_says_what_it_does_and_takes_no_arguments(module, tmp_path):
+    """In an empty folder, where a stage that began its work would stop."""
+    run = partial(
+        subprocess.run, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    helped = run([sys.executable, "-m", module, "--help"])
+    assert helped.returncode == 0 and f"usage: python -m {module}" in helped.stdout
+    refused = run([sys.executable, "-m", module, "-S", "train.epochs=1"])
+    assert refused.returncode == 2 and "unrecognized arguments: -S" in refused.stderr
+
+
+def test_signs_that_a_pipe_cannot_take_cost_nothing_else():
+    script = "from apparel import errors; errors.run(lambda: print('IoU \u2265 0.5'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"}
+    )
+    assert (ran.returncode, ran.stdout.split()) == (0, [b"IoU", b"?", b"0.5"])
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.EFBIG, "File too large", "a"), True),
+        (RuntimeError(f"a/b; {os.strerror(errno.EFBIG)}"), True),
+        (RuntimeError(f"errno = 28, error message = '{os.strerror(errno.ENOSPC)}'"), True),
+        (RuntimeError("413: File too large for this request"), False),
+        (OSError(errno.ENOENT, "No such file", "a"), False),
+    ],
+)
+def test_a_full_disk_is_told_from_other_faults(error, full):
+    assert errors._disk_is_full(error) == full

@@ -1,14 +1,20 @@
 """The merged pipeline file: what it cannot follow is refused by name, not passed over."""
 
 import re
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from apparel import pipeline
-from apparel.detector import Detector
+from apparel import inputs, packing, paths, pipeline
+from apparel.boxes import CORNERS
+from apparel.compat import optimizer
+from apparel.detector import Detector, detect_split
 from apparel.errors import UserError
+from apparel.examples import Photo
 from tests import tiny
 
 CONFIG = Path(__file__).parents[2] / "configs" / "ssd_mobilenet_v1.config"
@@ -51,11 +57,39 @@ def test_fields_that_make_no_difference_are_let_through(written) -> None:
     assert merged.train_config.gradient_clipping_by_norm == 10.0
 
 
-def test_mosaics_of_photos_with_borders_are_refused(written, tmp_path: Path) -> None:
+@pytest.fixture
+def bordered(written, tmp_path: Path) -> None:
+    """A pipeline file `mine` that keeps the shape of photos and pads them."""
     written("")
     mine = tmp_path / "configs" / "mine.config"
-    fixed, bordered = "fixed_shape_resizer { height: 300 width: 300 }", "keep_aspect_ratio_resizer { }"
-    mine.write_text(mine.read_text(encoding="utf-8").replace(fixed, bordered), encoding="utf-8")
+    fixed, kept = "fixed_shape_resizer { height: 300 width: 300 }", "keep_aspect_ratio_resizer { }"
+    mine.write_text(mine.read_text(encoding="utf-8").replace(fixed, kept), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 60), (60, 120), (90, 90)])
+def test_boxes_stay_on_their_garments_where_photos_are_padded(
+    bordered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    box = (width // 4, height // 5, 3 * width // 4, 4 * height // 5)
+    Image.new("RGB", (width, height)).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        image.paste("white", box)
+        image.save(tmp_path / "a.png")
+    photo = Photo(tmp_path / "a.png", width, height, np.array([box], float), np.array([1]), np.array([False]))
+    index = packing.write({name: [photo] for name in ("train", "val", "test")}, tiny.CLASSES, 1, paths.TFRECORD)
+    config = pipeline.merge(tiny.train_params(detector="mine"), len(tiny.CLASSES), steps=1)
+    detector, told = Detector(config, tiny.CLASSES), {}
+    tell = detector.model.provide_groundtruth
+    monkeypatch.setattr(detector.model, "provide_groundtruth", lambda **truth: (told.update(truth), tell(**truth)))
+    batch = next(iter(inputs.evaluation_batches(index, config, "val", 1)))
+    detector.losses(batch, training=False)
+    white = np.argwhere(batch["image"][0, :, :, 0].numpy() > 127)
+    seen = np.concatenate([white.min(axis=0), white.max(axis=0) + 1])
+    assert told["groundtruth_boxes_list"][0][0].numpy() * detector.resolution == pytest.approx(seen, abs=1)
+    assert detect_split(detector, index, "val").ground_truth[CORNERS].to_numpy()[0] == pytest.approx(box, abs=0.01)
+
+
+def test_mosaics_of_photos_with_borders_are_refused(bordered) -> None:
     assert pipeline.merge(tiny.train_params(detector="mine"), 2, steps=10)
     with pytest.raises(UserError, match=r"resizes with keep_aspect_ratio_resizer: set train\.mosaic to 0"):
         pipeline.merge(tiny.train_params(detector="mine", mosaic=0.5), 2, steps=10)
@@ -83,3 +117,16 @@ def test_negatives_are_refused_where_no_hard_examples_are_mined(written) -> None
     mine.write_text(re.sub(r"hard_example_miner \{[^}]*\}", "", text), encoding="utf-8")
     with pytest.raises(UserError, match=r"mine mines no hard examples; set train\.min_negatives_per_photo to 0"):
         pipeline.merge(tiny.train_params(detector="mine", min_negatives_per_photo=3), 2, steps=10)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first", "last"), [("cosine", 0.1, 0.0), ("exponential", 0.1, 0.01), ("constant", 1.0, 1.0)]
+)
+def test_a_schedule_ends_where_params_yaml_says(written, schedule: str, first: float, last: float) -> None:
+    written("")
+    chosen = tiny.train_params(detector="mine", schedule=schedule, warmup_fraction=0.1, learning_rate=0.5)
+    for kind in ("adam", "rmsprop", "momentum"):
+        merged = pipeline.merge(chosen.model_copy(update={"optimizer": kind}), 2, steps=1000)
+        rate = tf.function(partial(optimizer.learning_rate, merged), autograph=False)
+        rates = [float(rate(tf.constant(step, tf.int64))) for step in (0, 100, 999, 1000)]
+        assert rates == pytest.approx([first / 2, 0.5, last / 2, last / 2], abs=0.0005)

@@ -44,16 +44,34 @@ def repository(tmp_path, monkeypatch):
 def test_commit_of_an_unchanged_tree(repository):
     head = project.git(repository, "rev-parse", "HEAD").strip()
     assert provenance.code() == {"mlflow.source.git.commit": head, "git.dirty": "false"}
-    assert provenance.patch() == ""
+    assert provenance.patch() == b""
 
 
 def test_an_edit_makes_the_tree_dirty_and_its_patch_applies(repository):
-    Path("code.py").write_text("new")
+    _changed_and_back(repository, b"new")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("diff.external", "no-such-program"), ("diff.noprefix", "true"), ("color.diff", "always")]
+)
+def test_how_the_user_likes_differences_shown_changes_nothing(repository, key, value):
+    project.git(repository, "config", key, value)
+    _changed_and_back(repository, "Grüße in Latin-1".encode("latin-1"))
+
+
+def test_what_git_cannot_tell_is_not_called_clean(repository, monkeypatch):
+    whole = provenance._git
+    monkeypatch.setattr(provenance, "_git", lambda *words: None if words[0] == "diff" else whole(*words))
+    assert provenance.code()["git.dirty"] == "unknown"
+
+
+def _changed_and_back(repository, content):
+    Path("code.py").write_bytes(content)
     patch = provenance.patch()
     assert provenance.code()["git.dirty"] == "true"
     project.git(repository, "checkout", "code.py")
-    subprocess.run(["git", "apply"], input=patch, text=True, check=True)
-    assert Path("code.py").read_text() == "new"
+    subprocess.run(["git", "apply"], input=patch, check=True)
+    assert Path("code.py").read_bytes() == content
 
 
 def test_what_the_pipeline_writes_and_untracked_files_make_nothing_dirty(repository):
@@ -66,7 +84,7 @@ def test_no_repository_is_no_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.code() == {}
-    assert provenance.patch() == ""
+    assert provenance.patch() is None
 
 
 def test_data_hashes_come_from_the_lock_and_the_data_set_in_use(tmp_path, monkeypatch, chosen):

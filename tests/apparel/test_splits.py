@@ -86,6 +86,16 @@ def test_photos_of_a_group_share_a_split(photos, data):
         assert len({assigned[name] for name in photos if groups[name] == group}) == 1
 
 
+def test_many_copies_of_one_photo_move_no_share():
+    photos = {f"{number:03}.jpg": "a" for number in range(200)}
+    groups = {name: min(name, "080.jpg") if name < "080.jpg" else name for name in photos}
+    groups |= {name: "000.jpg" for name in photos if name < "080.jpg"}
+    for seed in range(5):
+        assigned = assign(photos, groups=groups, classes="a", seed=seed)
+        assert {assigned[name] for name in photos if name < "080.jpg"} == {"train"}
+        assert [len(members(assigned, split)) for split in splits.SPLITS] == [136, 24, 40]
+
+
 def test_a_class_list_of_one():
     assigned = assign({f"{n}.jpg": "a" for n in range(20)}, classes="a")
     assert [len(members(assigned, split)) for split in splits.SPLITS] == [14, 2, 4]

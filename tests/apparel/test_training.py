@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apparel import training
+from apparel import pipeline, training
 from apparel.compat import determinism
 from apparel.detector import Detector, detect_split, load
 from apparel.errors import UserError
@@ -41,7 +41,7 @@ def _training(index: dict, folder: Path, **changes) -> training.Training:
 
 
 def _train(index: dict, folder: Path, kill_at: int | None = None) -> tuple[Detector, training.Progress]:
-    """Six steps with a validation after every second, all that a training can have switched on."""
+    """Six steps, a validation after every epoch of one and a half, and all that a training can have switched on."""
     begun = _training(index, folder, moving_average=0.9, class_balance="sampling", learning_rate=0.01)
 
     def report(step: int, values: dict) -> None:
@@ -73,8 +73,8 @@ def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_check
     resumed, progress = _train(index, folder)
     said = capsys.readouterr().out
     assert "damaged" in said
-    assert "going on from step 2" in said
-    assert [row["step"] for row in progress.history] == [2, 4, 6]
+    assert "going on from step 3" in said
+    assert [row["step"] for row in progress.history] == [2, 3, 4, 6]
     assert progress.history == undisturbed[1].history
     assert _weights(resumed) == _weights(undisturbed[0])
 
@@ -140,6 +140,34 @@ def test_patience_is_over_after_so_many_validations_without_a_better_one(project
         verdicts.append(begun._patience_is_over())
     assert verdicts == [False, False, False, False, False, True]
     assert begun.progress.best["val/loss"] == 1.0
+
+
+def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: Path, index: dict) -> None:
+    begun, unknown = _training(index, project / "no boxes"), float("nan")
+    begun._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0})
+    assert begun._is_better({"val/mAP50": unknown, "val/loss": 1.0})
+    assert not begun._is_better({"val/mAP50": unknown, "val/loss": 3.0})
+
+
+@pytest.mark.parametrize("batch_size", [8, 16, 24, 32, 48])
+def test_validations_are_as_many_as_epochs_ask_for(project: Path, index: dict, batch_size: int) -> None:
+    begun = _training(index, project / "schedule", validate_every=15, batch_size=batch_size)
+    begun.photos, begun.steps_per_epoch = 340, 340 / batch_size
+    for epochs, expected in ((60, [1, 2, 3, 4]), (50, [1, 2, 3, 4]), (15, [1]), (1, [1])):
+        begun.steps = pipeline.steps_of(begun.train.model_copy(update={"steps": None, "epochs": epochs}), 340)
+        found = [begun.validation_at(step) for step in range(1, begun.steps + 1)]
+        assert [number for number in found if number] == expected
+        assert found[-1] == expected[-1]
+
+
+def test_classes_in_another_order_than_the_records_have_are_refused(project: Path, index: dict) -> None:
+    train = tiny.train_params()
+    swapped = Detector(tiny.config(train), tiny.CLASSES[::-1])
+    refusal = "the TFRecords have the classes bright, dark, the detector dark, bright"
+    with pytest.raises(UserError, match=refusal):
+        training.Training(swapped, index, train, project / "swapped")
+    with pytest.raises(UserError, match=refusal):
+        detect_split(swapped, index, "val")
 
 
 def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, index: dict) -> None:

@@ -129,7 +129,7 @@ def test_a_condition_that_never_holds_leaves_todays_value():
     made = built(space={"train.batch_size": {"when": {"train.optimizer": "momentum"}, "choice": [4, 8]}})
     study = optuna.create_study()
     assert made.suggest(study.ask()) == {}
-    assert made.grid() == [made.start, {}]
+    assert made.grid() == [{}]
 
 
 def test_a_grid_has_each_combination_once_and_todays_first():
@@ -149,3 +149,12 @@ def test_values_are_written_and_all_else_stays(tmp_path):
     changed = [line for line in path.read_text(encoding="utf-8").splitlines() if line not in before.splitlines()]
     assert [line.split("#")[0].strip() for line in changed] == ["epochs: 3", "learning_rate: 0.00012345"]
     assert params.load(path).train.learning_rate == 0.00012345
+
+
+def test_a_grid_has_todays_values_once_also_where_a_condition_leaves_one_out():
+    ranges = ({"when": {"train.resolution": 512}, "choice": [4, 8]},)
+    made = built(
+        {"train.resolution": 300}, space={"train.resolution": {"choice": [300, 512]}, "train.batch_size": list(ranges)}
+    )
+    small, large = {"train.resolution": 300}, {"train.resolution": 512}
+    assert made.grid() == [small, large | {"train.batch_size": 4}, large | {"train.batch_size": 8}]
