@@ -45,7 +45,7 @@ def staging(parent: Path, name: str) -> Iterator[Path]:
             _remove(folder)
 
 
-def arrive(folder: Path, moves: Mapping[str, Path], record: Path, origin: dict) -> None:
+def arrive(folder: Path, moves: Mapping[str, Path], record: Path, origin: dict, request: list) -> None:
     """Moves what is ready to where it goes, in place of what is there, and tracks it with DVC.
 
     Args:
@@ -53,25 +53,26 @@ def arrive(folder: Path, moves: Mapping[str, Path], record: Path, origin: dict) 
         moves: where each part of the folder, by its name, goes; relative to the project's root.
         record: the file that says where it came from.
         origin: what that file says.
+        request: what was asked for, as `recover` returns it.
 
     Raises:
         UserError: DVC could not track it. The next import, of whatever, tries again.
     """
     tracked = {name: path.as_posix() for name, path in moves.items()}
     files.write_json(folder / RECORD, origin)
-    files.write_json(folder / READY, {"tracked": tracked, "record": record.as_posix(), "origin": origin})
+    files.write_json(folder / READY, {"tracked": tracked, "record": record.as_posix(), "request": request})
     _finish(folder)
 
 
-def recover() -> dict[str, dict]:
-    """Finishes or undoes imports that were interrupted; returns the origins of those finished, by record file."""
+def recover() -> dict[str, list]:
+    """Finishes or undoes imports that were interrupted; returns what those finished were asked, by record file."""
     finished = {}
     for folder in sorted([*paths.DATA.glob(f"{PREFIX}*/"), *paths.PRETRAINED.glob(f"{PREFIX}*/")]):
         name = folder.name.removeprefix(PREFIX)
         if (folder / READY).exists():
             print(f"finishing the import of {name}, which was interrupted")
             plan = _finish(folder)
-            finished[plan["record"]] = plan["origin"]
+            finished[plan["record"]] = plan.get("request", [])
         else:
             print(f"undoing an import of {name}, which was interrupted")
             _remove(folder)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from apparel import boxes, classes, fiat, photos, repairs, voc
+from apparel import boxes, classes, fiat, paths, photos, repairs, voc
 from apparel.annotations import Annotation, Box, Problem, Problems, folded, place, unique
 from apparel.errors import UserError
 
@@ -118,7 +118,9 @@ def refuse_vanished(data_set: Path) -> None:
 
 def _photo_names(folder: Path) -> list[str]:
     if not folder.is_dir():
-        raise UserError(f"{folder} not found; import the data set: python -m apparel import SOURCE --name NAME")
+        drawn = folder == paths.photos("demo")
+        remedy = "dvc repro draws them" if drawn else "import the data set: python -m apparel import SOURCE --name NAME"
+        raise UserError(f"{folder} not found; {remedy}")
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not names:
         raise UserError(f"{folder} holds no photos; {_fetch(folder)}")

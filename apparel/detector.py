@@ -52,7 +52,7 @@ class Detector:
         try:
             self.model = compat_model.build(config)
             self._create_variables()
-        except (ValueError, tf.errors.InvalidArgumentError) as error:
+        except (ValueError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
             reason = " ".join(str(error).split())[:300]
             raise UserError(
                 f"the detector cannot be built at a resolution of {self.resolution} pixels: {reason}"

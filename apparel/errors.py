@@ -34,10 +34,11 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls `main` and turns a `UserError`, a full disk or an interruption into one line and an exit status.
+    """Calls `main` and turns a `UserError`, a full disk, a file that cannot be read or written, or an interruption into
+    one line and an exit status.
 
     Raises:
-        SystemExit: 1 for a `UserError` or a full disk, 130 when interrupted from the keyboard.
+        SystemExit: 1 for a `UserError` or what a file or the disk refuses, 130 when interrupted from the keyboard.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -57,6 +58,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(1)
     except Exception as error:
         if not _disk_is_full(error):
+            if isinstance(error, OSError) and error.filename:
+                sys.exit(f"error: {plain(str(error.filename))}: {error.strerror}")
             raise
         what = getattr(error, "filename", None) or "an output"
         sys.exit(f"error: no space left on the disk for {what}; free some and run again")

@@ -144,7 +144,7 @@ def _check_jpeg(data: bytes, path: Path) -> None:
     try:
         tf.io.decode_jpeg(data, channels=3, ratio=8)
     except tf.errors.InvalidArgumentError:
-        problem = "TensorFlow cannot decode it; replace it, or remove it and its annotation"
+        problem = "TensorFlow cannot decode it; replace it, or remove it and its annotation, in lists/ too"
         raise UserError(f"{path} is damaged: {problem}") from None
 
 

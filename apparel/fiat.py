@@ -55,13 +55,16 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
         else:
             row = dict(zip(columns, values, strict=True))
             box = _box(row, problems)
-            photos.setdefault(file_name(row["path"]), []).extend([box] if box else [])
-    return [Annotation(file, photo, tuple(found)) for photo, found in photos.items()], problems
+            # By the whole path: photos of one name in two folders are two, of which convert takes one, and says so.
+            photos.setdefault(row["path"].replace("\\", "/").removeprefix("./"), []).extend([box] if box else [])
+    return [Annotation(file, file_name(photo), tuple(found)) for photo, found in photos.items()], problems
 
 
 def looks_like(start: bytes) -> bool:
     """Whether one of the first two lines of a file that starts so is a row of FIAT's."""
     lines = [line for line in _decode(start, "replace").splitlines() if line.strip()][:2]
+    if lines and any(_names_corners(fields(lines[0], separator)) for separator in SEPARATORS):
+        return False  # a table of labels with column names, as lists are
     return any(layout(fields(line, separator)) for line in lines for separator in SEPARATORS)
 
 

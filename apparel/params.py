@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from apparel import classes, paths
 from apparel.errors import UserError, nearest
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
@@ -86,17 +86,17 @@ class Train(Section):
     epochs: Count
     steps: Count | None
     optimizer: Literal["adam", "rmsprop", "momentum"] | None
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(ge=1e-12, le=1e6)]
     schedule: Literal["cosine", "exponential", "constant"]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     augmentation: tuple[str, ...] | None
     mosaic: Annotated[float, Field(ge=0, le=1)]
     class_balance: Literal["none", "loss", "sampling"]
-    min_negatives_per_photo: Annotated[int, Field(ge=0)]
+    min_negatives_per_photo: Annotated[int, Field(ge=0, lt=2**31)]
     freeze: Literal["none", "batch_norm", "early", "backbone"]
     moving_average: Annotated[float, Field(ge=0, lt=1)]
     validate_every: Count
-    patience: Annotated[int, Field(ge=0)]
+    patience: Annotated[int, Field(ge=0, lt=2**31)]
     seed: Seed
 
     @field_validator("augmentation", mode="before")
@@ -154,7 +154,7 @@ def load(path: Path = paths.PARAMS, model: type[Model] = Params) -> Model:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} not found; run from the project's root folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return check(values, str(path), model)
 

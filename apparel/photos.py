@@ -140,7 +140,8 @@ def _hostile(path: Path) -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001 - codecs raise nearly anything on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}); replace it, or remove it and its annotation") from None
+        remedy = "replace it, or remove it and its annotation, in lists/ too"
+        raise UserError(f"{path} is damaged ({reason}); {remedy}") from None
 
 
 def _describe(image: Image.Image) -> Header:

@@ -29,8 +29,15 @@ SMALLEST_SIDE = 33
 
 
 def steps_of(train: params.Train, photos: int) -> int:
-    """How many steps a training takes: `train.steps`, else as many as `train.epochs` passes over the photos need."""
-    return train.steps or max(1, round(train.epochs * photos / train.batch_size))
+    """How many steps a training takes: `train.steps`, else as many as `train.epochs` passes over the photos need.
+
+    Raises:
+        UserError: they are 2**31 or more.
+    """
+    steps = train.steps or max(1, round(train.epochs * photos / train.batch_size))
+    if steps >= 2**31:
+        raise UserError(f"train.epochs is {train.epochs}: {steps:,} steps are more than a pipeline file can hold")
+    return steps
 
 
 def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
@@ -48,6 +55,9 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     meta_architecture = config.model.WhichOneof("model")
     if meta_architecture is None:
         raise UserError(f"configs/{train.detector}.config has no model")
+    if meta_architecture == "experimental_model" or config.HasField("graph_rewriter"):
+        other = "graph_rewriter" if config.HasField("graph_rewriter") else meta_architecture
+        raise UserError(f"configs/{train.detector}.config: {other} is not followed here; take it out")
     model = getattr(config.model, meta_architecture)
     model.num_classes = classes
     _set_resolution(model.image_resizer, train)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from apparel import files
@@ -10,6 +11,9 @@ from apparel.errors import UserError, plain
 from apparel.importing import bring
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+
+FIRST_CHANNELS = 32
+"""Filters of the first layer, `conv1`, of a MobileNet v1 at a depth multiplier of 1 (Howard et al. 2017, table 1)."""
 
 STATE = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
 """The file `checkpoint`, by which TensorFlow finds the newest of several."""
@@ -55,6 +59,30 @@ def lay_out(found: dict[str, Entry], folder: Path, work: Path) -> None:
     else:
         (name,) = found
         _check_keras(folder / name)
+
+
+def parameters(folder: Path) -> dict[str, object]:
+    """What the section `train` of params.yaml needs for these weights besides their name, as far as they tell."""
+    import h5py
+
+    from apparel.compat import pipeline
+
+    keras = next(iter(sorted(folder.glob("*.h5"))), None)
+    if keras:
+        with h5py.File(keras, "r") as file, suppress(KeyError, TypeError, IndexError, AttributeError):
+            layer = file.get("model_weights", file)["conv1"]
+            channels = layer[layer.attrs["weight_names"][0]].shape[-1]
+            return {"checkpoint_type": "backbone", "depth_multiplier": channels / FIRST_CHANNELS}
+        return {"checkpoint_type": "backbone"}
+    try:
+        model = pipeline.read(folder / "pipeline.config").model
+    except UserError:
+        return {}
+    if model.WhichOneof("model") != "ssd":
+        return {}
+    size = model.ssd.image_resizer.fixed_shape_resizer
+    square = {"resolution": size.height} if size.height == size.width > 0 else {}
+    return {"depth_multiplier": round(model.ssd.feature_extractor.depth_multiplier, 4)} | square
 
 
 def _zoo_files(index: Entry, entries: dict[str, Entry]) -> dict[str, Entry]:

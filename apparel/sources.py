@@ -73,6 +73,10 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
     else:
         root = work / "clone" if kind == "git" else Path(source)
         found = [entry for entry in _walk(root) if _wanted(entry.name, only)]
+        links = [entry for entry in found if entry.path.is_symlink()]
+        if links:
+            print(f"not taken, since they are links: {len(links):,}, such as {plain(links[0].name)}")
+            found = [entry for entry in found if not entry.path.is_symlink()]
         _refuse_pointers(found)
         entries = _unpacked(found, work / "unpacked")
     origin["archives"] = [_describe(entry) for entry in _sorted(found) if is_archive(entry.name)]
@@ -161,12 +165,17 @@ def _git(*arguments: str, stdout: int | None = None) -> subprocess.CompletedProc
 
 
 def _walk(root: Path) -> Iterator[Entry]:
-    """Plain files below a folder, by name; hidden ones and links are left out."""
-    for folder, folders, files in os.walk(root):
+    """Files below a folder, by name, and links of any kind; hidden ones are left out."""
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}")
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        files += [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(folder, name)
-            if not name.startswith(".") and path.is_file() and not path.is_symlink():
+            if not name.startswith(".") and (path.is_symlink() or path.is_file()):
                 yield Entry(path.relative_to(root).as_posix(), path)
 
 

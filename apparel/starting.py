@@ -68,7 +68,7 @@ def _load_keras(detector: Detector, path: Path) -> None:
         if missing:
             raise UserError(f"{path} has no layer {missing[0]}: not the weights of this detector's backbone")
         backbone.load_weights(str(path), by_name=True)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a Keras weights file: {error}") from None
     except ValueError as error:
         raise UserError(

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from apparel import files, hashes, outbox, paths, provenance, tracking_records
-from apparel.errors import Pruned
+from apparel.errors import Pruned, UserError
 from apparel.outbox import Head, Outbox
 from apparel.params import Params
 from apparel.tracking_process import Sending
@@ -220,8 +220,17 @@ class Run:
 
 
 def server() -> str:
-    """The tracking URI in use."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
+    """The tracking URI in use.
+
+    Raises:
+        UserError: it is none, but a host with a port, or without a host: what waited for it could never be sent.
+    """
+    address = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
+    if re.match(r"[\w.-]+:\d+(/|$)", address):
+        raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which is no address; did you mean 'http://{address}'?")
+    if re.match(r"https?:/*$", address):
+        raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which names no server")
+    return address
 
 
 def without_password(address: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from lxml import etree
 
 from apparel.annotations import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
-from apparel.boxes import CORNERS, hull
+from apparel.boxes import CORNERS, LONGEST_SIDE, hull
 from apparel.errors import UserError
 
 MAX_BYTES = 5_000_000
@@ -106,9 +106,10 @@ def _encoding(data: bytes) -> str | None:
 
 def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
     width, height = (number(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    if width and height and min(width, height) >= 1 and width % 1 == height % 1 == 0:
+    whole = width and height and width % 1 == height % 1 == 0
+    if whole and min(width, height) >= 1 and max(width, height) <= LONGEST_SIDE:
         return int(width), int(height)
-    problems.add("repaired", "size is missing or zero; taken from the photo")
+    problems.add("repaired", "size is missing, zero or beyond any photo; taken from the photo")
     return None
 
 

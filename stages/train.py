@@ -28,7 +28,7 @@ def main() -> None:
 def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -> tuple:
     """One training, from its starting weights or its last checkpoint; returns its progress and the detector."""
     from apparel import memory, pipeline, starting
-    from apparel.compat import determinism
+    from apparel.compat import augmentation, determinism
     from apparel.detector import Detector
     from apparel.reports import Reports
     from apparel.sweeps import signals
@@ -37,6 +37,7 @@ def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -
     determinism.enable(chosen.train.seed)
     steps = pipeline.steps_of(chosen.train, index["splits"]["train"]["photos"])
     config = pipeline.merge(chosen.train, len(chosen.data.classes), steps)
+    augmentation.check(list(config.train_config.data_augmentation_options))
     detector = Detector(config, chosen.data.classes)
     starting.load(detector, chosen.train)
     begun = training.Training(detector, index, chosen.train, folder)

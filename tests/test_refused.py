@@ -121,7 +121,7 @@ def test_a_table_that_was_damaged_between_stages(folder: Path, damaged: Path, st
 def test_nothing_to_work_on(folder: Path) -> None:
     shutil.rmtree(paths.DATA)
     for stage, message in {
-        "convert": "import the data set",
+        "convert": "dvc repro draws them",
         "split": "not found",
         "tfrecord": "not found",
         "train": "run `dvc repro tfrecord`",

@@ -51,9 +51,10 @@ def main(arguments: argparse.Namespace) -> None:
     name = _check_name(arguments.name)
     target = (paths.PRETRAINED if arguments.checkpoint else paths.DATA) / name
     record = target.with_name(f"{name}.source.json") if arguments.checkpoint else target / "source.json"
+    source = str(Path(arguments.source).resolve()) if Path(arguments.source).exists() else arguments.source
+    request = [source, arguments.rev, arguments.only]
     with arrivals.only_one():
-        finished = arrivals.recover().get(record.as_posix())
-        if finished and finished["source"] == sources.recorded(arguments.source):
+        if arrivals.recover().get(record.as_posix()) == request:
             print(_next(target, arguments.checkpoint))
             return
         _check_free(target, arguments.replace or arguments.dry_run)
@@ -66,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
                 return
             _draw_demo()  # first, since an import that is killed from here on is finished by the next
             time = datetime.now(UTC).isoformat(timespec="seconds")
-            arrivals.arrive(folder, moves, record, opened.origin | {"imported": time, "counts": counts})
+            arrivals.arrive(folder, moves, record, opened.origin | {"imported": time, "counts": counts}, request)
     print(_next(target, arguments.checkpoint))
 
 
@@ -113,6 +114,8 @@ def _check_name(name: str) -> str:
 
 def _check_free(target: Path, replace: bool) -> None:
     tracked = target.with_name(f"{target.name}.dvc")
+    if (target.exists() or target.is_symlink()) and not target.is_dir():
+        raise UserError(f"{target.as_posix()} is no folder, and in the way; remove it, or choose another --name")
     if not replace and (tracked.exists() or (target.is_dir() and any(target.iterdir()))):
         raise UserError(
             f"{target.as_posix()} is there already (`dvc checkout` or `dvc pull` fetches it if its files are missing); "
@@ -123,9 +126,12 @@ def _check_free(target: Path, replace: bool) -> None:
 def _next(target: Path, checkpoint: bool) -> str:
     where, name = target.as_posix(), target.name
     if checkpoint:
+        from apparel import pretrained
+
+        values = {"checkpoint": name} | pretrained.parameters(target)
         lines = [
             f"  git add {paths.DATA}",
-            f"  dvc exp run -S train.checkpoint={name}",
+            f"  dvc exp run {' '.join(f'-S train.{key}={value}' for key, value in values.items())}",
         ]
     else:
         lines = [

@@ -8,6 +8,7 @@ change them. Here every draw is stateless, from the photo's seed and the draw's 
 
 import contextlib
 
+import numpy as np
 import tensorflow as tf
 from object_detection.builders import preprocessor_builder
 from object_detection.core import preprocessor, standard_fields
@@ -18,6 +19,10 @@ from apparel.errors import UserError
 Fields = standard_fields.InputDataFields
 
 _STATEFUL = ("RandomUniform", "RandomUniformInt", "RandomStandardNormal", "SampleDistortedBoundingBoxV2", "PyFunc")
+
+
+TRIES = 20
+"""Of `check`: many steps do something now and then only."""
 
 
 class _Overlay:
@@ -69,6 +74,30 @@ def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, b
         tensors[Fields.groundtruth_classes],
         tensors[Fields.groundtruth_weights],
     )
+
+
+def check(steps: list[PreprocessingStep]) -> None:
+    """Tries the steps on made-up photos: some of the API's need what is not here, or give what cannot be trained on.
+
+    Raises:
+        UserError: they fail, or what comes out is no colour photo with boxes normalised to 0..1.
+    """
+    photo = np.random.default_rng(0).uniform(0, 255, (48, 64, 3)).astype(np.float32)
+    box, weight = tf.constant([[0.25, 0.25, 0.75, 0.5]]), tf.ones([1])
+
+    @tf.autograph.experimental.do_not_convert
+    def tried(number: tf.Tensor):
+        return augment(steps, tf.stack([0, number]), tf.constant(photo), box, tf.ones([1], tf.int64), weight)
+
+    names = ", ".join(step.WhichOneof("preprocessing_step") for step in steps)
+    try:
+        for image, boxes, _, _ in tf.data.Dataset.range(TRIES, output_type=tf.int32).map(tried):
+            inside = tf.reduce_all((boxes > -0.01) & (boxes < 1.01))
+            if image.shape.rank != 3 or image.shape[-1] != 3 or not inside:
+                raise ValueError(f"gives a photo of shape {image.shape} and boxes {boxes.numpy().tolist()}")
+    except (tf.errors.OpError, ValueError, TypeError, AttributeError, LookupError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise UserError(f"train.augmentation: one of {names} cannot be trained with: {reason}") from None
 
 
 @contextlib.contextmanager

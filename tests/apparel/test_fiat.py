@@ -127,3 +127,15 @@ def test_other_names_for_the_columns_cost_their_row_only(read):
 def test_another_file_is_refused_by_name(read, content, message):
     with pytest.raises(UserError, match=rf"out\.csv is {message}"):
         read(content)
+
+
+def test_photos_of_one_name_in_two_folders_are_two(tmp_path):
+    (tmp_path / "a.csv").write_text("red/0.jpg,Tops,1,2,3,4\nblue\\0.jpg,Tops,5,6,7,8\n./red/0.jpg,Tops,2,2,2,2\n")
+    found, _ = fiat.read(tmp_path / "a.csv", "a.csv")
+    assert [(each.photo, len(each.boxes)) for each in found] == [("0.jpg", 2), ("0.jpg", 1)]
+
+
+def test_a_table_of_labels_with_column_names_is_a_list():
+    assert not fiat.looks_like(b"filename,class,xmin,ymin,xmax,ymax\n0.jpg,Dresses,10,10,200,300\n")
+    assert fiat.looks_like(b"path,class,x,y,w,h\n0.jpg,Dresses,10,10,200,300\n")
+    assert fiat.looks_like(b"0.jpg,Dresses,10,10,200,300\n")

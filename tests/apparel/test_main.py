@@ -84,3 +84,11 @@ def test_signs_that_a_pipe_cannot_take_cost_nothing_else():
 )
 def test_a_full_disk_is_told_from_other_faults(error, full):
     assert errors._disk_is_full(error) == full
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+    def main():
+        (tmp_path / "missing" / "page.html").write_text("")
+
+    with pytest.raises(SystemExit, match=r"error: .*page\.html: No such file or directory"):
+        errors.run(main)

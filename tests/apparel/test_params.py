@@ -144,8 +144,19 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
         ("data", "name", "../etc", "data.name"),
         ("train", "checkpoint", "-x", "train.checkpoint"),
         ("split", "test_fraction", 1.0, "split.test_fraction"),
+        ("train", "steps", 5_000_000_000, "train.steps"),
+        ("train", "min_negatives_per_photo", 3_000_000_000, "train.min_negatives_per_photo"),
+        ("train", "learning_rate", 1e39, "train.learning_rate"),
+        ("train", "learning_rate", 1e-60, "train.learning_rate"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(section: str, key: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         params.check(changed(section, key, value))
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, f"split: {{seed: {'9' * 5000}}}"])
+def test_what_yamls_reader_chokes_on_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        params.load(tmp_path / "params.yaml")

@@ -130,3 +130,21 @@ def test_a_schedule_ends_where_params_yaml_says(written, schedule: str, first: f
         rate = tf.function(partial(optimizer.learning_rate, merged), autograph=False)
         rates = [float(rate(tf.constant(step, tf.int64))) for step in (0, 100, 999, 1000)]
         assert rates == pytest.approx([first / 2, 0.5, last / 2, last / 2], abs=0.0005)
+
+
+def test_more_steps_than_a_pipeline_file_holds_are_refused() -> None:
+    with pytest.raises(UserError, match=r"train\.epochs is 100000000: .* steps are more"):
+        pipeline.steps_of(tiny.train_params(steps=None, epochs=100_000_000), photos=1000)
+
+
+@pytest.mark.parametrize("section", ["graph_rewriter { quantization { delay: 10 } }", "experimental"])
+def test_sections_that_nothing_here_follows_are_refused(written, tmp_path: Path, section: str) -> None:
+    written("")
+    mine = tmp_path / "configs" / "mine.config"
+    if section == "experimental":
+        section = 'model { experimental_model { name: "x" } }'
+        mine.write_text("train_config { }", encoding="utf-8")
+    with mine.open("a", encoding="utf-8") as file:
+        file.write(f"\n{section}\n")
+    with pytest.raises(UserError, match=r"configs/mine\.config: \w+ is not followed here"):
+        pipeline.merge(tiny.train_params(detector="mine"), 2, steps=10)

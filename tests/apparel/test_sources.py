@@ -68,6 +68,22 @@ def test_only_what_is_asked_for(folder, tmp_path, only, expected):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a system with pipes in folders")
+def test_links_are_counted_and_a_folder_that_cannot_be_read_is_named(folder, tmp_path, capsys, monkeypatch):
+    (folder / "link").symlink_to("a/loose.txt")
+    (folder / "folder link").symlink_to("a")
+    assert read(folder, tmp_path)[0] == ALL
+    assert "not taken, since they are links: 2, such as folder link" in capsys.readouterr().out
+
+    def closed(path, real=os.scandir):
+        if str(path).endswith("/a"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(UserError, match="a cannot be read: Permission denied"):
+        read(folder, tmp_path / "again")
+
+
 def test_links_and_pipes_are_not_followed(folder, tmp_path):
     (tmp_path / "secret").write_text("secret")
     (folder / "link").symlink_to(tmp_path / "secret")

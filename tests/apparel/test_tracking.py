@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apparel import outbox, params, tracking, tracking_records
-from apparel.errors import Pruned
+from apparel.errors import Pruned, UserError
 from tests import project, silent
 
 ROOT = Path(__file__).parents[2]
@@ -263,3 +263,18 @@ def test_pictures_are_named_as_mlflow_steps_through_them(chosen):
     small = next(place for place in places if place.suffix == ".webp")
     assert Image.open(outbox.find(run.id).folder / small).size == (256, 128)
     assert values(run, "tags")["mlflow.loggedImages"] == "True"
+
+
+@pytest.mark.parametrize("address", ["localhost:5000", "server.example:80/", "http://", "https:/"])
+def test_an_address_that_could_never_be_reached_is_refused_before_anything_waits_for_it(monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI is"):
+        tracking.server()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:5000", "sqlite:///mlflow.db", "./mlruns", "file:///a", "databricks"]
+)
+def test_addresses_are_left_as_they_are(monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert tracking.server() == address

@@ -11,6 +11,7 @@ import zipfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dvc.exceptions import CheckoutError
 from dvc.repo import Repo
@@ -19,6 +20,8 @@ from PIL import Image
 from apparel import arrivals, paths
 from apparel.commands import import_data
 from apparel.errors import UserError
+
+COCO = Path(__file__).parents[4] / "shared" / "pretrained" / "ssd_mobilenet_v1_0.75_coco"
 
 
 def run(*words):
@@ -138,6 +141,53 @@ def test_dvc_that_cannot_track_is_no_lost_work(project, monkeypatch):
     shutil.move("config", ".dvc/config")
     run("../shop.zip", "--name", "shop")
     assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
+
+
+def test_an_interrupted_import_is_finished_and_answers_for_no_other(project, monkeypatch):
+    def interrupted(_targets):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(arrivals, "_track", interrupted)
+        run("../shop.zip", "--name", "shop")
+    other = project.parent / "other"
+    other.mkdir()
+    write_shop(other / "shop.zip", photos=2)
+    with pytest.raises(UserError, match="data/shop is there already"):
+        run("../other/shop.zip", "--name", "shop")
+    assert len(list(paths.photos("shop").iterdir())) == 4
+    run("../other/shop.zip", "--name", "shop", "--replace")
+    assert len(list(paths.photos("shop").iterdir())) == 2
+
+
+def test_a_file_or_a_broken_link_in_the_way_is_refused(project):
+    paths.DATA.mkdir(exist_ok=True)
+    (paths.DATA / "file").touch()
+    (paths.DATA / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        for words in ((), ("--replace",)):
+            with pytest.raises(UserError, match=f"data/{name} is no folder, and in the way"):
+                run("../shop.zip", "--name", name, *words)
+    run("../shop.zip", "--name", "shop")
+
+
+def test_what_starting_weights_need_is_said(project, capsys):
+    import h5py
+
+    with h5py.File(project.parent / "mobilenet.h5", "w") as file:
+        file.attrs["layer_names"] = [b"conv1"]
+        file.create_group("conv1").attrs["weight_names"] = [b"conv1/kernel:0"]
+        file["conv1"]["conv1/kernel:0"] = np.zeros((3, 3, 3, 24), np.float32)
+    run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
+    values = "train.checkpoint=imagenet -S train.checkpoint_type=backbone -S train.depth_multiplier=0.75"
+    assert f"dvc exp run -S {values}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not COCO.is_dir(), reason="needs the zoo checkpoint in ../shared")
+def test_what_a_zoo_checkpoint_needs_is_read_from_its_pipeline_file(project, capsys):
+    run(str(COCO), "--checkpoint", "--name", "coco")
+    values = "train.checkpoint=coco -S train.depth_multiplier=0.75 -S train.resolution=300"
+    assert f"dvc exp run -S {values}" in capsys.readouterr().out
 
 
 def test_starting_weights_come_in_whole(project):

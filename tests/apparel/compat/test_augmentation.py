@@ -114,3 +114,24 @@ def test_the_apis_own_draws_still_come_from_a_generator_with_a_state() -> None:
 
     graph = flipped.get_concrete_function(tf.TensorSpec([8, 8, 3], tf.float32)).graph
     assert "RandomUniform" in {operation.type for operation in graph.get_operations()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ssd_random_crop_pad",
+        "subtract_channel_mean",
+        "rgb_to_gray",
+        "scale_boxes_to_pixel_coordinates",
+        "random_square_crop_by_scale",
+        "normalize_image",
+    ],
+)
+def test_steps_that_fail_or_give_no_photo_with_boxes_are_refused_before_training(name: str) -> None:
+    with pytest.raises(UserError, match=f"train.augmentation: one of .*{name}"):
+        augmentation.check(pipeline.augmentation_steps(("random_horizontal_flip", name), pipeline.PipelineConfig()))
+
+
+def test_steps_that_work_pass_the_check() -> None:
+    augmentation.check([])
+    augmentation.check(pipeline.augmentation_steps(STEPS, pipeline.PipelineConfig()))
