@@ -86,7 +86,7 @@ class Train(Section):
     epochs: Count
     steps: Count | None
     optimizer: Literal["adam", "rmsprop", "momentum"] | None
-    learning_rate: Annotated[float, Field(ge=1e-12, le=1e6)]
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)]
     schedule: Literal["cosine", "exponential", "constant"]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     augmentation: tuple[str, ...] | None

@@ -106,10 +106,12 @@ def _encoding(data: bytes) -> str | None:
 
 def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
     width, height = (number(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    whole = width and height and width % 1 == height % 1 == 0
-    if whole and min(width, height) >= 1 and max(width, height) <= LONGEST_SIDE:
+    if not (width and height and min(width, height) >= 1 and width % 1 == height % 1 == 0):
+        problems.add("repaired", "size is missing or zero; taken from the photo")
+    elif max(width, height) > LONGEST_SIDE:
+        problems.add("repaired", "size is beyond any photo; taken from the photo")
+    else:
         return int(width), int(height)
-    problems.add("repaired", "size is missing, zero or beyond any photo; taken from the photo")
     return None
 
 

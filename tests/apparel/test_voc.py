@@ -124,14 +124,19 @@ def test_a_class_is_plain_text_on_one_line(read, written, label):
         "<size><width>-5</width><height>80</height></size>",
         "<size><width>99.5</width><height>80</height></size>",
         "<size><width>nan</width><height>80</height></size>",
-        "<size><width>1e20</width><height>1e20</height></size>",
     ],
 )
 def test_a_size_that_says_nothing_is_left_open(read, size):
     annotation, problems = read(xml(obj(), size=size))
     assert annotation.size is None
     assert len(annotation.boxes) == 1
-    assert problems == [("repaired", "size is missing, zero or beyond any photo; taken from the photo")]
+    assert problems == [("repaired", "size is missing or zero; taken from the photo")]
+
+
+def test_a_size_beyond_any_photo_is_left_open(read):
+    annotation, problems = read(xml(obj(), size="<size><width>1e20</width><height>1e20</height></size>"))
+    assert (annotation.size, len(annotation.boxes)) == (None, 1)
+    assert problems == [("repaired", "size is beyond any photo; taken from the photo")]
 
 
 def test_nothing_in_it_is_still_an_annotation(read):

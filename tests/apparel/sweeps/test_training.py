@@ -38,7 +38,9 @@ def test_each_validation_is_told_once(objectives, told, tmp_path):
     space = SimpleNamespace(base={"train.validate_every": 2})
     worker = SimpleNamespace(study=study, settings=chosen, space=space, folder=tmp_path)
     training.folder(tmp_path, 0).mkdir(parents=True)
-    train = signals.Signals(lambda step, values: None, training.folder(tmp_path, 0), os.getpid(), "run", 10)
+    train = signals.Signals(
+        lambda step, values: None, training.folder(tmp_path, 0), os.getpid(), "run", lambda step: step // 10
+    )
     train(10, {"val/mAP50": 0.25, "val/loss": 3.0})
     train(20, {"val/mAP50": 0.5, "val/loss": 2.0})
     for _ in range(2):  # the second time as after a restart
