@@ -57,12 +57,12 @@ def run(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if not _disk_is_full(error):
-            if isinstance(error, OSError) and error.filename:
-                sys.exit(f"error: {plain(str(error.filename))}: {error.strerror}")
-            raise
-        what = getattr(error, "filename", None) or "an output"
-        sys.exit(f"error: no space left on the disk for {what}; free some and run again")
+        file = getattr(error, "filename", None)
+        if _disk_is_full(error):
+            sys.exit(f"error: no space left on the disk for {file or 'an output'}; free some and run again")
+        if isinstance(error, OSError) and file:
+            sys.exit(f"error: {plain(str(file))}: {error.strerror}")
+        raise
 
 
 def script(main: Callable[[], None], description: str) -> None:

@@ -34,10 +34,15 @@ def steps_of(train: params.Train, photos: int) -> int:
     Raises:
         UserError: they are 2**31 or more.
     """
-    steps = train.steps or max(1, round(train.epochs * photos / train.batch_size))
+    steps = train.steps or steps_in(train.epochs, photos, train.batch_size)
     if steps >= 2**31:
         raise UserError(f"train.epochs is {train.epochs}: {steps:,} steps are more than a pipeline file can hold")
     return steps
+
+
+def steps_in(epochs: int, photos: int, batch_size: int) -> int:
+    """How many steps so many passes over the photos need, at least 1."""
+    return max(1, round(epochs * photos / batch_size))
 
 
 def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:

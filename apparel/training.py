@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from apparel import exclusive, files, inputs, metrics, paths
+from apparel import exclusive, files, inputs, metrics, paths, pipeline
 from apparel.compat import model as compat_model
 from apparel.compat import optimizer as compat_optimizer
 from apparel.detector import Detector, detect_split, sum_in_order
@@ -110,8 +110,7 @@ class Training:
         """The number, from 1, of the validation that follows a step; 0 where none does. One follows the last step."""
         every = self.train.validate_every
         number = max(1, round(step / (every * self.steps_per_epoch)))
-        # The same rounding as that of `pipeline.steps_of`: the last of them falls on the last step.
-        if step == max(1, round(number * every * self.photos / self.train.batch_size)):
+        if step == pipeline.steps_in(number * every, self.photos, self.train.batch_size):
             return number
         return math.ceil(step / (every * self.steps_per_epoch)) if step == self.steps else 0
 
@@ -302,9 +301,8 @@ def _frozen_layers(detector: Detector, freeze: str) -> list[tf.keras.layers.Laye
 
 
 def _rank(measured: dict[str, float]) -> tuple[float, float]:
-    mean_average_precision = measured["val/mAP50"]
-    known = mean_average_precision == mean_average_precision
-    return mean_average_precision if known else -1.0, -measured["val/loss"]
+    unknown = math.isnan(measured["val/mAP50"])
+    return -1.0 if unknown else measured["val/mAP50"], -measured["val/loss"]
 
 
 def _speed(batch_size: int, asked: float, began: float, ended: float) -> dict[str, float]:

@@ -67,7 +67,6 @@ def test_only_what_is_asked_for(folder, tmp_path, only, expected):
     assert list(found) == expected and origin["only"] == only
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a system with pipes in folders")
 def test_links_are_counted_and_a_folder_that_cannot_be_read_is_named(folder, tmp_path, capsys, monkeypatch):
     (folder / "link").symlink_to("a/loose.txt")
     (folder / "folder link").symlink_to("a")
@@ -84,6 +83,7 @@ def test_links_are_counted_and_a_folder_that_cannot_be_read_is_named(folder, tmp
         read(folder, tmp_path / "again")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a system with pipes in folders")
 def test_links_and_pipes_are_not_followed(folder, tmp_path):
     (tmp_path / "secret").write_text("secret")
     (folder / "link").symlink_to(tmp_path / "secret")
