@@ -12,10 +12,14 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from apparel import files, locks
+
+if TYPE_CHECKING:
+    from dvc.lock import LockBase
 
 DVC = Path(".dvc")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "cmd.exe")
@@ -32,13 +36,11 @@ def watch(process: psutil.Process | None) -> None:
         now = locks.contents(Path())
         if now != before and all(map(locks.is_whole, now.values())):
             return
-    _mend_locks(before)
-    _mend_who_is_at_work(DVC / "tmp" / "rwlock")
-    for part in cache().glob("runs/*/*/*.tmp"):
-        if not _is_open(part):
-            part.unlink(missing_ok=True)
-            with suppress(OSError):  # there are other entries; DVC stumbles over a folder without any
-                part.parent.rmdir()
+    with _held("lock"):
+        _mend_locks(before)
+        _drop_parts()
+    with _held("rwlock.lock"):
+        _mend_who_is_at_work(DVC / "tmp" / "rwlock")
 
 
 def behind_shells(number: int) -> psutil.Process | None:
@@ -58,14 +60,28 @@ def _is_launcher(process: psutil.Process) -> bool:
 
 def cache() -> Path:
     """DVC's cache, as the configuration in this folder has it."""
+    return Path(_configuration()["cache"].get("dir", DVC / "cache"))
+
+
+def _configuration() -> dict[str, dict[str, Any]]:
     from dvc.config import Config
 
-    return Path(Config(str(DVC.resolve()))["cache"].get("dir", DVC / "cache"))
+    return Config(str(DVC.resolve()))
+
+
+def _held(name: str) -> "LockBase":
+    """DVC's own lock of that name, waited for: another DVC may be in the middle of writing what looks broken."""
+    from dvc.lock import make_lock
+
+    folder = DVC / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    hardlink = _configuration()["core"].get("hardlink_lock", False)
+    return make_lock(str(folder / name), tmp_dir=str(folder), hardlink_lock=hardlink, wait=True)
 
 
 def _mend_locks(before: dict[str, bytes | None]) -> None:
     for file, content in locks.contents(Path()).items():
-        if locks.is_whole(content) or _is_open(Path(file)):
+        if locks.is_whole(content):
             continue
         if before[file] and locks.is_whole(before[file]):
             files.write_text(Path(file), before[file].decode("utf-8"))
@@ -73,13 +89,21 @@ def _mend_locks(before: dict[str, bytes | None]) -> None:
             Path(file).unlink()
 
 
+def _drop_parts() -> None:
+    """The parts of entries of the run cache, but for those of other projects that share it and are at work."""
+    for part in cache().glob("runs/*/*/*.tmp"):
+        if not _is_open(part):
+            part.unlink(missing_ok=True)
+            with suppress(OSError):  # there are other entries; DVC stumbles over a folder without any
+                part.parent.rmdir()
+
+
 def _mend_who_is_at_work(rwlock: Path) -> None:
     """DVC's list of who reads and writes what: the ones it names are gone, and a part of it stops every other."""
     try:
         json.loads(rwlock.read_bytes() if rwlock.exists() else b"{}")
     except ValueError:
-        if not _is_open(rwlock):
-            rwlock.unlink(missing_ok=True)
+        rwlock.unlink()
 
 
 def _runs(process: psutil.Process) -> bool:
@@ -89,7 +113,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether a process of this user has the file open: another DVC, here or of a cache that is shared."""
+    """Whether a process of this user has the file open."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if str(path.resolve()) in [opened.path for opened in process.open_files()]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from dvc.lock import make_lock
 from dvc.utils.serialize import modify_yaml
 
 from apparel import dvc_guard, interpreter, locks
@@ -35,6 +36,8 @@ stages:
       size: 123
       nfiles: 3
 """
+
+RWLOCK = ".dvc/tmp/rwlock"
 
 PART = WHOLE[: WHOLE.index("ize: ")].encode()
 
@@ -131,14 +134,16 @@ def test_a_broken_lock_goes_where_none_was_before(here, other):
     assert not (here / "data" / "demo" / "dvc.lock").exists()
 
 
-def test_what_another_process_writes_is_left_to_it(here):
-    (here / "data" / "demo" / "dvc.lock").write_text(WHOLE)
-    with (here / "dvc.lock").open("w") as lock:
-        lock.write(WHOLE[:20])
-        lock.flush()
-        dvc_guard.watch(None)
-        lock.write(WHOLE[20:])
-    assert (here / "dvc.lock").read_text() == WHOLE
+@pytest.mark.parametrize(("name", "guarded", "whole"), [("lock", "dvc.lock", WHOLE), ("rwlock.lock", RWLOCK, "{}")])
+def test_what_another_dvc_is_writing_is_left_to_it(here, name, guarded, whole):
+    (here / ".dvc" / "tmp").mkdir(parents=True)
+    with make_lock(str(here / ".dvc" / "tmp" / name)):
+        (here / guarded).write_text("")  # in place: emptied, then written
+        thread = watching(None)
+        (here / guarded).write_text(whole)
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert (here / guarded).read_text() == whole
 
 
 def test_the_guard_ends_once_the_lock_is_written(here, other):
