@@ -5,13 +5,20 @@ from os import getpid
 from pathlib import Path
 from typing import Any
 
+from apparel.errors import UserError
+
 
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text with its line endings as they are, in place of what was there; makes the folder.
 
     A reader, or a run after a crash, finds the old file or the new one, never a part. Text that has no UTF-8 form
     (file names that the system could not decode) is written with backslash escapes.
+
+    Raises:
+        UserError: there is a folder of this name.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{getpid()}.partial")
     try:

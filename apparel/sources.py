@@ -1,5 +1,6 @@
 """Where data comes from: a folder, an archive or a git repository, opened as one list of files."""
 
+import filecmp
 import hashlib
 import os
 import re
@@ -77,6 +78,8 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
         if links:
             print(f"not taken, since they are links: {len(links):,}, such as {plain(links[0].name)}")
             found = [entry for entry in found if not entry.path.is_symlink()]
+        if kind == "git" and not rev and Path(source, ".git").exists():
+            _tell_what_is_not_committed(Path(source), root, only)
         _refuse_pointers(found)
         entries = _unpacked(found, work / "unpacked")
     origin["archives"] = [_describe(entry) for entry in _sorted(found) if is_archive(entry.name)]
@@ -136,6 +139,17 @@ def _submodules(clone: Path) -> dict[str, list[str]]:
         return {}
     print(f"not taken, since they are repositories of their own; import each by itself: {plain(', '.join(found))}")
     return {"submodules": found}
+
+
+def _tell_what_is_not_committed(worktree: Path, clone: Path, only: Sequence[str]) -> None:
+    """Compares by content: git itself would run what filters a stranger's repository asks for."""
+    names = [entry.name for entry in _walk(worktree) if _wanted(entry.name, only) and not entry.path.is_symlink()]
+    _, changed, unknown = filecmp.cmpfiles(worktree, clone, names, shallow=False)
+    if others := sorted(changed + unknown):
+        print(
+            f"warning: taken as committed; {len(others):,} files there are not, such as {plain(others[0])}: "
+            "commit them first, or import a copy of the folder without its .git"
+        )
 
 
 def _refuse_pointers(entries: Sequence[Entry]) -> None:

@@ -83,7 +83,7 @@ class Training:
         The detector then has its best weights on val, and the checkpoints may go.
 
         Raises:
-            UserError: the loss is no longer a finite number.
+            UserError: the loss is no longer a finite number, or the pipeline file makes no training.
         """
         self._resume()
         batches = iter(self._batches())
@@ -92,7 +92,7 @@ class Training:
             asked = time.perf_counter()
             batch = next(batches)
             began = time.perf_counter()
-            values = {name: float(value) for name, value in self._train_step(batch).items()}
+            values = self._learn(batch)
             ended = time.perf_counter()
             step = int(self.step)
             self._count(step, values)
@@ -117,6 +117,13 @@ class Training:
     def _batches(self) -> tf.data.Dataset:
         epoch, position = self.place.numpy().tolist()
         return inputs.training_batches(self.index, self.detector.config, self.train, epoch, position)
+
+    def _learn(self, batch: inputs.BATCH) -> dict[str, float]:
+        try:
+            return {name: float(value) for name, value in self._train_step(batch).items()}
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            file = paths.CONFIGS / f"{self.train.detector}.config"
+            raise UserError(f"{file} makes no training: {' '.join(str(error).split())[:300]}") from None
 
     def _step(self, batch: inputs.BATCH) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:

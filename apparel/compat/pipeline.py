@@ -3,6 +3,7 @@
 Nothing is mended here; the module keeps the API's protocol buffers behind one door.
 """
 
+import re
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -18,7 +19,8 @@ def read(path: Path) -> PipelineConfig:
     """Reads a pipeline file.
 
     Raises:
-        UserError: the file is missing, or not a pipeline file; names the file and, where known, the line.
+        UserError: the file is missing, not a pipeline file, or has a field that is no finite number; names the file
+            and, where known, the line or the field.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -29,9 +31,12 @@ def read(path: Path) -> PipelineConfig:
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file") from None
     try:
-        return text_format.Parse(text, PipelineConfig())
+        config = text_format.Parse(text, PipelineConfig())
     except text_format.ParseError as error:
         raise UserError(f"{path} is not a pipeline file of the Object Detection API, line {error}") from None
+    if endless := re.search(r"\w+: (nan|-?inf)\b", text_format.MessageToString(config)):
+        raise UserError(f"{path}: {endless[0]} is no finite number")
+    return config
 
 
 def write(config: PipelineConfig, path: Path) -> None:

@@ -51,6 +51,13 @@ def test_a_field_that_training_does_not_follow_is_refused_by_name(written, line:
         pipeline.merge(tiny.train_params(detector="mine"), 2, steps=10)
 
 
+@pytest.mark.parametrize("number", ["nan", "-inf"])
+def test_what_is_no_finite_number_is_refused_by_name(written, number: str) -> None:
+    written(f"gradient_clipping_by_norm: {number}")
+    with pytest.raises(UserError, match=rf"mine\.config: gradient_clipping_by_norm: {number} is no finite number"):
+        pipeline.merge(tiny.train_params(detector="mine"), 2, steps=10)
+
+
 def test_fields_that_make_no_difference_are_let_through(written) -> None:
     written("gradient_clipping_by_norm: 10.0 sync_replicas: true startup_delay_steps: 0 max_number_of_boxes: 50")
     merged = pipeline.merge(tiny.train_params(detector="mine"), 2, steps=10)

@@ -115,6 +115,15 @@ def test_a_repository_at_a_revision(repository, tmp_path, rev):
     assert origin["revision"] == commit and origin["kind"] == "git"
 
 
+def test_what_a_worktree_has_beyond_its_last_commit_is_told(repository, tmp_path, capsys):
+    (repository / "a" / "loose.txt").write_bytes(b"labelled anew")
+    read(repository, tmp_path / "all")
+    assert "taken as committed; 2 files there are not, such as a/loose.txt: commit them" in capsys.readouterr().out
+    for number, (rev, only) in enumerate([("v1", ()), (None, ["a/one.zip"])]):
+        read(repository, tmp_path / str(number), rev=rev, only=only)
+        assert "committed" not in capsys.readouterr().out
+
+
 def test_an_address_and_a_bare_repository(repository, tmp_path):
     git(repository, "clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
     for number, source in enumerate((repository.as_uri(), tmp_path / "bare")):

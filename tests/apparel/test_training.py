@@ -178,6 +178,15 @@ def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, inde
             begun._count(2, {"train/loss": loss})
 
 
+def test_a_pipeline_file_whose_losses_do_not_fit_is_refused_by_name(project: Path, index: dict) -> None:
+    train = tiny.train_params()
+    config = tiny.config(train)
+    config.model.ssd.box_predictor.convolutional_box_predictor.box_code_size = 7
+    begun = training.Training(Detector(config, tiny.CLASSES), index, train, project / "seven")
+    with pytest.raises(UserError, match=r"configs/ssd_mobilenet_v1\.config makes no training: .*[47]"):
+        begun.run(lambda step, values: None)
+
+
 def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, index: dict) -> None:
     begun = _training(index, project / "clipped", steps=1, optimizer="momentum", schedule="constant", learning_rate=1.0)
     begun.detector.config.train_config.gradient_clipping_by_norm = 0.001

@@ -39,3 +39,9 @@ def test_a_table_and_a_page(project, capsys):
 def test_what_is_no_data_set_is_refused(project, name):
     with pytest.raises(UserError):
         run(name)
+
+
+@pytest.mark.parametrize("page", ["", "configs"])
+def test_a_page_that_would_be_a_folder_is_refused(project, page):
+    with pytest.raises(UserError, match="is a folder; name a file"):
+        run("shop", "--html", page)
