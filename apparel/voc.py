@@ -88,12 +88,14 @@ def _parse(path: Path) -> etree._Element:
 
 
 def _encoding(data: bytes) -> str | None:
-    """The declared encoding under a name that libxml2 knows, if it does not know the one declared: Python's own
-    writers declare `latin-1`."""
-    declared = re.match(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", data)
+    """The encoding, where libxml2 cannot follow what is declared: Python's own writers call one `latin-1`, and .NET's
+    say `utf-16` of UTF-8, too. A declaration that reads byte by byte is no UTF-16."""
+    declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", data)
     if not declared:
         return None
     name = declared[1].decode("ascii")
+    if re.search(r"(?i)ucs|utf.?(16|32)", name):
+        return "utf-8"
     with suppress(LookupError):
         etree.XMLParser(encoding=name)
         return None

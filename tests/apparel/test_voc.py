@@ -153,6 +153,14 @@ def test_any_encoding_that_is_declared(read, encoding):
     assert read(text.encode(encoding))[0].boxes[0].label == "Röcke"
 
 
+@pytest.mark.parametrize("declared", ["utf-16", "UTF-16LE", "utf32", "ISO-10646-UCS-2"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_utf_8_that_is_declared_as_something_wider(read, declared, encoding):
+    text = f'<?xml version="1.0" encoding="{declared}"?>' + xml(obj("Röcke"))
+    annotation, problems = read(text.encode(encoding))
+    assert annotation.boxes[0].label == "Röcke" and problems == []
+
+
 def test_white_space_before_the_declaration_does_no_harm(read):
     annotation, problems = read('\n <?xml version="1.0" encoding="utf-8"?>' + xml(obj()))
     assert len(annotation.boxes) == 1 and problems == []
