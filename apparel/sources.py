@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 
+from tqdm import tqdm
+
 from apparel.archives import Allowance, Entry, is_archive, unpack
 from apparel.errors import UserError, plain
 
@@ -83,6 +85,8 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
         _refuse_pointers(found)
         entries = _unpacked(found, work / "unpacked")
     origin["archives"] = [_describe(entry) for entry in _sorted(found) if is_archive(entry.name)]
+    if loose := [entry for entry in _sorted(found) if not is_archive(entry.name)]:
+        origin["loose"] = _describe_all(loose)
     _refuse_pointers(entries)
     return Opened(_sorted(entries), origin)
 
@@ -220,3 +224,12 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry]:
 
 def _describe(entry: Entry) -> dict:
     return {"name": entry.name, "bytes": entry.path.stat().st_size, "sha256": digest(entry.path)}
+
+
+def _describe_all(entries: Sequence[Entry]) -> dict:
+    """The SHA-256 is of the lines that `sha256sum` prints for the files by name, in the order of their names."""
+    listed = hashlib.sha256()
+    for entry in tqdm(entries, desc="hashing", unit=" files", delay=1, leave=False):
+        listed.update(f"{digest(entry.path)}  {entry.name}\n".encode("utf-8", errors="surrogateescape"))
+    size = sum(entry.path.stat().st_size for entry in entries)
+    return {"files": len(entries), "bytes": size, "sha256": listed.hexdigest()}

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import subprocess
 import tarfile
@@ -44,6 +45,14 @@ def test_loose_files_archives_and_archives_in_those(folder, tmp_path):
     assert [archive["name"] for archive in origin["archives"]] == ["a/one.zip", "two.tar.gz"]
     assert origin["archives"][0]["sha256"] == sources.digest(folder / "a" / "one.zip")
     assert origin["source"] == "shop" and str(tmp_path) not in str(origin)
+
+
+def test_loose_files_are_recorded_as_sha256sum_lists_them(folder, tmp_path):
+    (folder / "B.txt").write_bytes(b"")
+    _, origin = read(folder, tmp_path)
+    listed = "".join(f"{sources.digest(folder / name)}  {name}\n" for name in ("B.txt", "a/loose.txt"))
+    assert origin["loose"] == {"files": 2, "bytes": 5, "sha256": hashlib.sha256(listed.encode()).hexdigest()}
+    assert "loose" not in read(folder, tmp_path / "again", only=["*.gz"])[1]
 
 
 def test_an_archive_as_the_source(folder, tmp_path):
