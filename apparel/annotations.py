@@ -53,18 +53,25 @@ class Problem:
     reason: str
     file: str
     detail: str
+    boxes: int = 1
 
 
 @dataclass
 class Problems:
-    """The problems met in one annotation file, in the order in which they were met."""
+    """The problems met in one annotation file, in the order in which they were met.
+
+    `where` is the place in a file of many photos, for the details.
+    """
 
     file: str
+    where: str = ""
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, outcome: Outcome, reason: str, detail: object = "") -> None:
-        """Adds one; what can't be shown in a terminal is masked, since it comes from outside."""
-        self.found.append(Problem(outcome, reason, plain(self.file), plain(str(detail))))
+    def add(self, outcome: Outcome, reason: str, detail: object = "", boxes: int = 1) -> None:
+        """Adds one that concerns so many boxes; what can't be shown in a terminal is masked, since it comes from
+        outside."""
+        detail = ": ".join(filter(None, (self.where, str(detail))))
+        self.found.append(Problem(outcome, reason, plain(self.file), plain(detail), boxes))
 
 
 def number(text: str | None) -> float | None:

@@ -150,7 +150,7 @@ def _read(folder: Path, first_pixel: int, file: Path) -> tuple[list[Annotation],
             annotations = [annotation]
         return annotations, problems.found
     except UserError as error:
-        return [], [_dropped_file("annotation file cannot be read", name, folder / file, error)]
+        return [], [_dropped_file("annotation file cannot be read", name, folder / file, error, boxes=0)]
 
 
 def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[str, Annotation], list[Problem]]:
@@ -167,9 +167,11 @@ def _match(annotations: Iterator[Annotation], names: list[str]) -> tuple[dict[st
         log = Problems(annotation.file)
         if not photo:
             several = f"; it may be any of {', '.join(fit)}" if (fit := photos.several(annotation)) else ""
-            log.add("dropped", "photo is missing", f"'{annotation.photo}', {len(annotation.boxes)} boxes{several}")
+            detail = f"'{annotation.photo}', {len(annotation.boxes)} boxes{several}"
+            log.add("dropped", "photo is missing", detail, len(annotation.boxes))
         elif photo in matched:
-            log.add("dropped", "photo has an earlier annotation", f"{photo} in {matched[photo].file}")
+            detail = f"{photo} in {matched[photo].file}"
+            log.add("dropped", "photo has an earlier annotation", detail, len(annotation.boxes))
         else:
             matched[photo] = annotation
             if by:
@@ -233,8 +235,9 @@ def _place(folder: Path, matched: tuple[str, Annotation]) -> tuple[Photo | None,
     try:
         header = photos.header(folder / name)
     except UserError as error:
-        return None, [_dropped_file("photo cannot be read", annotation.file, folder, error)]
-    problems = Problems(annotation.file)
+        lost = len(annotation.boxes)
+        return None, [_dropped_file("photo cannot be read", annotation.file, folder, error, lost)]
+    problems = Problems(annotation.file, where="" if annotation.stem else name)
     found = place(annotation, header, problems)
     return Photo(name, header.upright_width, header.upright_height, found), problems.found
 
@@ -243,10 +246,10 @@ def _problems(results: list[tuple[Any, list[Problem]]]) -> Iterator[Problem]:
     return chain.from_iterable(problems for _, problems in results)
 
 
-def _dropped_file(reason: str, file: str, path: Path, error: UserError) -> Problem:
+def _dropped_file(reason: str, file: str, path: Path, error: UserError, boxes: int) -> Problem:
     """Without the path that the error names, which differs between machines."""
     problems = Problems(file)
-    problems.add("dropped", reason, str(error).removeprefix(str(path)).lstrip("/\\: "))
+    problems.add("dropped", reason, str(error).removeprefix(str(path)).lstrip("/\\: "), boxes)
     return problems.found[0]
 
 

@@ -50,8 +50,9 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
     problems = Problems(file)
     photos: dict[str, list[Box]] = {}
     for line, values in rows:
+        problems.where = f"line {line}"
         if len(values) != len(columns) or not file_name(values[0]):
-            problems.add("dropped", "row does not have the columns", f"line {line}")
+            problems.add("dropped", "row does not have the columns")
         else:
             row = dict(zip(columns, values, strict=True))
             box = _box(row, problems)

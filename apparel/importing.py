@@ -146,7 +146,8 @@ def _kind(entry: Entry, left_out: list[str]) -> str:
         return ""
     with entry.path.open("rb") as file:
         start = file.read(LOOK)
-    if ending == ".xml" and b"<annotation" in start.replace(b"\0", b""):  # UTF-16 has a zero beside each letter
+    text = start.replace(b"\0", b"")  # UTF-16 has a zero beside each letter
+    if ending == ".xml" and (b"<annotation" in text or not text.strip()):  # convert names an empty one
         return "annotations"
     if ending == ".csv":
         return "annotations" if fiat.looks_like(start) else "lists"

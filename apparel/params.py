@@ -1,5 +1,6 @@
 """params.yaml as frozen, strictly typed values: an unknown, missing or ill-typed key stops the run by name."""
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -178,7 +179,15 @@ def check(values: Any, where: str = "params.yaml", model: type[Model] = Params) 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in error.errors())) from None
+        problems = [each for each in error.errors() if not _follows(each, error.errors())]
+        raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in problems)) from None
+
+
+def _follows(problem: dict, others: list[dict]) -> bool:
+    """A list whose entries are all refused counts as empty, too, which it is not."""
+    depth = len(problem["loc"])
+    below = [each for each in others if len(each["loc"]) > depth and each["loc"][:depth] == problem["loc"]]
+    return problem["type"] == "too_short" and bool(below)
 
 
 def _explain(problem: dict, model: type[Section]) -> str:
@@ -189,7 +198,12 @@ def _explain(problem: dict, model: type[Section]) -> str:
     if problem["type"] == "extra_forbidden":
         section = model.model_fields[location[0]].annotation if len(location) > 1 else model
         return f"{name} is unknown{nearest(location[-1], list(section.model_fields))}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    if problem["type"] == "model_type":
+        message = f"should have the keys {', '.join(model.model_fields[location[0]].annotation.model_fields)}"
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        hint = nearest(problem["input"].lower(), re.findall("'(.*?)'", message))
+        return f"{name}: {message[0].lower()}{message[1:]}, found {problem['input']!r}{hint * ('did you' in hint)}"
     if not name:
         return message
     return f"{name}: {message[0].lower()}{message[1:]}, found {problem['input']!r}"

@@ -32,6 +32,9 @@ LOCAL = Path(os.environ.get("DVC_ROOT", ""), ".apparel")
 DVC runs an experiment in a copy of the project and names the project itself in `DVC_ROOT`: the state is one for all.
 """
 
+REFUSED = LOCAL / "refused.json"
+"""What `convert.strict` refused last."""
+
 
 def photos(name: str) -> Path:
     """The folder of photos of data set `name`."""

@@ -1,31 +1,40 @@
 """What was repaired, dropped or noted while annotations were read: counted by reason, named by file."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import get_args
 
+from apparel import files
 from apparel.annotations import Outcome, Problem
 from apparel.errors import UserError
 
 
 def by_reason(problems: Iterable[Problem]) -> dict[str, dict]:
-    """`{outcome: {reason: {"count": n, "files": {file: [detail, ...]}}}}`, every outcome there, all sorted."""
+    """`{outcome: {reason: {"count": n, "files": {file: [detail, ...]}}}}`, every outcome there, all sorted.
+
+    What was dropped has `boxes`, too: how many went with it, 0 where a file cannot be read at all.
+    """
     report: dict[str, dict] = {outcome: {} for outcome in get_args(Outcome)}
     for problem in sorted(problems, key=lambda problem: (problem.outcome, problem.reason, problem.file)):
         found = report[problem.outcome].setdefault(problem.reason, {"count": 0, "files": {}})
         found["count"] += 1
+        if problem.outcome == "dropped":
+            found["boxes"] = found.get("boxes", 0) + problem.boxes
         found["files"].setdefault(problem.file, []).append(problem.detail)
     return report
 
 
-def refuse(report: dict) -> None:
-    """Holds a report to `convert.strict`.
+def refuse(report: dict, whole: Path) -> None:
+    """Holds a report to `convert.strict`; what is refused is written to the file `whole`.
 
     Raises:
         UserError: anything was repaired or dropped; names each reason and its first files.
     """
     faults = list(_lines(report, "repaired", "dropped"))
     if faults:
-        raise UserError("\n  ".join(["convert.strict is true, and the annotations are not sound:", *faults]))
+        files.write_json(whole, report)
+        first = f"convert.strict is true, and the annotations are not sound (all of it: {whole.as_posix()}):"
+        raise UserError("\n  ".join([first, *faults]))
 
 
 def summary(report: dict) -> str:
@@ -47,4 +56,5 @@ def _lines(report: dict, *outcomes: Outcome) -> Iterator[str]:
         for reason, found in report[outcome].items():
             files = list(found["files"])
             named = ", ".join(files[:3]) + (f" and {len(files) - 3:,} more files" if len(files) > 3 else "")
-            yield f"{outcome} {found['count']:,}: {reason} ({named})"
+            lost = f" with {found['boxes']:,} boxes" if found.get("boxes", found["count"]) != found["count"] else ""
+            yield f"{outcome} {found['count']:,}: {reason}{lost} ({named})"

@@ -52,12 +52,13 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
     Args:
         source: a path or a git address, as typed.
         rev: a commit, branch or tag of a git repository; its HEAD by default.
-        only: patterns, as in a shell, of the files, folders or archives to take; all where there are none.
+        only: patterns, as in a shell, of the files, folders or archives to take, or of what is in an archive; all
+            where there are none.
         work: an empty folder for what is fetched and unpacked.
 
     Raises:
-        UserError: there is no such source, it is no folder, archive or repository, an archive is refused, or files are
-            only Git LFS's pointers to them.
+        UserError: there is no such source, it is no folder, archive or repository, an archive is refused, files are
+            only Git LFS's pointers to them, or no file matches the patterns.
     """
     kind = _kind(source)
     if rev and kind != "git":
@@ -70,12 +71,11 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
         origin["only"] = list(only)
     if kind == "file":
         found = [Entry(Path(source).name, Path(source))]
-        entries = [
-            entry for entry in _unpacked(found, work / "unpacked") if _wanted(entry.name.partition("/")[2], only)
-        ]
+        unpacked = _unpacked(found, work / "unpacked")
+        entries = [each for each in unpacked if _wanted(each.name, only) or _wanted(each.name.partition("/")[2], only)]
     else:
         root = work / "clone" if kind == "git" else Path(source)
-        found = [entry for entry in _walk(root) if _wanted(entry.name, only)]
+        found = [entry for entry in _walk(root) if _wanted(entry.name, only) or _is_reached_into(entry.name, only)]
         links = [entry for entry in found if entry.path.is_symlink()]
         if links:
             print(f"not taken, since they are links: {len(links):,}, such as {plain(links[0].name)}")
@@ -83,11 +83,13 @@ def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opene
         if kind == "git" and not rev and Path(source, ".git").exists():
             _tell_what_is_not_committed(Path(source), root, only)
         _refuse_pointers(found)
-        entries = _unpacked(found, work / "unpacked")
+        entries = [entry for entry in _unpacked(found, work / "unpacked") if _wanted(entry.name, only)]
     origin["archives"] = [_describe(entry) for entry in _sorted(found) if is_archive(entry.name)]
     if loose := [entry for entry in _sorted(found) if not is_archive(entry.name)]:
         origin["loose"] = _describe_all(loose)
     _refuse_pointers(entries)
+    if only and not entries:
+        raise UserError(f"nothing in {recorded(source)} matches --only {' --only '.join(map(plain, only))}")
     return Opened(_sorted(entries), origin)
 
 
@@ -216,6 +218,14 @@ def _wanted(name: str, only: Sequence[str]) -> bool:
     parts = name.split("/")
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     return not only or any(fnmatchcase(path, pattern.rstrip("/")) for path in above for pattern in only)
+
+
+def _is_reached_into(name: str, only: Sequence[str]) -> bool:
+    """Whether this is an archive, and a pattern goes on behind its name."""
+    above = [
+        "/".join(pattern.split("/")[: name.count("/") + 1]) for pattern in only if pattern.count("/") > name.count("/")
+    ]
+    return is_archive(name) and any(fnmatchcase(name, pattern) for pattern in above)
 
 
 def _sorted(entries: Iterable[Entry]) -> list[Entry]:

@@ -60,16 +60,21 @@ def pins(config: params.Split, folder: Path, names: Collection[str]) -> Pins:
 def read_list(path: Path, known: Collection[str]) -> set[str]:
     """Photo names from a CSV file with a column `filename`, or from a `.txt` file with one a line.
 
-    A name that differs from that of a known photo only in case, or in how accents are written, is taken for it.
+    A name that differs from that of one known photo only in case, in how accents are written, or in its ending, is
+    taken for it.
 
     Raises:
         UserError: the file is missing, not such a list, or names nothing.
     """
-    alike = unique(sorted(known), folded)
+    alike = unique(sorted(known), lambda name: folded(Path(name).stem)) | unique(sorted(known), folded)
     names = _listed(path) - {""}
     if not names:
         raise UserError(f"{path} names no photos")
-    return {name if name in known else alike.get(folded(name), name) for name in names}
+    return {name if name in known else _first(alike, folded(name), folded(Path(name).stem)) or name for name in names}
+
+
+def _first(found: Mapping[str, str], *keys: str) -> str | None:
+    return next((found[key] for key in keys if key in found), None)
 
 
 def _listed(path: Path) -> set[str]:
@@ -194,7 +199,8 @@ def _draw(
 ) -> list[str]:
     """A stratified share of the photos, groups whole, sorted; none where there are too few groups to share.
 
-    A group of more photos than the whole share is not drawn, as long as there are others.
+    A group of more photos than the whole share is not drawn, as long as there are others. The number of groups may be
+    a tenth off, for the sake of the classes.
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
@@ -207,8 +213,35 @@ def _draw(
         return []
     share = max(1, min(len(found) - 1, round(fraction * len(found))))
     draw = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
-    _, drawn = next(draw.split(np.zeros(len(found)), found.to_numpy(dtype=int)))
+    classes = found.to_numpy(dtype=int)
+    _, drawn = next(draw.split(np.zeros(len(found)), classes))
+    drawn = _held_to(share, np.isin(np.arange(len(found)), drawn), classes, seed)
     return sorted(group.index[group.isin(found.index[drawn])])
+
+
+def _held_to(share: int, drawn: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:
+    """Moves groups in or out until their number is `share`, or at most a tenth off.
+
+    The library deals class by class, and so many small classes are rounded alike. Each time that group is moved after
+    which the classes' numbers are nearest to their shares, by chi square.
+
+    Args:
+        share: how many groups are to be drawn.
+        drawn: `(N,)` bool, whether a group is.
+        classes: `(N, C)`, 1 where a group has a class.
+        seed: decides between groups that are alike.
+    """
+    drawn = drawn.copy()
+    wanted = np.maximum(classes.sum(axis=0) * share / len(classes), np.finfo(float).tiny)
+    order = np.random.RandomState(seed).permutation(len(classes))
+    while abs(surplus := drawn.sum() - share) > share // 10:
+        change = -np.sign(surplus)
+        lacking = wanted - classes[drawn].sum(axis=0)
+        cost = classes @ ((1 - 2 * change * lacking) / wanted)
+        movable = order[drawn[order] == (surplus > 0)]
+        chosen = movable[np.argmin(cost[movable])]
+        drawn[chosen] = not drawn[chosen]
+    return drawn
 
 
 def _refuse_empty(sides: Mapping[str, Sequence[str]], presence: pd.DataFrame, classes: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from apparel import paths
 from apparel.detector import Detector, OtherShape, restore
-from apparel.errors import UserError
+from apparel.errors import UserError, nearest
 from apparel.params import Train
 
 
@@ -21,6 +21,12 @@ def load(detector: Detector, train: Train) -> None:
     if train.checkpoint == "none":
         return
     folder = paths.PRETRAINED / train.checkpoint
+    if not folder.is_dir():
+        imported = [path.name for path in paths.PRETRAINED.glob("*") if path.is_dir()]
+        hint = nearest(train.checkpoint, imported) if imported else "; nothing is imported yet"
+        raise UserError(
+            f"train.checkpoint: there are no weights '{train.checkpoint}' in {paths.PRETRAINED.as_posix()}{hint}"
+        )
     weights = sorted(folder.glob("*.h5"))
     if train.checkpoint_type == "backbone" and weights:
         _load_keras(detector, weights[0])

@@ -13,7 +13,7 @@ def main() -> None:
         paths.photos(data), paths.annotations(data), config.data.classes, config.convert.first_pixel
     )
     if config.convert.strict:
-        repairs.refuse(converted.report)
+        repairs.refuse(converted.report, paths.REFUSED)
     boxes.write(converted.labels, paths.LABELS)
     boxes.write(converted.difficult, paths.DIFFICULT)
     boxes.write_photos(converted.photos, paths.PHOTOS_TABLE)

@@ -197,8 +197,21 @@ def test_a_csv_file_labels_many_photos(data):
     )
     converted = data.convert()
     assert converted.labels[boxes.CORNERS].to_numpy().tolist() == [[45, 40, 55, 60], [0, 0, 15, 10]]
-    assert reasons(converted.report, "repaired") == {"box cut at the photo's edge": {"fiat.CSV": ["Tops -5 0 15 10"]}}
+    assert reasons(converted.report, "repaired") == {
+        "box cut at the photo's edge": {"fiat.CSV": ["b.jpg: Tops -5 0 15 10"]}
+    }
     assert reasons(converted.report) == {"photo is missing": {"fiat.CSV": ["'c.jpg', 1 boxes"]}}
+
+
+def test_boxes_are_counted_that_go_with_a_whole_annotation(data):
+    data.photo("a.jpg")
+    (data.annotations / "1.csv").write_text("a.jpg,Tops,5,5,4,4\n")
+    (data.annotations / "2.csv").write_text("a.jpg,Skirts,5,5,4,4\na.jpg,Skirts,9,9,4,4\nb.jpg,Skirts,9,9,4,4\n")
+    dropped = data.convert().report["dropped"]
+    assert {reason: (found["count"], found["boxes"]) for reason, found in dropped.items()} == {
+        "photo has an earlier annotation": (1, 2),
+        "photo is missing": (1, 1),
+    }
 
 
 def test_files_that_cannot_be_read_cost_only_themselves(data):

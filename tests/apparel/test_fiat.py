@@ -54,11 +54,11 @@ def test_what_the_extraction_tool_writes(read):
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        ("a.jpg,Tops,1,2,3", "row does not have the columns", "line 2"),
-        ("a.jpg,Tops,1,2,3,4,5,6", "row does not have the columns", "line 2"),
-        (",Tops,1,2,3,4,0", "row does not have the columns", "line 2"),
-        ('a.jpg,"Tops,1,2,3,4,0', "row does not have the columns", "line 2"),
-        ("a.jpg," + "T" * 200_000 + ",1,2,3,4,0", "row does not have the columns", "line 2"),
+        ("a.jpg,Tops,1,2,3", "row does not have the columns", ""),
+        ("a.jpg,Tops,1,2,3,4,5,6", "row does not have the columns", ""),
+        (",Tops,1,2,3,4,0", "row does not have the columns", ""),
+        ('a.jpg,"Tops,1,2,3,4,0', "row does not have the columns", ""),
+        ("a.jpg," + "T" * 200_000 + ",1,2,3,4,0", "row does not have the columns", ""),
         ("a.jpg,Tops,1,x,3,4,0", "coordinate is not a number", "Tops 1 x 3 4"),
         ("a.jpg,Tops,1,nan,3,4,0", "coordinate is not a number", "Tops 1 nan 3 4"),
         ("a.jpg,Tops,1,2e9,3,4,0", "coordinate is beyond any photo", "Tops 1 2e+09 3 4"),
@@ -70,7 +70,7 @@ def test_what_the_extraction_tool_writes(read):
 def test_a_bad_row_is_dropped_and_the_others_stay(read, row, reason, detail):
     found, problems = read(f"path,class,center_x,center_y,w,h,o\n{row}\nb.jpg,Tops,5,5,2,2,0\n")
     assert found["b.jpg"] == [("Tops", 4, 4, 6, 6)]
-    assert problems == [(reason, detail)]
+    assert problems == [(reason, f"line 2: {detail}" if detail else "line 2")]
 
 
 def test_a_bad_first_row_does_not_cost_the_file(read):
@@ -97,7 +97,7 @@ def test_decimal_commas_beside_semicolons(read):
 def test_classes_written_in_other_ways_are_one(read):
     found, problems = read("a.jpg,Ro\u0308cke,1,1,2,2\na.jpg,Röcke,1,1,2,2\na.jpg,Long\u00a0dress,1,1,2,2\n")
     assert [row[0] for row in found["a.jpg"]] == ["Röcke", "Röcke", "Long dress"]
-    assert problems == [(NOT_PLAIN, "Röcke"), (NOT_PLAIN, "Long dress")]
+    assert problems == [(NOT_PLAIN, "line 1: Röcke"), (NOT_PLAIN, "line 3: Long dress")]
 
 
 @pytest.mark.parametrize("first", ['"a.jpg,Tops,1,1,2,2', "a.jpg,Tops", "a.jpg,Tops,x,y"])

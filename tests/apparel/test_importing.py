@@ -39,6 +39,7 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
         "c/1.xml": "<annotation/>",
         "c/2.XML": '<?xml version="1.0" encoding="utf-16"?><annotation/>'.encode("utf-16"),
         "c/pom.xml": "<project/>",
+        "c/empty.xml": "\n",
         "fiat.csv": "path,class,x,y,w,h\n1.jpg,Tops,1,2,3,4\n",
         "bare.csv": "1.jpg,Tops,1,2,3,4,90\n",
         "quoted.csv": '\n\n"a, b/1.jpg","Tops","1","2","3","4"\n',
@@ -55,7 +56,8 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
     }
     found = find(tmp_path, files)
     assert sorted(found.photos) == ["1.jpg", "bare", "photo.txt"]
-    assert sorted(found.annotations) == ["1.xml", "2.XML", "bare.csv", "fiat.csv", "quoted.csv", "s.csv", "tabs.csv"]
+    csv = ["bare.csv", "fiat.csv", "quoted.csv", "s.csv", "tabs.csv"]
+    assert sorted(found.annotations) == ["1.xml", "2.XML", *csv[:1], "empty.xml", *csv[1:]]
     assert sorted(found.lists) == ["names.txt", "one/train.csv", "predefined_classes.txt", "train.csv"]
     assert found.counts() | {"others": 3, "left_out": 2, "repeated": 0} == found.counts()
     assert "note.jpg is not a JPEG" in importing.summary(found) and "phone.HEIC is not" in importing.summary(found)

@@ -141,6 +141,11 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
         ("data", "classes", ["Tops", "background"], "the results use the name 'background'"),
         ("data", "classes", ["all classes"], "the results use the name 'all classes'"),
         ("data", "classes", ["recall"], "the results use the name 'recall'"),
+        ("data", "classes", [1, 2], "valid string, found 2$"),
+        ("data", "classes", "Dresses", "should be a list, found 'Dresses'"),
+        ("train", "augmentation", "flip", "should be a list, found 'flip'"),
+        ("train", "optimizer", "Adam", "found 'Adam'; did you mean 'adam'"),
+        ("train", "schedule", "linear", "found 'linear'$"),
         ("data", "name", "../etc", "data.name"),
         ("train", "checkpoint", "-x", "train.checkpoint"),
         ("split", "test_fraction", 1.0, "split.test_fraction"),
@@ -152,6 +157,11 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
 def test_values_that_make_no_sense_are_refused(section: str, key: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         params.check(changed(section, key, value))
+
+
+def test_a_section_without_keys_is_told_what_it_should_have() -> None:
+    with pytest.raises(UserError, match=r"tfrecord: should have the keys photos_per_shard, found None"):
+        params.check(VALUES | {"tfrecord": None})
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, f"split: {{seed: {'9' * 5000}}}"])

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from apparel import repairs
@@ -6,7 +8,8 @@ from apparel.errors import UserError
 
 PROBLEMS = [
     Problem("repaired", "corners are swapped", "b.xml", "Tops 1"),
-    Problem("dropped", "photo is missing", "c.xml", "c.jpg"),
+    Problem("dropped", "photo is missing", "c.xml", "c.jpg", boxes=3),
+    Problem("dropped", "photo is missing", "d.xml", "d.jpg"),
     Problem("repaired", "corners are swapped", "a.xml", "Tops 2"),
     Problem("repaired", "corners are swapped", "b.xml", "Tops 0"),
 ]
@@ -18,17 +21,20 @@ def test_problems_are_counted_by_reason_and_named_by_file():
         "repaired": {
             "corners are swapped": {"count": 3, "files": {"a.xml": ["Tops 2"], "b.xml": ["Tops 1", "Tops 0"]}}
         },
-        "dropped": {"photo is missing": {"count": 1, "files": {"c.xml": ["c.jpg"]}}},
+        "dropped": {"photo is missing": {"count": 2, "boxes": 4, "files": {"c.xml": ["c.jpg"], "d.xml": ["d.jpg"]}}},
         "noted": {},
     }
     assert list(report["repaired"]["corners are swapped"]["files"]) == ["a.xml", "b.xml"]
 
 
-def test_strict_names_the_first_files():
+def test_strict_names_the_first_files_and_where_the_others_are(tmp_path):
     many = [Problem("repaired", "corners are swapped", f"{number}.xml", "") for number in range(5)]
     with pytest.raises(UserError, match=r"repaired 5: corners are swapped \(0\.xml, 1\.xml, 2\.xml and 2 more files\)"):
-        repairs.refuse(repairs.by_reason(many))
+        repairs.refuse(repairs.by_reason(many), tmp_path / "all.json")
+    whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert list(whole["repaired"]["corners are swapped"]["files"]) == [f"{number}.xml" for number in range(5)]
 
 
-def test_strict_lets_notes_pass():
-    repairs.refuse(repairs.by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]))
+def test_strict_lets_notes_pass(tmp_path):
+    repairs.refuse(repairs.by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]), tmp_path / "all.json")
+    assert not list(tmp_path.iterdir())

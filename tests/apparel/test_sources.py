@@ -68,12 +68,26 @@ def test_an_archive_as_the_source(folder, tmp_path):
         (["a/"], ["a/loose.txt", "a/one.zip/in/x"]),
         (["*.zip", "*.gz"], ["a/one.zip/in/x", "two.tar.gz/deep/one.zip/in/x"]),
         (["a/*.txt"], ["a/loose.txt"]),
-        (["b"], []),
+        (["two.tar.gz/deep"], ["two.tar.gz/deep/one.zip/in/x"]),
+        (["a/one.zip/in/*"], ["a/one.zip/in/x"]),
+        (["a/loose.txt", "*.gz/*/one.zip/in"], ["a/loose.txt", "two.tar.gz/deep/one.zip/in/x"]),
     ],
 )
 def test_only_what_is_asked_for(folder, tmp_path, only, expected):
     found, origin = read(folder, tmp_path, only=only)
     assert list(found) == expected and origin["only"] == only
+
+
+@pytest.mark.parametrize("only", ["deep", "two.tar.gz/deep", "*/*/one.zip/in/x"])
+def test_what_is_in_an_archive_goes_by_its_own_name_and_by_that_which_is_shown(folder, tmp_path, only):
+    assert list(read(folder / "two.tar.gz", tmp_path, only=[only])[0]) == ["two.tar.gz/deep/one.zip/in/x"]
+
+
+@pytest.mark.parametrize("only", ["b", "a/one.zip/b", "*.tar"])
+def test_a_pattern_that_nothing_matches_is_refused(folder, tmp_path, only):
+    with pytest.raises(UserError, match="nothing in shop matches --only") as error:
+        read(folder, tmp_path, only=[only])
+    assert str(error.value).endswith(only)
 
 
 def test_links_are_counted_and_a_folder_that_cannot_be_read_is_named(folder, tmp_path, capsys, monkeypatch):

@@ -63,6 +63,20 @@ def test_each_class_is_shared_out_four_to_one():
     assert abs(len(empty & members(assigned, "test")) - 0.2 * len(empty)) <= 3
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("classes", "each", "sizes"),
+    [(30, 4, (81, 14, 25)), (20, 3, (40, 7, 13)), (12, 9, (73, 13, 22)), (3, 3, (6, 1, 2))],
+)
+def test_many_small_classes_do_not_all_round_alike(classes, each, sizes, seed):
+    letters = [chr(ord("a") + number) for number in range(classes)]
+    photos = {f"{letter}{number}": letter for letter in letters for number in range(each)}
+    assigned = assign(photos, classes=letters, seed=seed)
+    found = [len(members(assigned, split)) for split in splits.SPLITS]
+    assert all(abs(size - wanted) <= max(1, wanted // 10) for size, wanted in zip(found, sizes, strict=True)), found
+    assert {name[0] for name in members(assigned, "train")} == set(letters)
+
+
 def test_the_seed_decides_and_the_order_of_photos_does_not():
     photos = many()
     assert assign(photos) == assign(dict(reversed(photos.items())))
@@ -142,6 +156,13 @@ def test_lists_name_photos_past_case_and_past_how_accents_are_written(tmp_path):
     write_lists(tmp_path, test_csv="filename\nu\u0308.jpg\nA.JPG\nB.jpg\n,\n".replace(",", '""'))
     found = splits.pins(config(test_list="test.csv"), tmp_path, ["ü.jpg", "a.jpg", "b.jpg", "B.jpg", "c.jpg"])
     assert found == splits.Pins(None, frozenset({"ü.jpg", "a.jpg", "B.jpg"}), ())
+
+
+def test_lists_name_photos_past_their_endings_where_one_alone_fits(tmp_path):
+    write_lists(tmp_path, test_csv="filename\na.png\nb.thumbnail\nC.JPEG\nd.gif\ne.jpg\n")
+    names = ["a.jpg", "b.thumbnail.jpg", "c.jpg", "d.jpg", "d.png", "e.jpg", "e.png"]
+    found = splits.pins(config(test_list="test.csv"), tmp_path, names)
+    assert found == splits.Pins(None, frozenset({"a.jpg", "b.thumbnail.jpg", "c.jpg", "e.jpg"}), ("d.gif",))
 
 
 @pytest.mark.parametrize(

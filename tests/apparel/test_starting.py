@@ -97,6 +97,13 @@ def test_a_checkpoint_of_other_classes_gives_all_else(project: Path) -> None:
     assert _same(_heads(detector, "box_encodings"), _heads(given, "box_encodings"))
 
 
+def test_a_checkpoint_that_was_not_imported_is_refused_with_the_nearest(project: Path) -> None:
+    (project / "zoo").mkdir()
+    detector, train = _detector(checkpoint="zo")
+    with pytest.raises(UserError, match=r"no weights 'zo' in data/pretrained; did you mean 'zoo'"):
+        starting.load(detector, train)
+
+
 def test_a_checkpoint_of_another_width_is_refused_by_name(project: Path) -> None:
     _saved(project / "zoo", depth_multiplier=0.5)
     detector, train = _detector(checkpoint="zoo")
