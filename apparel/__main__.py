@@ -42,6 +42,8 @@ def main() -> None:
         UserError: there is no such command; names the nearest.
     """
     name, *rest = sys.argv[1:] or ["--help"]
+    if name == "help" and rest:
+        name, rest = rest[0], ["--help"]
     if name in ("-h", "--help", "help"):
         print(overview())
         return

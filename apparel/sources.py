@@ -110,6 +110,8 @@ def digest(path: Path) -> str:
 
 def _kind(source: str) -> str:
     path = Path(source)
+    if not source:
+        raise UserError("SOURCE is empty; name a folder, an archive, or the address of a git repository")
     if path.is_file():
         return "file"
     bare = (path / "HEAD").is_file() and (path / "objects").is_dir()

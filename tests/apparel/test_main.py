@@ -33,9 +33,10 @@ def test_unknown_command_names_the_nearest(monkeypatch):
         entry.main()
 
 
+@pytest.mark.parametrize("ask", ["{} --help", "help {}"])
 @pytest.mark.parametrize("name", entry.commands())
-def test_each_command_teaches_with_an_example(name, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["apparel", name, "--help"])
+def test_each_command_teaches_with_an_example(name, ask, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["apparel", *ask.format(name).split()])
     with pytest.raises(SystemExit) as stop:
         entry.main()
     assert stop.value.code == 0

@@ -154,6 +154,12 @@ def test_an_address_and_a_bare_repository(repository, tmp_path):
         assert len(found) == 2 and origin["source"] in ("shop", "bare")
 
 
+def test_an_empty_source_is_not_taken_for_this_folder(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(repository)
+    with pytest.raises(UserError, match="SOURCE is empty"):
+        read("", tmp_path)
+
+
 def test_hooks_and_links_of_a_repository_do_nothing(repository, tmp_path, monkeypatch):
     hooks = tmp_path / "hooks"
     hooks.mkdir()
