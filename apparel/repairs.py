@@ -56,5 +56,5 @@ def _lines(report: dict, *outcomes: Outcome) -> Iterator[str]:
         for reason, found in report[outcome].items():
             files = list(found["files"])
             named = ", ".join(files[:3]) + (f" and {len(files) - 3:,} more files" if len(files) > 3 else "")
-            lost = f" with {found['boxes']:,} boxes" if found.get("boxes", found["count"]) != found["count"] else ""
+            lost = f", {found['boxes']:,} boxes" if found.get("boxes", 0) > found["count"] else ""
             yield f"{outcome} {found['count']:,}: {reason}{lost} ({named})"

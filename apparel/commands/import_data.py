@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         action="append",
         default=[],
-        help="take only these folders, archives or files of it",
+        help="take only these folders, archives or files of it, or of an archive in it",
     )
     parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, not photos")
     parser.add_argument("--replace", action="store_true", help="replace what is there under this name")

@@ -38,3 +38,11 @@ def test_strict_names_the_first_files_and_where_the_others_are(tmp_path):
 def test_strict_lets_notes_pass(tmp_path):
     repairs.refuse(repairs.by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]), tmp_path / "all.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_terminal_says_how_many_boxes_went_with_whole_annotations():
+    unreadable = Problem("dropped", "annotation file cannot be read", "e.xml", "", boxes=0)
+    assert list(repairs._lines(repairs.by_reason([*PROBLEMS, unreadable]), "dropped")) == [
+        "dropped 1: annotation file cannot be read (e.xml)",
+        "dropped 2: photo is missing, 4 boxes (c.xml, d.xml)",
+    ]
