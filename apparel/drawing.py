@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from apparel.boxes import CORNERS
+from apparel.errors import plain
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Told apart by colour-blind people, too; more classes than colours take them in turn, and their names tell.
@@ -68,7 +69,7 @@ def annotate(photo: Image.Image, table: pd.DataFrame, classes: Sequence[str]) ->
     taken = []
     # The strongest detection, which is the last, gets the best place for its label.
     for corners, name, score in list(zip(scaled, table["class"], _scores(table), strict=True))[::-1]:
-        taken.append(_label(draw, panel.size, corners, f"{name}{score}", colour[name], taken))
+        taken.append(_label(draw, panel.size, corners, f"{plain(name)}{score}", colour[name], taken))
     return panel
 
 

@@ -1,7 +1,7 @@
 import hashlib
 
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
@@ -66,6 +66,7 @@ def test_colours_go_round_when_there_are_more_classes():
 
 
 @settings(max_examples=20)
+@example(9, 9, (0.0, 0.0, 1.0, 1.0), "a\nb")
 @given(
     st.integers(1, 900),
     st.integers(1, 900),
