@@ -81,7 +81,7 @@ def _held(name: str) -> "LockBase":
 
 def _mend_locks(before: dict[str, bytes | None]) -> None:
     for file, content in locks.contents(Path()).items():
-        if locks.is_whole(content):
+        if locks.is_whole(content) or _is_open(Path(file)):  # git writes it, too, and knows nothing of DVC's locks
             continue
         if before[file] and locks.is_whole(before[file]):
             files.write_text(Path(file), before[file].decode("utf-8"))

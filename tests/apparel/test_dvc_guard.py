@@ -134,6 +134,16 @@ def test_a_broken_lock_goes_where_none_was_before(here, other):
     assert not (here / "data" / "demo" / "dvc.lock").exists()
 
 
+def test_what_another_process_writes_is_left_to_it(here):
+    (here / "data" / "demo" / "dvc.lock").write_text(WHOLE)
+    with (here / "dvc.lock").open("w") as lock:
+        lock.write(WHOLE[:20])
+        lock.flush()
+        dvc_guard.watch(None)
+        lock.write(WHOLE[20:])
+    assert (here / "dvc.lock").read_text() == WHOLE
+
+
 @pytest.mark.parametrize(("name", "guarded", "whole"), [("lock", "dvc.lock", WHOLE), ("rwlock.lock", RWLOCK, "{}")])
 def test_what_another_dvc_is_writing_is_left_to_it(here, name, guarded, whole):
     (here / ".dvc" / "tmp").mkdir(parents=True)
