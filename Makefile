@@ -28,7 +28,7 @@ $(INSTALLED): requirements.txt
 	@touch $@
 
 $(VEGA): | $(INSTALLED)
-	$(RUN) -c "from apparel import vega; vega.ensure()"
+	$(RUN) -c "from apparel.analysis import vega; vega.ensure()"
 
 repro: setup ## run the pipeline as params.yaml says, then show the result
 	$(RUN) -m dvc repro
@@ -60,7 +60,7 @@ lint: setup ## check style and format
 	$(RUN) -m ruff format --check .
 
 deps: setup ## write into dvc.yaml what each stage imports
-	$(RUN) -m tests.stage_deps
+	$(RUN) -m tools.stage_deps
 
 lock: setup ## compile requirements.in into requirements.txt
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

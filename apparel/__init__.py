@@ -1,3 +1,3 @@
 """From labelled photos of garments to a measured detector. `python -m apparel --help` lists the commands."""
 
-from apparel import quiet as quiet
+from apparel.utils import tf_environment as tf_environment

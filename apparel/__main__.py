@@ -1,4 +1,4 @@
-"""`python -m apparel COMMAND`: lists the modules of apparel/commands and calls one. Only the called one is imported."""
+"""`python -m apparel COMMAND`: lists the modules of apparel/cli and calls one. Only the called one is imported."""
 
 import argparse
 import ast
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apparel import errors
 
-COMMANDS = Path(__file__).parent / "commands"
+COMMANDS = Path(__file__).parent / "cli"
 
 
 def commands() -> dict[str, str]:
@@ -50,7 +50,7 @@ def main() -> None:
     known = commands()
     if name not in known:
         raise errors.UserError(f"there is no command '{name}'{errors.nearest(name, list(known))}")
-    command = importlib.import_module(f"apparel.commands.{known[name]}")
+    command = importlib.import_module(f"apparel.cli.{known[name]}")
     parser = argparse.ArgumentParser(
         prog=f"python -m apparel {name}",
         description=command.HELP,

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from apparel import tables
 from apparel.errors import UserError
+from apparel.utils import csv_tables
 
 CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 PHOTO_COLUMNS = ["filename", "width", "height"]
@@ -87,22 +87,22 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing, not UTF-8 CSV, or not a label table; names the file and the line.
     """
-    return check(tables.read(path, LABEL_COLUMNS), str(path), "line")
+    return check(csv_tables.read(path, LABEL_COLUMNS), str(path), "line")
 
 
 def read_photos(path: Path) -> pd.DataFrame:
     """Reads a photo table from CSV; raises as `read` does."""
-    return check_photos(tables.read(path, PHOTO_COLUMNS), str(path), "line")
+    return check_photos(csv_tables.read(path, PHOTO_COLUMNS), str(path), "line")
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Validates a label table and writes it as CSV, sorted, byte-identical for equal tables."""
-    tables.write(check(table, str(path)), path)
+    csv_tables.write(check(table, str(path)), path)
 
 
 def write_photos(table: pd.DataFrame, path: Path) -> None:
     """Validates a photo table and writes it as CSV, sorted, byte-identical for equal tables."""
-    tables.write(check_photos(table, str(path)), path)
+    csv_tables.write(check_photos(table, str(path)), path)
 
 
 def class_ids(labels: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

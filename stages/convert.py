@@ -1,25 +1,28 @@
 """Annotation files become one table of labels: `python -m stages.convert`."""
 
-from apparel import boxes, converting, errors, exclusive, files, params, paths, recorded, repairs, seals
+from apparel import boxes, errors, params, paths
+from apparel.annotations import convert, report
+from apparel.utils import files, locking
+from apparel.versioning import integrity, recorded
 
 
-@exclusive.stage("convert")
+@locking.stage("convert")
 def main() -> None:
     config = params.load()
     data = config.data.name
-    converting.refuse_vanished(paths.DATA / data)
+    convert.refuse_vanished(paths.DATA / data)
     recorded.check(paths.annotations(data))
-    converted = converting.convert(
+    converted = convert.convert(
         paths.photos(data), paths.annotations(data), config.data.classes, config.convert.first_pixel
     )
     if config.convert.strict:
-        repairs.refuse(converted.report, paths.REFUSED)
+        report.refuse(converted.report, paths.REFUSED)
     boxes.write(converted.labels, paths.LABELS)
     boxes.write(converted.difficult, paths.DIFFICULT)
     boxes.write_photos(converted.photos, paths.PHOTOS_TABLE)
     files.write_json(paths.CONVERT_REPORT, converted.report)
-    seals.write(paths.CONVERT)
-    print(repairs.summary(converted.report))
+    integrity.write(paths.CONVERT)
+    print(report.summary(converted.report))
 
 
 if __name__ == "__main__":

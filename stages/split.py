@@ -1,12 +1,16 @@
 """Photos are dealt out to train, val and test: `python -m stages.split`."""
 
-from apparel import boxes, duplicates, errors, exclusive, params, paths, seals, splits, tables
+from apparel import boxes, errors, params, paths
+from apparel.data import duplicates
+from apparel.data import split as splits
+from apparel.utils import csv_tables, locking
+from apparel.versioning import integrity
 
 
-@exclusive.stage("split")
+@locking.stage("split")
 def main() -> None:
     config = params.load()
-    seals.check(paths.CONVERT, "convert")
+    integrity.check(paths.CONVERT, "convert")
     labels, photos = boxes.read(paths.LABELS), boxes.read_photos(paths.PHOTOS_TABLE)
     names, classes = photos["filename"].tolist(), config.data.classes
     pinned = splits.pins(config.split, paths.lists(config.data.name), names)
@@ -16,10 +20,10 @@ def main() -> None:
     for split in splits.SPLITS:
         boxes.write(labels[labels["filename"].map(assigned) == split], paths.SPLIT / f"{split}.csv")
     used = photos[photos["filename"].isin(assigned.keys())]
-    tables.write(used.assign(split=used["filename"].map(assigned)), paths.SPLIT / "photos.csv")
+    csv_tables.write(used.assign(split=used["filename"].map(assigned)), paths.SPLIT / "photos.csv")
     summary = splits.summary(labels, assigned, classes)
-    tables.write(summary, paths.SPLIT / "summary.csv")
-    seals.write(paths.SPLIT)
+    csv_tables.write(summary, paths.SPLIT / "summary.csv")
+    integrity.write(paths.SPLIT)
     sizes = used["filename"].map(assigned).value_counts()
     print(", ".join(f"{split} {sizes[split]}" for split in splits.SPLITS), "photos; boxes per class:")
     print(summary.to_string(index=False))

@@ -2,21 +2,27 @@
 
 from pathlib import Path
 
-from apparel import errors, exclusive, files, inputs, packing, params, paths, recorded, tables, tracking, training
+from apparel import errors, params, paths
+from apparel.data import shards
+from apparel.models import inputs
+from apparel.tracking import runs
+from apparel.training import loop
+from apparel.utils import csv_tables, files, locking
+from apparel.versioning import recorded
 
 
-@exclusive.stage("train")
+@locking.stage("train")
 def main() -> None:
     """params.yaml, TFRecords, a pipeline file and a starting checkpoint -> model, history.csv, val.json."""
     chosen = params.load()
-    index = packing.check(paths.TFRECORD)
+    index = shards.check(paths.TFRECORD)
     recorded.check(paths.PRETRAINED / chosen.train.checkpoint)
-    name = training.key(chosen)
-    with training.under_way(name) as folder, tracking.open_run(chosen, name) as run:
+    name = loop.key(chosen)
+    with loop.under_way(name) as folder, runs.open_run(chosen, name) as run:
         progress, detector = train(chosen, index, folder, run)
         detector.save(paths.MODEL)
-        tables.write(training.history_table(progress), paths.HISTORY)
-        files.write_json(paths.VAL_METRICS, training.val_metrics(progress))
+        csv_tables.write(loop.history_table(progress), paths.HISTORY)
+        files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
         run.trained(paths.MODEL)
         run.file(paths.HISTORY)
         run.folder(paths.MODEL, "model")
@@ -25,24 +31,24 @@ def main() -> None:
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 
 
-def train(chosen: params.Params, index: dict, folder: Path, run: tracking.Run) -> tuple:
+def train(chosen: params.Params, index: dict, folder: Path, run: runs.Run) -> tuple:
     """One training, from its starting weights or its last checkpoint; returns its progress and the detector."""
-    from apparel import memory, pipeline, starting
-    from apparel.compat import augmentation, determinism
-    from apparel.detector import Detector
-    from apparel.reports import Reports
-    from apparel.sweeps import signals
+    from apparel.models import pipeline_config, weights
+    from apparel.models.detector import Detector
+    from apparel.models.tfod import augmentation, determinism
+    from apparel.training import memory, trial_messages
+    from apparel.training.progress import Reports
 
     memory.keep()
     determinism.enable(chosen.train.seed)
-    steps = pipeline.steps_of(chosen.train, index["splits"]["train"]["photos"])
-    config = pipeline.merge(chosen.train, len(chosen.data.classes), steps)
+    steps = pipeline_config.steps_of(chosen.train, index["splits"]["train"]["photos"])
+    config = pipeline_config.merge(chosen.train, len(chosen.data.classes), steps)
     augmentation.check(list(config.train_config.data_augmentation_options))
     detector = Detector(config, chosen.data.classes)
-    starting.load(detector, chosen.train)
-    begun = training.Training(detector, index, chosen.train, folder)
+    weights.load(detector, chosen.train)
+    begun = loop.Training(detector, index, chosen.train, folder)
     with Reports(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
-        return begun.run(signals.connect(report, run.id, begun.validation_at)), detector
+        return begun.run(trial_messages.connect(report, run.id, begun.validation_at)), detector
 
 
 if __name__ == "__main__":

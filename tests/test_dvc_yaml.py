@@ -9,9 +9,9 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from apparel.params import Params
-from tests import stage_deps
-from tests.project import git
-from tests.stage_deps import ROOT
+from tests.support.project_copy import git
+from tools import stage_deps
+from tools.stage_deps import ROOT
 
 
 def stages(path) -> dict[str, dict]:
@@ -21,7 +21,7 @@ def stages(path) -> dict[str, dict]:
 STAGES = stages(stage_deps.DVC_YAML)
 DEMO = stages(stage_deps.DEMO_YAML)
 
-RECORDED = {"apparel/tracking.py", "apparel/provenance.py"}
+RECORDED = {"apparel/tracking/runs.py", "apparel/versioning/provenance.py"}
 """These write all of params.yaml into MLflow, and none of it into an output."""
 
 
@@ -40,7 +40,7 @@ def test_five_stages_in_order_each_with_its_script():
 
 @pytest.mark.parametrize("stage", [*STAGES.values(), *DEMO.values()], ids=[*STAGES, *DEMO])
 def test_deps_are_what_the_stage_imports(stage):
-    assert stage["deps"] == stage_deps.with_code(stage), "run `make deps`, or `python -m tests.stage_deps`"
+    assert stage["deps"] == stage_deps.with_code(stage), "run `make deps`, or `python -m tools.stage_deps`"
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -17,7 +17,7 @@ def measure(model: Path) -> float:
     """
     import tensorflow as tf
 
-    from apparel import detector
+    from apparel.models import detector
 
     loaded = detector.load(model)
     side = loaded.resolution

@@ -6,13 +6,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from apparel import outbox, params, paths
+from apparel import params, paths
 from apparel.errors import UserError
 from apparel.params import Section
-from apparel.sweeps import settings, snapshot, space, storage, workspace
-from apparel.sweeps.settings import LATENCY, Range, Settings
+from apparel.sweeps import config as settings
+from apparel.sweeps import search_space, snapshot, storage, workspace
+from apparel.sweeps.config import LATENCY, Range, Settings
+from apparel.sweeps.search_space import Space
 from apparel.sweeps.snapshot import Snapshot
-from apparel.sweeps.space import Space
+from apparel.tracking import outbox
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -32,7 +34,7 @@ class Plan:
     @property
     def params(self) -> params.Params:
         """params.yaml as the sweep began with it."""
-        return params.check(space.nested(self.space.base | self.space.start))
+        return params.check(search_space.nested(self.space.base | self.space.start))
 
     @property
     def trials(self) -> int | None:
@@ -58,7 +60,7 @@ class Plan:
         return "\n".join(lines)
 
     def _space_lines(self) -> list[str]:
-        names = [(space.name(key, each), each) for key, ranges in self.space.ranges.items() for each in ranges]
+        names = [(search_space.name(key, each), each) for key, ranges in self.space.ranges.items() for each in ranges]
         width = max(len(name) for name, _ in names)
         lines = ["space"]
         lines += [f"  {name.replace('|', ' if '):<{width + 3}}  {_describe(each)}" for name, each in names]
@@ -100,7 +102,7 @@ class Plan:
         return f"; {ended} are done"
 
     def _time(self) -> str:
-        from apparel.sweeps import claims
+        from apparel.sweeps import trial_claims
 
         seconds, source = self._seconds_a_trial()
         if seconds is None:
@@ -111,7 +113,7 @@ class Plan:
         trials = self.study.get_trials(deepcopy=False) if self.study else []
         left = max(0, self.trials - len(trials)) * seconds / self.workers / 60
         budget = self.settings.budget.minutes
-        if budget and (rest := claims.minutes_left(budget, trials)) < left:
+        if budget and (rest := trial_claims.minutes_left(budget, trials)) < left:
             return f"{text}: all would take {left:.0f} minutes, new ones begin for {rest:.0f}"
         return f"{text}: {left:.0f} minutes" + (", less what is pruned" if self.settings.prunes else "")
 
@@ -143,7 +145,7 @@ def make(config: Path, address: str, workers: int, changes: dict[str, Any]) -> P
     chosen = _changed(settings.load(config), changes)
     study = _existing(address, chosen.study)
     taken = _snapshot(chosen.study, study, config)
-    built = space.build(chosen, today(taken), str(config))
+    built = search_space.build(chosen, today(taken), str(config))
     _check_objectives(chosen, built, str(config))
     if study is not None:
         _check_same(study, chosen, config)

@@ -7,11 +7,13 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from apparel import files, params, paths, tracking
-from apparel.sweeps import pictures, trials
-from apparel.sweeps.settings import LATENCY
+from apparel import params, paths
+from apparel.sweeps import report_plots, study_table
+from apparel.sweeps.config import LATENCY
+from apparel.tracking import runs
+from apparel.utils import files
 
-PAGES = Path(__file__).parents[1] / "pages"
+TEMPLATES = Path(__file__).parent
 
 
 def place(study: Study) -> Path:
@@ -25,28 +27,29 @@ def show(study: Study) -> None:
     page, table = write(study)
     print(f"\nwith pictures: open {page.as_posix()}", flush=True)
     if "parent_run" in study.user_attrs:
-        tracking.add_files(study.user_attrs["parent_run"], params.load(), [page, table])
+        runs.add_files(study.user_attrs["parent_run"], params.load(), [page, table])
 
 
 def text(study: Study) -> str:
     """The table of trials, and the best parameters beside those it began with."""
-    shown = trials.table(study).map(figure).drop(columns=["run", "cached"])
-    lines = [f"sweep {study.study_name}: {trials.counts(study)}", shown.to_string() if len(shown) else ""]
-    if len(best := trials.best(study)) > 1:
+    shown = study_table.table(study).map(figure).drop(columns=["run", "cached"])
+    lines = [f"sweep {study.study_name}: {study_table.counts(study)}", shown.to_string() if len(shown) else ""]
+    if len(best := study_table.best(study)) > 1:
         lines.append("\nno other trial is better in both than any of these:")
     for trial in best:
         lines.append(f"\nbest: {title(study, trial)}")
-        width = max(map(len, trials.keys(study)))
-        start, chosen = study.user_attrs["start"], trials.values(trial)
+        width = max(map(len, study_table.keys(study)))
+        start, chosen = study.user_attrs["start"], study_table.values(trial)
         lines += [
-            f"  {key:<{width}}  {figure(start.get(key))} -> {figure(chosen.get(key))}" for key in trials.keys(study)
+            f"  {key:<{width}}  {figure(start.get(key))} -> {figure(chosen.get(key))}"
+            for key in study_table.keys(study)
         ]
     return "\n".join(lines)
 
 
 def title(study: Study, trial: FrozenTrial) -> str:
     """Such as `trial 7, val/mAP50 0.412; the first, as params.yaml was, had 0.377`."""
-    pairs = zip(trials.metrics(study), _worth(study, trial), strict=True)
+    pairs = zip(study_table.metrics(study), _worth(study, trial), strict=True)
     text = f"trial {trial.number}, " + ", ".join(map(" ".join, pairs))
     first = study.get_trials(deepcopy=False)[0]
     if first.values and first.number != trial.number:
@@ -56,7 +59,7 @@ def title(study: Study, trial: FrozenTrial) -> str:
 
 def _worth(study: Study, trial: FrozenTrial) -> list[str]:
     """The objectives of a complete trial."""
-    units = [" ms" if metric == LATENCY else "" for metric in trials.metrics(study)]
+    units = [" ms" if metric == LATENCY else "" for metric in study_table.metrics(study)]
     return [f"{figure(value)}{unit}" for value, unit in zip(trial.values, units, strict=True)]
 
 
@@ -66,21 +69,25 @@ def html(study: Study) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
     found = study.get_trials(deepcopy=False)
-    return environment.get_template("sweep.html").render(
+    return environment.get_template("report.html").render(
         study=study,
         settings=study.user_attrs["settings"],
-        counts=trials.counts(study),
-        table=trials.table(study),
-        best=trials.best(study),
-        keys=trials.keys(study),
-        values=trials.values,
+        counts=study_table.counts(study),
+        table=study_table.table(study),
+        best=study_table.best(study),
+        keys=study_table.keys(study),
+        values=study_table.values,
         title=partial(title, study),
         failures=[trial for trial in found if "failure" in trial.user_attrs],
-        pictures=pictures.every(study),
+        pictures=report_plots.every(study),
         plotly=get_plotlyjs(),
     )
 
@@ -90,7 +97,7 @@ def write(study: Study) -> list[Path]:
     page = place(study)
     files.write_text(page, html(study))
     table = page.with_name("trials.csv")
-    files.write_text(table, trials.table(study).to_csv(lineterminator="\n"))
+    files.write_text(table, study_table.table(study).to_csv(lineterminator="\n"))
     return [page, table]
 
 

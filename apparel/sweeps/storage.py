@@ -109,9 +109,9 @@ def absolute(address: str) -> str:
 
 def without_password(address: str) -> str:
     """An address as it may be shown."""
-    from apparel import tracking
+    from apparel.tracking import runs
 
-    return tracking.without_password(address)
+    return runs.without_password(address)
 
 
 def load(address: str, study: str, wait: bool = False) -> "Study":

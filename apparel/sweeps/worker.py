@@ -15,11 +15,12 @@ from optuna import Study, Trial
 from optuna.trial import FrozenTrial
 
 from apparel import errors, paths
-from apparel.sweeps import optimizers, plan, processes, settings, space, storage
-from apparel.sweeps.claims import Beat, Claims
+from apparel.sweeps import config, plan, samplers, search_space, storage
 from apparel.sweeps.snapshot import Snapshot
-from apparel.sweeps.training import Ending, TrialTraining
+from apparel.sweeps.trial_claims import Beat, Claims
+from apparel.sweeps.trial_runner import Ending, TrialTraining
 from apparel.sweeps.workspace import Workspace
+from apparel.utils import processes
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Worker:
         self.study = storage.load(job.storage, job.study, wait=True)
         known = self.study.user_attrs
         taken = Snapshot(**known["snapshot"] | {"state": job.state})
-        self.settings = settings.check(known["settings"], f"study {job.study}")
-        self.space = space.build(self.settings, plan.today(taken), f"study {job.study}")
+        self.settings = config.check(known["settings"], f"study {job.study}")
+        self.space = search_space.build(self.settings, plan.today(taken), f"study {job.study}")
         self.folder = folder_of(job.study)
         seconds = None if job.minutes is None else 60 * job.minutes
         self.claims = Claims(self.study, self.folder, job.trials, seconds)
@@ -62,8 +63,8 @@ class Worker:
 
     def _one(self, frozen: FrozenTrial, beat: Beat) -> None:
         base = self.space.base
-        self.study.sampler = optimizers.sampler(self.settings, frozen.number)
-        self.study.pruner = optimizers.pruner(self.settings, base["train.validate_every"], base["train.epochs"])
+        self.study.sampler = samplers.sampler(self.settings, frozen.number)
+        self.study.pruner = samplers.pruner(self.settings, base["train.validate_every"], base["train.epochs"])
         trial = Trial(self.study, frozen._trial_id)
         values = self.space.suggest(trial)
         trial.set_user_attr("values", values)

@@ -13,9 +13,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from apparel import files, interpreter, paths
-from apparel.sweeps import processes, space
+from apparel import paths
+from apparel.sweeps import search_space
 from apparel.sweeps.snapshot import Snapshot, git
+from apparel.utils import files, interpreter, processes
 
 if TYPE_CHECKING:
     from dvc.stage import PipelineStage
@@ -49,10 +50,10 @@ class Workspace:
         self._git("checkout", "--quiet", "--detach", "--force", self._snapshot.commit)
         self._git("restore", "--source", self._snapshot.state, "--staged", "--worktree", ":/")
 
-    def train(self, values: space.Values, log: IO[bytes]) -> subprocess.Popen:
+    def train(self, values: search_space.Values, log: IO[bytes]) -> subprocess.Popen:
         """Starts the stages up to train with these values of params.yaml, in a process group of its own."""
         self.reset()
-        space.write(self.folder / paths.PARAMS, values)
+        search_space.write(self.folder / paths.PARAMS, values)
         return self.python("dvc", "repro", "train", stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen:

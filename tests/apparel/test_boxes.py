@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from apparel import boxes
 from apparel.errors import UserError
-from apparel.photos import UPRIGHT
+from apparel.images import UPRIGHT
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "apparel" / "labels" / "labels.csv"
 GOOD = {"filename": "a.jpg", "width": 10, "height": 20, "class": "Tops", "xmin": 0, "ymin": 1.5, "xmax": 10, "ymax": 20}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from apparel import boxes, drawn, errors, paths
+from apparel import boxes, errors, paths
+from apparel.data.synthetic import dataset
 from stages import convert
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,7 @@ def project(tmp_path, monkeypatch):
     """A project with a few drawn photos, as the current folder."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-    drawn.draw_set(paths.DATA / "demo", photos=12, empty=1, side=96, seed=3)
+    dataset.draw_set(paths.DATA / "demo", photos=12, empty=1, side=96, seed=3)
     set_param("classes: [Dresses, Lingerie, Pants_Leggings, Shorts, Skirts, Tops]", "classes: [Tops, Dresses]")
     return tmp_path
 

@@ -7,12 +7,16 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from apparel import boxes, detector, packing, params, paths, results, tracking
-from apparel.compat import determinism
-from apparel.detector import Scored
+from apparel import boxes, params, paths
+from apparel.data import shards
 from apparel.errors import UserError
+from apparel.evaluation import report
+from apparel.models import detector
+from apparel.models.detector import Scored
+from apparel.models.tfod import determinism
+from apparel.tracking import runs
 from stages import eval as stage
-from tests import drawn
+from tests.support import photo_files
 
 ROOT = paths.Path(__file__).parents[2]
 CLASSES = params.load(ROOT / "params.yaml").data.classes
@@ -41,12 +45,12 @@ class Recorder:
 
 
 def photo_table(names):
-    return pd.DataFrame([(name, *drawn.SIZE) for name in names], columns=boxes.PHOTO_COLUMNS)
+    return pd.DataFrame([(name, *photo_files.SIZE) for name in names], columns=boxes.PHOTO_COLUMNS)
 
 
 def labels(names):
     """One box a photo, none on 5.jpg."""
-    rows = [(name, *drawn.SIZE, "Tops", *map(float, drawn.BOX)) for name in names if name != "5.jpg"]
+    rows = [(name, *photo_files.SIZE, "Tops", *map(float, photo_files.BOX)) for name in names if name != "5.jpg"]
     return pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS)
 
 
@@ -65,25 +69,25 @@ def run(tmp_path, monkeypatch):
     packed = {}
     for split, names in PHOTOS.items():
         for name in names:
-            drawn.garment().save(tmp_path / name)
-        packed[split] = packing.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
-    packing.write(packed, CLASSES, 2, paths.TFRECORD)
+            photo_files.garment().save(tmp_path / name)
+        packed[split] = shards.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
+    shards.write(packed, CLASSES, 2, paths.TFRECORD)
     recorder = Recorder()
     monkeypatch.setattr(determinism, "enable", lambda seed: None)  # for the rest of the process
     monkeypatch.setattr(detector, "load", lambda folder: SimpleNamespace(classes=CLASSES))
     monkeypatch.setattr(detector, "detect_split", detected)
-    monkeypatch.setattr(tracking, "run_of_model", lambda model, config: nullcontext(recorder))
+    monkeypatch.setattr(runs, "run_of_model", lambda model, config: nullcontext(recorder))
     return recorder
 
 
 def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
     stage.main()
     measured = json.loads(paths.METRICS.read_text(encoding="utf-8"))
-    table = results.read_table().set_index(["split", "class"])
+    table = report.read_table().set_index(["split", "class"])
     assert table.loc[("val", "Tops"), "AP50"] == 1.0
     assert measured["test"]["AP50"]["Tops"] == 0.5
     assert (measured["test"]["photos"], measured["test"]["boxes"]) == (3, 2)
-    assert all(path.is_file() for path in results.FILES)
+    assert all(path.is_file() for path in report.FILES)
     assert run.values["test/AP50/Tops"] == 0.5
     assert run.values["test/seconds_per_photo"] == 0.05
     assert {"eval/metrics.json", "eval/index.html", "pictures/pr_curve.svg", "pictures/worst-01.jpg"} <= set(run.files)
@@ -98,7 +102,7 @@ def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
 def test_same_bytes_whatever_was_there_before(run):
     stage.main()
     first = {path: path.read_bytes() for path in paths.EVAL.rglob("*") if path.is_file()}
-    (results.PICTURES / "worst-99.jpg").write_bytes(b"of an earlier run")
+    (report.PICTURES / "worst-99.jpg").write_bytes(b"of an earlier run")
     stage.main()
     assert {path: path.read_bytes() for path in paths.EVAL.rglob("*") if path.is_file()} == first
 

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from apparel import boxes, params, paths, tables
+from apparel import boxes, params, paths
+from apparel.utils import csv_tables
 from stages import split
 
 
@@ -41,7 +42,7 @@ def test_the_tables_are_whole_and_the_same_again(project, monkeypatch):
     split.main()
     first = outputs()
     assert first.keys() == {"train.csv", "val.csv", "test.csv", "photos.csv", "summary.csv", "md5.json"}
-    photos = tables.read(paths.SPLIT / "photos.csv", ["filename", "width", "height", "split"])
+    photos = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "width", "height", "split"])
     where = dict(zip(photos["filename"], photos["split"], strict=True))
     assert len(where) == 20 and where["00.png"] == where["19.png"] and set(where.values()) == {"train", "val", "test"}
     parts = [boxes.read(paths.SPLIT / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")]
@@ -56,6 +57,6 @@ def test_a_pinned_test_list_wins(project, monkeypatch, capsys):
     (paths.lists("shop") / "test.csv").write_text("filename\n19.png\n05.png\n", encoding="utf-8")
     configure(monkeypatch, test_list="test.csv")
     split.main()
-    photos = tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
+    photos = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
     assert photos.loc[photos["split"] == "test", "filename"].tolist() == ["05.png", "19.png"]
     assert "straddle test and the training side: 1" in capsys.readouterr().out

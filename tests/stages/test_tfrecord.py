@@ -3,10 +3,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from apparel import boxes, packing, paths, tables
+from apparel import boxes, paths
+from apparel.data import shards
 from apparel.errors import UserError
+from apparel.utils import csv_tables
 from stages import tfrecord
-from tests import drawn
+from tests.support import photo_files
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 SPLITS = {"train": [f"{number}.jpg" for number in range(20)], "val": ["v.jpg"], "test": ["t.jpg", "u.jpg"]}
@@ -22,11 +24,11 @@ def project(tmp_path, monkeypatch):
     sizes = []
     for split, names in SPLITS.items():
         for name in names:
-            drawn.garment().save(paths.photos("toy") / name)
-        sizes += [(name, *drawn.SIZE, split) for name in names]
-        rows = [(name, *drawn.SIZE, "Skirts", *drawn.BOX) for name in names if name != "u.jpg"]
+            photo_files.garment().save(paths.photos("toy") / name)
+        sizes += [(name, *photo_files.SIZE, split) for name in names]
+        rows = [(name, *photo_files.SIZE, "Skirts", *photo_files.BOX) for name in names if name != "u.jpg"]
         boxes.write(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.SPLIT / f"{split}.csv")
-    tables.write(pd.DataFrame(sizes, columns=[*boxes.PHOTO_COLUMNS, "split"]), paths.SPLIT / "photos.csv")
+    csv_tables.write(pd.DataFrame(sizes, columns=[*boxes.PHOTO_COLUMNS, "split"]), paths.SPLIT / "photos.csv")
     boxes.write(boxes.read(paths.SPLIT / "val.csv"), paths.DIFFICULT)
     return tmp_path
 
@@ -34,15 +36,17 @@ def project(tmp_path, monkeypatch):
 def names_in(split, index):
     import tensorflow as tf
 
-    from apparel import examples
+    from apparel.data import example_writer
 
     files = [str(paths.TFRECORD / shard["file"]) for shard in index["splits"][split]["shards"]]
-    return [examples.parse_example(record)["filename"].numpy().decode() for record in tf.data.TFRecordDataset(files)]
+    return [
+        example_writer.parse_example(record)["filename"].numpy().decode() for record in tf.data.TFRecordDataset(files)
+    ]
 
 
 def test_each_photo_is_in_the_shards_of_its_split(project, capsys):
     tfrecord.main()
-    index = packing.check(paths.TFRECORD)
+    index = shards.check(paths.TFRECORD)
     assert sorted(names_in("train", index)) == sorted(SPLITS["train"]) != names_in("train", index)
     assert names_in("val", index) == SPLITS["val"]
     assert names_in("test", index) == SPLITS["test"]

@@ -5,8 +5,8 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from apparel import tracking, tracking_sender
-from tests import project, sweeping
+from apparel.tracking import runs, sender
+from tests.support import project_copy, sweep_project
 
 pytestmark = pytest.mark.slow
 
@@ -31,15 +31,15 @@ print(re.search(r"resolution=(\\d+)", Path(sys.argv[1], "weights").read_text()).
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A project after a sweep of four trials that go to their end, and what that printed."""
-    folder = sweeping.copy(tmp_path_factory.mktemp("swept") / "project")
-    status, printed = sweeping.run(folder)
+    folder = sweep_project.copy(tmp_path_factory.mktemp("swept") / "project")
+    status, printed = sweep_project.run(folder)
     assert status == 0, printed
-    project.sync(folder)
+    project_copy.sync(folder)
     return folder, printed
 
 
 def sweep(folder, *arguments):
-    done = project.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments)
+    done = project_copy.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -54,9 +54,9 @@ def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, mon
     folder, _ = swept
     listed = sweep(folder, "--report")
     assert all(f"tiny-{number:03}" in listed for number in range(4))
-    assert "tiny-003" in project.run(folder, "dvc", "exp", "show", "--csv").stdout
+    assert "tiny-003" in project_copy.run(folder, "dvc", "exp", "show", "--csv").stdout
     monkeypatch.chdir(folder)
-    client = tracking_sender.connect(tracking.LOCAL_SERVER)
+    client = sender.connect(runs.LOCAL_SERVER)
     found = client.search_runs([each.experiment_id for each in client.search_experiments()], order_by=["start_time"])
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     assert [run.info.run_name for run in parents] == ["sweep tiny"]
@@ -83,22 +83,22 @@ def test_finish_writes_the_best_values(swept):
 
 
 def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
-    folder = sweeping.copy(tmp_path / "project", **TWO)
+    folder = sweep_project.copy(tmp_path / "project", **TWO)
     (folder / "apparel" / "sweeps" / "latency.py").write_text(LATENCY, encoding="utf-8")
-    status, printed = sweeping.run(folder)
+    status, printed = sweep_project.run(folder)
     assert status == 0, printed
     assert "best: trial 0, val/mAP50 0.794, latency 160 ms" in printed
     assert "best: trial 1, val/mAP50 0.79, latency 96 ms; the first, as params.yaml was, had 0.794 and 160" in printed
     assert "to take one of them: python -m apparel sweep --study tiny --finish TRIAL" in printed
-    refused = project.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", "--finish", "--yes")
+    refused = project_copy.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", "--finish", "--yes")
     assert refused.returncode == 1
     assert "name one" in refused.stdout
     sweep(folder, "--finish", "1", "--yes")
     assert YAML(typ="safe").load(folder / "params.yaml")["train"]["resolution"] == 96
     monkeypatch.chdir(folder)
     for _ in range(30):  # the workers' own senders may be at it still, on a busy machine
-        project.sync(folder)
-        found = tracking_sender.connect(tracking.LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
+        project_copy.sync(folder)
+        found = sender.connect(runs.LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
         if all("latency" in run.data.metrics for run in found):
             break
     assert [run.data.metrics["latency"] for run in found] == [160, 160, 96, 160]  # the sweep's own run first

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from apparel.detector import Detector
-from tests import tiny
+from apparel.models.detector import Detector
+from tests.support import tiny_detector
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,7 +16,7 @@ def measured(model: Path) -> subprocess.CompletedProcess:
 
 
 def test_a_model_gives_milliseconds_and_a_folder_without_one_an_error(tmp_path: Path) -> None:
-    Detector(tiny.config(tiny.train_params()), tiny.CLASSES).save(tmp_path / "model")
+    Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(tmp_path / "model")
     done = measured(tmp_path / "model")
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0

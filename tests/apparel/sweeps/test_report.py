@@ -2,9 +2,8 @@ import re
 
 import pytest
 
-from apparel.sweeps import pictures, report
-from tests import chromium
-from tests.apparel.sweeps import studies
+from apparel.sweeps import report, report_plots
+from tests.support import chromium, studies
 
 TITLES = ["History", "Importances", "Slices", "Parallel coordinates", "Learning curves"]
 
@@ -23,14 +22,14 @@ def test_the_terminal_gets_the_table_and_the_best_beside_the_start():
 
 
 def test_the_pictures_are_those_the_study_has_trials_for():
-    assert [picture.title for picture in pictures.every(studies.make())] == TITLES
-    titles = [picture.title for picture in pictures.every(two())]
+    assert [picture.title for picture in report_plots.every(studies.make())] == TITLES
+    titles = [picture.title for picture in report_plots.every(two())]
     assert titles[0] == "Pareto front"
     assert "Slices of latency" in titles
 
 
 def test_the_front_is_what_no_other_trial_beats_in_both():
-    ((_, _, figure),) = pictures._front(two())
+    ((_, _, figure),) = report_plots._front(two())
     others, front = figure.data
     assert list(zip(front.text, front.x, front.y, strict=True)) == [("3", 0.70, 80.0), ("5", 0.65, 30.0)]
     assert others.text == ("0", "1", "2", "4")
@@ -38,7 +37,7 @@ def test_the_front_is_what_no_other_trial_beats_in_both():
 
 
 def test_each_objective_has_pictures_of_its_own_direction():
-    histories = [figure for title, _, figure in pictures._of_objectives(two()) if title.startswith("History")]
+    histories = [figure for title, _, figure in report_plots._of_objectives(two()) if title.startswith("History")]
     best = [dict(zip(line.x, line.y, strict=True)) for line in (figure.data[1] for figure in histories)]
     assert [line[5] for line in best] == [0.70, 30.0]  # the highest val/mAP50 so far, the lowest latency
 

@@ -6,7 +6,7 @@ import pytest
 
 from apparel.errors import UserError
 from apparel.sweeps import snapshot, workspace
-from tests import project
+from tests.support import project_copy
 
 SETTINGS = Path("configs/sweep.yaml")
 
@@ -16,9 +16,9 @@ def folder(tmp_path, monkeypatch):
     for name, text in {"params.yaml": "a: 1\n", "apparel/one.py": "1\n", "apparel/two.py": "2\n"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    project.git(tmp_path, "init", "--quiet")
-    project.git(tmp_path, "add", "--all")
-    project.git(
+    project_copy.git(tmp_path, "init", "--quiet")
+    project_copy.git(tmp_path, "add", "--all")
+    project_copy.git(
         tmp_path, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "one"
     )
     monkeypatch.chdir(tmp_path)
@@ -29,16 +29,16 @@ def test_uncommitted_changes_are_carried_and_left_alone(folder):
     (folder / "params.yaml").write_text("a: 2\n", encoding="utf-8")
     (folder / "apparel" / "one.py").unlink()
     (folder / "apparel" / "three.py").write_text("3\n", encoding="utf-8")
-    project.git(folder, "add", "apparel/three.py")
-    before = project.git(folder, "status", "--porcelain")
+    project_copy.git(folder, "add", "apparel/three.py")
+    before = project_copy.git(folder, "status", "--porcelain")
     taken = snapshot.take(SETTINGS)
     snapshot.keep("s", taken)
-    assert project.git(folder, "status", "--porcelain") == before
-    assert project.git(folder, "stash", "list") == ""
+    assert project_copy.git(folder, "status", "--porcelain") == before
+    assert project_copy.git(folder, "stash", "list") == ""
     assert taken.is_changed
     clone = workspace.Workspace(folder / "clone", taken)
     clone.project = folder
-    project.git(folder, "clone", "--quiet", "--shared", "--no-checkout", str(folder), str(clone.folder))
+    project_copy.git(folder, "clone", "--quiet", "--shared", "--no-checkout", str(folder), str(clone.folder))
     for _ in range(2):
         clone.reset()
         assert (clone.folder / "params.yaml").read_text(encoding="utf-8") == "a: 2\n"

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from apparel import exclusive
-from apparel.sweeps import claims
-from tests import postgres, project, sweeping
-from tests.serving import HANG, wait_for
+from apparel.sweeps import trial_claims
+from apparel.utils import locking
+from tests.support import postgres, project_copy, sweep_project
+from tests.support.servers import HANG, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")]
 
@@ -33,7 +33,7 @@ def running(folder: Path) -> list[tuple[int, int]]:
     """Trial and process of each training that has a checkpoint and still runs."""
     if not list(folder.glob(".apparel/training/*/checkpoint")):
         return []
-    return [(trial, pid) for trial, _, pid in sweeping.trainings(folder) if psutil.pid_exists(pid)]
+    return [(trial, pid) for trial, _, pid in sweep_project.trainings(folder) if psutil.pid_exists(pid)]
 
 
 def workers(head: int) -> list[psutil.Process]:
@@ -50,7 +50,7 @@ def command_of(process: psutil.Process) -> str:
 
 def statuses(folder: Path) -> dict[str, str]:
     """MLflow's status of each run, by name; on a busy machine some of it is still to be sent."""
-    project.run(folder, "apparel", "sync")
+    project_copy.run(folder, "apparel", "sync")
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
@@ -60,37 +60,37 @@ def statuses(folder: Path) -> dict[str, str]:
 
 
 def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
-    folder = sweeping.copy(tmp_path / "project", budget={"trials": 3})
+    folder = sweep_project.copy(tmp_path / "project", budget={"trials": 3})
     with (tmp_path / "first.log").open("wb") as log:
-        head = sweeping.start(folder, "--workers", "2", log=log, **SLOWLY)
+        head = sweep_project.start(folder, "--workers", "2", log=log, **SLOWLY)
         _, training = wait_for(lambda: running(folder))[0]
         psutil.Process(training).kill()
-        wait_for(lambda: any(first > 0 for _, first, _ in sweeping.trainings(folder)))
+        wait_for(lambda: any(first > 0 for _, first, _ in sweep_project.trainings(folder)))
         wait_for(lambda: workers(head.pid))[0].kill()
-        begun = len(sweeping.trainings(folder))
-        wait_for(lambda: len(sweeping.trainings(folder)) > begun)
+        begun = len(sweep_project.trainings(folder))
+        wait_for(lambda: len(sweep_project.trainings(folder)) > begun)
         left = psutil.Process(head.pid).children(recursive=True)
         head.kill()
         head.wait()
     stages = [each for each in left if "stages.train" in command_of(each)]
     assert not psutil.wait_procs(stages, timeout=HANG)[1], "trainings go on without their sweep"
 
-    status, printed = sweeping.run(folder, "--workers", "2")
+    status, printed = sweep_project.run(folder, "--workers", "2")
     assert status == 0, printed
     study = study_of(folder)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
     assert all(list(trial.intermediate_values) == [1, 2, 3, 4] for trial in study.trials)
-    assert any(first > 0 for _, first, _ in sweeping.trainings(folder)), "none went on from its checkpoint"
+    assert any(first > 0 for _, first, _ in sweep_project.trainings(folder)), "none went on from its checkpoint"
     assert set(statuses(folder).values()) == {"FINISHED"}
     assert {f"tiny-{number:03}" for number in range(3)} < statuses(folder).keys()
-    listed = project.git(folder, "for-each-ref", "--format=%(refname)", "refs/exps")
+    listed = project_copy.git(folder, "for-each-ref", "--format=%(refname)", "refs/exps")
     assert len(listed.split()) == 3
-    assert project.git(folder, "status", "--porcelain", "--untracked-files=no") == ""
+    assert project_copy.git(folder, "status", "--porcelain", "--untracked-files=no") == ""
 
-    status, printed = sweeping.run(folder)
+    status, printed = sweep_project.run(folder)
     assert status == 0, printed
     assert len(study_of(folder).trials) == 3, "`--trials` is the total"
-    applied = project.run(folder, "dvc", "exp", "apply", "tiny-001")
+    applied = project_copy.run(folder, "dvc", "exp", "apply", "tiny-001")
     assert applied.returncode == 0, applied.stdout
     assert (folder / "data/results/train/model/weights").exists()
 
@@ -98,10 +98,10 @@ def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
 def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
     space = {"train.learning_rate": {"choice": [0.004, 0.3, 0.9]}, "train.seed": {"choice": [0, 1]}}
     pruner = {"kind": "median", "after_trials": 1, "after_validations": 0}
-    folder = sweeping.copy(
+    folder = sweep_project.copy(
         tmp_path / "project", space=space, sampler={"kind": "grid"}, pruner=pruner, budget={}, study="tiny"
     )
-    status, printed = sweeping.run(folder, **SLOWLY)
+    status, printed = sweep_project.run(folder, **SLOWLY)
     assert status == 0, printed
     trials = study_of(folder).trials
     outcome = {(trial.user_attrs["values"]["train.learning_rate"]): trial.state for trial in trials}
@@ -117,9 +117,9 @@ def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
 
 def test_the_same_failure_three_times_in_a_row_stops_the_sweep(tmp_path):
     space = {"train.batch_size": {"choice": [4, 8, 12, 16, 20, 24, 28, 32]}}
-    fixed = sweeping.SETTINGS["fixed"] | {"train.learning_rate": 0.9}
-    folder = sweeping.copy(tmp_path / "project", space=space, fixed=fixed, sampler={"kind": "grid"}, budget={})
-    status, printed = sweeping.run(folder)
+    fixed = sweep_project.SETTINGS["fixed"] | {"train.learning_rate": 0.9}
+    folder = sweep_project.copy(tmp_path / "project", space=space, fixed=fixed, sampler={"kind": "grid"}, budget={})
+    status, printed = sweep_project.run(folder)
     assert status == 1
     assert "three trials in a row failed alike: error: the loss is no longer a finite number" in printed
     ended = [trial for trial in study_of(folder).trials if trial.state.is_finished()]
@@ -129,10 +129,10 @@ def test_the_same_failure_three_times_in_a_row_stops_the_sweep(tmp_path):
 
 def test_four_workers_on_postgresql_outlive_a_restart_of_the_server(tmp_path):
     with postgres.server() as server:
-        folder = sweeping.copy(tmp_path / "project", budget={"trials": 6})
+        folder = sweep_project.copy(tmp_path / "project", budget={"trials": 6})
         with (tmp_path / "sweep.log").open("wb") as log:
-            head = sweeping.start(folder, "--workers", "4", "--storage", server.address, log=log, **SLOWLY)
-            wait_for(lambda: len(sweeping.trainings(folder)) >= 2)
+            head = sweep_project.start(folder, "--workers", "4", "--storage", server.address, log=log, **SLOWLY)
+            wait_for(lambda: len(sweep_project.trainings(folder)) >= 2)
             server.stop("immediate")
             time.sleep(20)
             server.start()
@@ -140,23 +140,23 @@ def test_four_workers_on_postgresql_outlive_a_restart_of_the_server(tmp_path):
         study = study_of(folder, server.address)
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 6
         assert all(list(trial.intermediate_values) == [1, 2, 3, 4] for trial in study.trials)
-        assert len(sweeping.trainings(folder)) == 6, "the server's restart costs no training"
+        assert len(sweep_project.trainings(folder)) == 6, "the server's restart costs no training"
         assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials}) == 4
     assert set(statuses(folder).values()) == {"FINISHED"}
-    assert claims.SECONDS_UNTIL_GONE > 20
+    assert trial_claims.SECONDS_UNTIL_GONE > 20
 
 
 def test_a_sweep_beside_a_repro_waits_for_what_both_train(tmp_path):
-    folder = sweeping.copy(tmp_path / "project", budget={"trials": 2})
-    project.set_params(folder / "params.yaml", train={"epochs": 4, "validate_every": 1})
-    project.git(folder, "commit", "--quiet", "--all", "--message", "as the first trial")
+    folder = sweep_project.copy(tmp_path / "project", budget={"trials": 2})
+    project_copy.set_params(folder / "params.yaml", train={"epochs": 4, "validate_every": 1})
+    project_copy.git(folder, "commit", "--quiet", "--all", "--message", "as the first trial")
     with (tmp_path / "repro.log").open("wb") as log, (tmp_path / "sweep.log").open("wb") as other_log:
-        repro = sweeping.begin(folder, "dvc", "repro", log=log, **SLOWLY)
+        repro = sweep_project.begin(folder, "dvc", "repro", log=log, **SLOWLY)
         wait_for(lambda: running(folder))
-        with project.held(repro):
-            head = sweeping.start(folder, log=other_log)
+        with project_copy.held(repro):
+            head = sweep_project.start(folder, log=other_log)
             said = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
-            wait_for(lambda: said.exists() and exclusive.TRAINING_UNDER_WAY in said.read_text())
+            wait_for(lambda: said.exists() and locking.TRAINING_UNDER_WAY in said.read_text())
         assert repro.wait() == 0, (tmp_path / "repro.log").read_text()
         assert head.wait() == 0, (tmp_path / "sweep.log").read_text()
     trials = study_of(folder).trials
@@ -164,17 +164,17 @@ def test_a_sweep_beside_a_repro_waits_for_what_both_train(tmp_path):
         (TrialState.COMPLETE, True),
         (TrialState.COMPLETE, False),
     ]
-    assert [trial for trial, _, _ in sweeping.trainings(folder)] == [-1, 1]
+    assert [trial for trial, _, _ in sweep_project.trainings(folder)] == [-1, 1]
 
 
 def test_sigterm_stops_the_sweep_and_leaves_no_run_open(tmp_path):
-    folder = sweeping.copy(tmp_path / "project", budget={"trials": 2})
+    folder = sweep_project.copy(tmp_path / "project", budget={"trials": 2})
     with (tmp_path / "first.log").open("wb") as log:
-        head = sweeping.start(folder, log=log, **SLOWLY)
+        head = sweep_project.start(folder, log=log, **SLOWLY)
         wait_for(lambda: running(folder))
         head.send_signal(signal.SIGTERM)
         assert head.wait() == 128 + signal.SIGTERM
     assert set(statuses(folder).values()) == {"KILLED"}
-    assert sweeping.run(folder)[0] == 0
+    assert sweep_project.run(folder)[0] == 0
     assert set(statuses(folder).values()) == {"FINISHED"}
-    assert [first for trial, first, _ in sweeping.trainings(folder) if trial == 0][-1] > 0
+    assert [first for trial, first, _ in sweep_project.trainings(folder) if trial == 0][-1] > 0

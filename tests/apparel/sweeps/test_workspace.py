@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from apparel import locks, results
-from apparel.commands import results as command
+from apparel.cli import results as command
 from apparel.errors import UserError
+from apparel.evaluation import report
 from apparel.sweeps import snapshot, workspace
-from tests import miniature, project
+from apparel.versioning import dvc_lock
+from tests.support import project_copy, three_stage_project
 
 METRICS = Path("data/results/eval/metrics.json")
 DETECTIONS = Path("data/results/eval/detections.csv")
@@ -20,12 +21,12 @@ DETECTIONS = Path("data/results/eval/detections.csv")
 @pytest.fixture(params=["evaluated before", "never ran"])
 def folder(request, tmp_path, monkeypatch):
     """A project where a trial with another seed was trained and kept as `tiny-001`."""
-    folder = miniature.make(tmp_path / "project")
+    folder = three_stage_project.make(tmp_path / "project")
     if request.param == "never ran":
-        project.git(folder, "rm", "--quiet", "-r", "--cached", "dvc.lock", "data/results")
+        project_copy.git(folder, "rm", "--quiet", "-r", "--cached", "dvc.lock", "data/results")
         (folder / "dvc.lock").unlink()
         shutil.rmtree(folder / "data" / "results")
-        project.git(folder, "commit", "--quiet", "--message", "as it was")
+        project_copy.git(folder, "commit", "--quiet", "--message", "as it was")
     monkeypatch.chdir(folder)
     clone = workspace.Workspace(tmp_path / "clone", snapshot.take(Path("configs/sweep.yaml")))
     clone.make()
@@ -36,20 +37,20 @@ def folder(request, tmp_path, monkeypatch):
 
 
 def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them(folder):
-    shown = json.loads(project.run(folder, "dvc", "exp", "show", "--json").stdout)
+    shown = json.loads(project_copy.run(folder, "dvc", "exp", "show", "--json").stdout)
     trial = shown[-1]["experiments"][0]["revs"][0]
     assert trial["name"] == "tiny-001"
     assert "data/results/train/metrics.json" in trial["data"]["metrics"]
     assert trial["data"]["metrics"][METRICS.as_posix()] == {"data": {}}
 
-    applied = project.run(folder, "dvc", "exp", "apply", "tiny-001")
+    applied = project_copy.run(folder, "dvc", "exp", "apply", "tiny-001")
     assert applied.returncode == 0, applied.stdout
     assert (folder / "data/results/train/model/weights.txt").read_text(encoding="utf-8").endswith("1")
     assert (folder / DETECTIONS).read_text(encoding="utf-8") == workspace.UNEVALUATED
     assert json.loads((folder / METRICS).read_text(encoding="utf-8")) == {}
-    assert "eval" not in locks.workspace().stages
+    assert "eval" not in dvc_lock.workspace().stages
 
-    made = project.run(folder, "dvc", "repro")
+    made = project_copy.run(folder, "dvc", "repro")
     assert made.returncode == 0, made.stdout
     assert "Running stage 'eval'" in made.stdout
     assert "Running stage 'train'" not in made.stdout
@@ -58,7 +59,7 @@ def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them
 
 def test_the_table_of_a_trial_is_refused_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    results.PER_CLASS.parent.mkdir(parents=True)
-    results.PER_CLASS.write_text(workspace.UNEVALUATED, encoding="utf-8")
+    report.PER_CLASS.parent.mkdir(parents=True)
+    report.PER_CLASS.write_text(workspace.UNEVALUATED, encoding="utf-8")
     with pytest.raises(UserError, match="a sweep's trial, not evaluated on test: `dvc repro` does"):
         command.main(argparse.Namespace())

@@ -1,0 +1,145 @@
+"""CSV files of FIAT, the Fast Image Data Annotation Tool: files in, boxes out. Files are hostile until read.
+
+Two layouts, with or without a line of column names. Rect, `path,class,x,y,w,h`, has the top left corner. RotatedRect,
+`path,class,center_x,center_y,w,h,o`, which FIAT itself writes, has the centre, and a turn about it in degrees; boxes
+here are upright, so its hull is taken. FIAT's extraction tool adds four columns of noise, which say nothing of the
+box. Spreadsheets save them with semicolons, where the comma is the decimal sign, or with tabs in UTF-16; both are read,
+too. Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateRect.cpp), and its author's
+"File format for computer vision annotations", 2015.
+"""
+
+import codecs
+import csv
+import re
+from pathlib import Path
+
+from apparel.annotations.records import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
+from apparel.boxes import hull
+from apparel.errors import UserError
+
+RECT = ["path", "class", "x", "y", "w", "h"]
+ROTATED_RECT = ["path", "class", "center_x", "center_y", "w", "h", "o"]
+NOISE = ["noise_x", "noise_y", "noise_rotation", "noise_scale"]
+
+SEPARATORS = ",;\t"
+"""What may part the fields of a row."""
+
+MAX_BYTES = 100_000_000
+"""A larger file is refused unread: a million boxes take less."""
+
+
+def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
+    """Reads one CSV file.
+
+    Args:
+        path: the file.
+        file: its name in reports.
+
+    Returns:
+        An annotation for each photo that it names, in the order in which they come; boxes in pixels, zero-based, not
+        yet held against the photo; and which rows were dropped for what reason.
+
+    Raises:
+        UserError: the file is too large, neither UTF-8 nor UTF-16, or in neither layout.
+    """
+    rows, columns = _table([(line, text) for line, text in enumerate(_lines(path), start=1) if text.strip()])
+    if columns is None or _names_corners(rows[0][1]):
+        raise UserError(f"{path} is not FIAT's: expected {','.join(RECT)} or {','.join(ROTATED_RECT)}")
+    if [field.lower() for field in rows[0][1]] == columns:
+        rows = rows[1:]
+    problems = Problems(file)
+    photos: dict[str, list[Box]] = {}
+    for line, values in rows:
+        problems.where = f"line {line}"
+        if len(values) != len(columns) or not file_name(values[0]):
+            problems.add("dropped", "row does not have the columns")
+        else:
+            row = dict(zip(columns, values, strict=True))
+            box = _box(row, problems)
+            # By the whole path: photos of one name in two folders are two, of which convert takes one, and says so.
+            photos.setdefault(row["path"].replace("\\", "/").removeprefix("./"), []).extend([box] if box else [])
+    return [Annotation(file, file_name(photo), tuple(found)) for photo, found in photos.items()], problems
+
+
+def looks_like(start: bytes) -> bool:
+    """Whether one of the first two lines of a file that starts so is a row of FIAT's."""
+    lines = [line for line in _decode(start, "replace").splitlines() if line.strip()][:2]
+    if lines and any(_names_corners(fields(lines[0], separator)) for separator in SEPARATORS):
+        return False  # a table of labels with column names, as lists are
+    return any(layout(fields(line, separator)) for line in lines for separator in SEPARATORS)
+
+
+def layout(row: list[str]) -> list[str] | None:
+    """The columns that a row with these fields has, be they names or values; None if it isn't one of FIAT's."""
+    numbers = len(row) > 2 and all(number(field) is not None for field in row[2:])
+    for columns in (RECT, ROTATED_RECT, ROTATED_RECT + NOISE):
+        if [field.lower() for field in row] == columns or (numbers and len(row) == len(columns)):
+            return columns
+    return None
+
+
+def fields(line: str, separator: str) -> list[str]:
+    """The fields of one line, or none where it is not CSV. FIAT never breaks a row, so a stray quote costs one row."""
+    try:
+        row = [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=True))]
+    except csv.Error:
+        return []
+    return row[:2] + [field.replace(",", ".") for field in row[2:]] if separator == ";" else row
+
+
+def _table(lines: list[tuple[int, str]]) -> tuple[list[tuple[int, list[str]]], list[str] | None]:
+    """Fields of the numbered lines, parted by what gives one of them a layout, and that; None where nothing does."""
+    for separator in SEPARATORS:
+        if columns := next(filter(None, (layout(fields(text, separator)) for _, text in lines)), None):
+            return [(line, fields(text, separator)) for line, text in lines], columns
+    return [], None
+
+
+def _names_corners(row: list[str]) -> bool:
+    """Whether a row names columns, and not width and height where FIAT has them: `xmax,ymax` would be taken for those.
+
+    Other names of FIAT's columns do no harm.
+    """
+    names = len(row) >= len(RECT) and all(number(field) is None for field in row[2:])
+    return names and [field[:1].lower() for field in row[4:6]] != ["w", "h"]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
+        return re.split(r"\r\n|\n|\r", _decode(data))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is neither UTF-8 nor UTF-16 (byte {error.start}); save it as UTF-8") from None
+
+
+def _decode(data: bytes, errors: str = "strict") -> str:
+    """UTF-8, or UTF-16 where there is its mark, or a zero as there is beside each plain letter."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors)
+    encoding = {0: "utf-16-be", 1: "utf-16-le"}.get(data[:2].find(b"\0"), "utf-8-sig")
+    return data.decode(encoding, errors)
+
+
+def _box(row: dict[str, str], problems: Problems) -> Box | None:
+    label, rotated = class_name(row["class"]), "o" in row
+    found = corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
+    angle = number(row["o"]) if rotated else 0.0
+    if found is None:
+        return None
+    if not label:
+        problems.add("dropped", "object has no class", row["path"])
+    elif angle is None:
+        problems.add("dropped", "orientation is not a number", f"{label} {row['o']}")
+    elif min(found[2:]) < 0:
+        problems.add("dropped", "width or height is below zero", Box(label, found))
+    else:
+        x, y, width, height = found
+        if label != row["class"]:
+            problems.add("repaired", NOT_PLAIN, label)
+        return Box(label, hull(*found, angle) if rotated else (x, y, x + width, y + height))
+    return None

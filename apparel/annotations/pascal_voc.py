@@ -1,0 +1,153 @@
+"""PASCAL VOC XML, as LabelImg and others write it: files in, boxes out. Files are hostile until read.
+
+The format: M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 5.
+"""
+
+import codecs
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from lxml import etree
+
+from apparel.annotations.records import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
+from apparel.boxes import CORNERS, LONGEST_SIDE, hull
+from apparel.errors import UserError
+
+MAX_BYTES = 5_000_000
+"""A larger file is refused unread: ten thousand boxes take less."""
+
+
+def read(path: Path, file: str, first_pixel: int = 0) -> tuple[Annotation, Problems]:
+    """Reads one annotation file.
+
+    Args:
+        path: the file.
+        file: its name in reports.
+        first_pixel: the coordinate that the writer gives to the first pixel. With 1, as PASCAL's own files have it,
+            corners name the first and the last pixel inside a box, so one is taken from xmin and ymin.
+
+    Returns:
+        The photo's name, size and boxes as written, zero-based, low corner first, not yet held against the photo;
+        and what had to be repaired or dropped for that.
+
+    Raises:
+        UserError: the file is too large, not XML, not an annotation, or has a document type, which is where entity
+            bombs and references to other files come from.
+    """
+    root = _parse(path)
+    if root.tag != "annotation":
+        raise UserError(f"{path}: not a PASCAL VOC annotation: its root is <{root.tag[:50]}>, not <annotation>")
+    problems = Problems(file)
+    found = [_box(element, first_pixel, problems) for element in root.iterfind("object")]
+    annotation = Annotation(
+        file=file,
+        photo=file_name(root.findtext("filename") or ""),
+        boxes=tuple(box for box in found if box),
+        size=_size(root, problems),
+        stem=path.stem,
+    )
+    return annotation, problems
+
+
+class _DocumentType:
+    """Stops the parser at a document type, before the entities in it are read; sees nothing else."""
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise UserError("it has a document type (<!DOCTYPE>), which annotations do not need; remove that")
+
+    def close(self) -> None:
+        """Asked for by lxml."""
+
+
+def _parse(path: Path) -> etree._Element:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
+    data = data.lstrip(b" \t\r\n")  # which XML forbids before its declaration, and does no harm
+    # Comments would split the text around them.
+    safe = {
+        "encoding": _encoding(data),
+        "resolve_entities": False,
+        "load_dtd": False,
+        "no_network": True,
+        "huge_tree": False,
+        "remove_comments": True,
+    }
+    try:
+        etree.fromstring(data, etree.XMLParser(target=_DocumentType(), **safe))
+        return etree.fromstring(data, etree.XMLParser(remove_pis=True, **safe))
+    except UserError as error:
+        raise UserError(f"{path} is refused: {error}") from None
+    except etree.XMLSyntaxError as error:
+        raise UserError(f"{path} is not sound XML: {' '.join(str(error.msg).split())}") from None
+
+
+def _encoding(data: bytes) -> str | None:
+    """The encoding, where libxml2 cannot follow what is declared: Python's own writers call one `latin-1`, and .NET's
+    say `utf-16` of UTF-8, too. A declaration that reads byte by byte is no UTF-16."""
+    declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", data)
+    if not declared:
+        return None
+    name = declared[1].decode("ascii")
+    if re.search(r"(?i)ucs|utf.?(16|32)", name):
+        return "utf-8"
+    with suppress(LookupError):
+        etree.XMLParser(encoding=name)
+        return None
+    with suppress(LookupError):
+        known = codecs.lookup(name).name
+        etree.XMLParser(encoding=known)
+        return known
+    return None
+
+
+def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
+    width, height = (number(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    if not (width and height and min(width, height) >= 1 and width % 1 == height % 1 == 0):
+        problems.add("repaired", "size is missing or zero; taken from the photo")
+    elif max(width, height) > LONGEST_SIDE:
+        problems.add("repaired", "size is beyond any photo; taken from the photo")
+    else:
+        return int(width), int(height)
+    return None
+
+
+def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box | None:
+    written = element.findtext("name") or ""
+    label = class_name(written)
+    bounds = element.find("bndbox")  # its own: parts of the object have theirs one level down
+    if not label:
+        problems.add("dropped", "object has no class")
+    elif bounds is None:
+        problems.add("dropped", "object has no box", label)
+    elif found := corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
+        if label != written:
+            around = label == written.strip()
+            problems.add("repaired", "class name has white space around it" if around else NOT_PLAIN, label)
+        xmin, ymin, xmax, ymax = found
+        if xmin > xmax or ymin > ymax:
+            problems.add("repaired", "corners are swapped", Box(label, found))
+        upright = Box(label, (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
+        xmin, ymin, xmax, ymax = _turned(element, upright, problems)
+        difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
+        return Box(label, (xmin - first_pixel, ymin - first_pixel, xmax, ymax), difficult)
+    return None
+
+
+def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[float, ...]:
+    """Corners of an object's box, which an attribute `rotation` of CVAT's turns about its centre, in degrees."""
+    given = element.iterfind("attributes/attribute")
+    values = [each.findtext("value") for each in given if (each.findtext("name") or "").strip() == "rotation"]
+    degrees = number(values[0]) if values else 0
+    if degrees is None:
+        problems.add("noted", "rotation is not a number; box taken to be upright", upright)
+    if not degrees:
+        return upright.corners
+    problems.add("repaired", "box is turned; its upright hull is taken", upright)
+    xmin, ymin, xmax, ymax = upright.corners
+    return hull((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin, degrees)

@@ -1,0 +1,1 @@
+"""The commands of `python -m apparel`, one thin module each."""

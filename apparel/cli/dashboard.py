@@ -1,0 +1,42 @@
+"""`python -m apparel dashboard`: opens optuna-dashboard on the studies of sweeps."""
+
+import argparse
+from pathlib import Path
+
+from apparel.cli.ui import check_free
+from apparel.errors import UserError
+
+HELP = "open optuna-dashboard on sweeps, also while they run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    from apparel.sweeps import storage
+
+    parser.description = "Shows every study of a storage in the browser until Ctrl-C."
+    parser.epilog = "example: python -m apparel dashboard --storage postgresql://me@db/sweeps --port 8081"
+    parser.add_argument("--storage", default=storage.LOCAL, help=f"where the studies are (default {storage.LOCAL})")
+    parser.add_argument("--port", type=int, default=8080, help="default 8080")
+    parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1, this machine only")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Serves until interrupted.
+
+    Raises:
+        UserError: there are no studies, or the port is taken.
+    """
+    from apparel.sweeps import storage
+
+    address = arguments.storage
+    if address.startswith("grpc://"):
+        raise UserError("the dashboard reads the database itself: give its address, not that of the proxy before it")
+    file = Path(address.removeprefix("sqlite:///"))
+    if address.startswith("sqlite:///") and not file.exists():
+        raise UserError(f"{file} not found: no sweep has run here; `python -m apparel sweep` makes it")
+    check_free(arguments.host, arguments.port)
+    storage.open_storage(address)  # says what is wrong with the address
+    import optuna_dashboard
+
+    print(f"http://{arguments.host}:{arguments.port}/dashboard; Ctrl-C ends it", flush=True)
+    optuna_dashboard.run_server(address, host=arguments.host, port=arguments.port)

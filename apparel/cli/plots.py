@@ -1,0 +1,30 @@
+"""`python -m apparel plots`: DVC's plots on a page that opens without a network."""
+
+import argparse
+import subprocess
+import sys
+
+from apparel.analysis import vega
+from apparel.errors import UserError
+
+HELP = "draw the curves of the last results on one page that opens without a network"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Takes none or more revisions."""
+    parser.add_argument(
+        "revision", nargs="*", help="commits, branches or experiments to draw beside the present results"
+    )
+    parser.epilog = "example: `python -m apparel plots`, or `python -m apparel plots main` to compare with a branch"
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Has DVC draw the page.
+
+    Raises:
+        UserError: DVC could not; it has said why.
+    """
+    vega.ensure()
+    command = ["diff", *arguments.revision, "workspace"] if arguments.revision else ["show"]
+    if subprocess.run([sys.executable, "-m", "dvc", "plots", *command], check=False).returncode:
+        raise UserError("DVC could not draw the plots; see above")

@@ -1,1 +1,0 @@
-"""What `python -m apparel <command>` offers, one module a command."""

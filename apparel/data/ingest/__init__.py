@@ -1,0 +1,1 @@
+"""Import of data sets and pretrained weights from folders, archives and git repositories."""

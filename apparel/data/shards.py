@@ -1,0 +1,219 @@
+"""Photos and boxes packed into TFRecord shards, with an index by which later stages tell that none was damaged."""
+
+import errno
+import json
+import os
+import random
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from apparel import boxes
+from apparel.data import example_writer
+from apparel.data.example_writer import Photo
+from apparel.errors import UserError
+from apparel.utils import files
+from apparel.versioning import dvc_hash
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+INDEX = "index.json"
+LABEL_MAP = "label_map.pbtxt"
+
+AHEAD = 100
+"""Photos that are prepared ahead of the one being written: work for many cores, and a bound on memory."""
+
+
+def gather(
+    folder: Path, photos: pd.DataFrame, labels: pd.DataFrame, difficult: pd.DataFrame, classes: Sequence[str]
+) -> list[Photo]:
+    """Every photo of a photo table with its boxes, sorted by filename.
+
+    Args:
+        folder: where the photos lie.
+        photos: a photo table; photos without boxes count.
+        labels: a label table; its photos are all in `photos`.
+        difficult: those rows of `labels` that are marked difficult; further rows are ignored.
+        classes: class names; a class's id is its place in them, counted from 1.
+
+    Raises:
+        UserError: a photo in `labels` is not in `photos`, or a class not in `classes`.
+    """
+    strangers = labels.loc[~labels["filename"].isin(photos["filename"]), "filename"]
+    if len(strangers):
+        raise UserError(f"{strangers.iloc[0]} has boxes, but is not among the split's photos; run `dvc repro split`")
+    marks = labels.merge(difficult.drop_duplicates(), on=list(labels.columns), how="left", indicator="mark")["mark"]
+    columns = labels[boxes.CORNERS].to_numpy(), boxes.class_ids(labels, classes), (marks == "both").to_numpy()
+    rows = labels.groupby("filename").indices
+    none = np.array([], dtype=int)
+    return [
+        Photo(folder / name, width, height, *(column[rows.get(name, none)] for column in columns))
+        for name, width, height in photos.sort_values("filename")[boxes.PHOTO_COLUMNS].itertuples(index=False)
+    ]
+
+
+def shuffled(photos: list[Photo], seed: int) -> list[Photo]:
+    """The photos in another order, the same for the same seed, so that no shard holds one shop or one class."""
+    return random.Random(seed).sample(photos, len(photos))
+
+
+def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_shard: int, folder: Path) -> dict:
+    """Writes the shards of all splits, the label map and the index: the same bytes with any number of cores.
+
+    Everything is written beside `folder` first and moved there when it is whole; what was there before is replaced.
+
+    Args:
+        splits: the photos of each split, in the order in which they are written.
+        classes: class names; a class's id is its place in them, counted from 1.
+        photos_per_shard: at most so many photos go into one file.
+        folder: where the files go.
+
+    Returns:
+        The index, as `check` returns it.
+
+    Raises:
+        UserError: the disk is too full, or a photo is missing, damaged or of another size; names it.
+    """
+    from tqdm import tqdm
+
+    everything = [photo for photos in splits.values() for photo in photos]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _check_space(everything, folder.parent)
+    import tensorflow  # noqa: F401 - takes seconds, which are not to count in the bar's photos a second
+
+    with _whole(folder) as unfinished, tqdm(total=len(everything), unit=" photos", desc="tfrecord") as progress:
+        written = {
+            split: _write_split(split, photos, classes, photos_per_shard, unfinished, progress)
+            for split, photos in splits.items()
+        }
+        index = {"classes": list(classes), "splits": written}
+        files.write_text(unfinished / LABEL_MAP, label_map(classes))
+        files.write_json(unfinished / INDEX, index)
+    return index
+
+
+def summary(index: dict) -> str:
+    """One line a split, for the terminal."""
+    return "\n".join(
+        f"{name}: photos {split['photos']}, boxes {split['boxes']}, shards {len(split['shards'])}"
+        for name, split in index["splits"].items()
+    )
+
+
+def label_map(classes: Sequence[str]) -> str:
+    """Class names and ids as the Object Detection API reads them: `StringIntLabelMap` in protobuf's text format."""
+    # A JSON string is a valid string of protobuf's text format as well.
+    names = [json.dumps(name, ensure_ascii=False) for name in classes]
+    return "".join(f"item {{\n  id: {number}\n  name: {name}\n}}\n" for number, name in enumerate(names, start=1))
+
+
+def check(folder: Path) -> dict:
+    """Compares every shard with the index: TensorFlow's own check sums tell neither a missing nor a shortened file.
+
+    Returns:
+        The index: `classes`, and by split the numbers of photos and boxes, and the shards.
+
+    Raises:
+        UserError: the index or a shard is missing, or a shard is not the one that was written; names it.
+    """
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        shards = [shard for split in index["splits"].values() for shard in split["shards"]]
+        expected = {shard["file"]: shard["md5"] for shard in shards}
+    except FileNotFoundError:
+        raise UserError(f"{folder / INDEX} not found; run `dvc repro tfrecord`") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(f"{folder / INDEX} is damaged; run `dvc repro --force tfrecord`") from None
+    for name, md5 in expected.items():
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name} is missing; run `dvc repro --force tfrecord`")
+        if dvc_hash.file(folder / name) != md5:
+            raise UserError(f"{folder / name} is damaged: its content changed; run `dvc repro --force tfrecord`")
+    return index
+
+
+def _write_split(
+    split: str, photos: list[Photo], classes: Sequence[str], photos_per_shard: int, folder: Path, progress: "tqdm"
+) -> dict:
+    parts = [photos[start : start + photos_per_shard] for start in range(0, len(photos), photos_per_shard)]
+    records = _encode(photos, classes)
+    shards = []
+    for number, part in enumerate(parts):
+        path = folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord"
+        _write_shard(path, islice(records, len(part)), progress)
+        shards.append({"file": path.name, **_count(part, classes), "md5": dvc_hash.file(path)})
+    return {
+        **_count(photos, classes),
+        "most_boxes": max((len(photo.boxes) for photo in photos), default=0),
+        "shards": shards,
+    }
+
+
+def _encode(photos: list[Photo], classes: Sequence[str]) -> Iterator[bytes]:
+    """The photos' records in order; threads prepare the next ones, and decode them outside Python's lock."""
+    with ThreadPoolExecutor() as threads:
+        waiting: deque[Future[bytes]] = deque()
+        for photo in photos:
+            waiting.append(threads.submit(example_writer.encode, photo, classes))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _write_shard(path: Path, records: Iterable[bytes], progress: "tqdm") -> None:
+    import tensorflow as tf
+
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in records:
+                writer.write(record)
+                progress.update()
+    except tf.errors.ResourceExhaustedError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+
+
+def _count(photos: list[Photo], classes: Sequence[str]) -> dict:
+    counts = Counter(number for photo in photos for number in photo.class_ids.tolist())
+    per_class = {name: counts[number] for number, name in enumerate(classes, start=1)}
+    return {"photos": len(photos), "boxes": counts.total(), "boxes_per_class": per_class}
+
+
+def _check_space(photos: list[Photo], folder: Path) -> None:
+    """Raises before anything is written where the disk cannot hold the photos as they are; names missing ones."""
+    missing = [photo.path for photo in photos if not photo.path.is_file()]
+    if missing:
+        others = f" and {len(missing) - 1} others are" if len(missing) > 1 else " is"
+        raise UserError(f"{missing[0]}{others} missing; import the photos again, or remove their annotations")
+    needed = sum(photo.path.stat().st_size for photo in photos)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(f"{folder}: the TFRecords need {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free")
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of `folder` once all went well: half is never taken for whole."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    _remove(unfinished)  # left by a run that was killed
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        _remove(folder)
+        unfinished.rename(folder)
+    finally:
+        _remove(unfinished)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,1 @@
+"""The demo data set, drawn by the project itself."""

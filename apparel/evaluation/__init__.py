@@ -1,0 +1,1 @@
+"""Average precision, curves, confusion matrix, bootstrap intervals and the result page."""

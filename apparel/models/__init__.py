@@ -1,0 +1,1 @@
+"""Detection models: pipeline files, weights, and the Object Detection API behind models/tfod."""

@@ -1,0 +1,168 @@
+"""What is trained: the detector's pipeline file, with `params.yaml` put over it.
+
+The merged file is an output of the training: the Object Detection API's own tools run from it.
+"""
+
+from pathlib import Path
+
+from apparel import params, paths
+from apparel.errors import UserError
+from apparel.models.tfod import pipeline_file
+from apparel.models.tfod.pipeline_file import PipelineConfig
+
+NOT_FOLLOWED = {
+    "bias_grad_multiplier": 0,
+    "update_trainable_variables": [],
+    "freeze_variables": [],
+    "merge_multiple_label_boxes": False,
+    "use_multiclass_scores": False,
+    "add_regularization_loss": True,
+    "use_bfloat16": False,
+}
+"""Fields of the section `train_config` that would change a training but are not followed here, and their defaults."""
+
+LAST_RATE = 0.01
+"""Share of the highest learning rate that the exponential schedule ends at."""
+
+SMALLEST_SIDE = 33
+"""Pixels; below, the last feature maps of an SSD MobileNet have no area."""
+
+
+def steps_of(train: params.Train, photos: int) -> int:
+    """How many steps a training takes: `train.steps`, else as many as `train.epochs` passes over the photos need.
+
+    Raises:
+        UserError: they are 2**31 or more.
+    """
+    steps = train.steps or steps_in(train.epochs, photos, train.batch_size)
+    if steps >= 2**31:
+        raise UserError(f"train.epochs is {train.epochs}: {steps:,} steps are more than a pipeline file can hold")
+    return steps
+
+
+def steps_in(epochs: int, photos: int, batch_size: int) -> int:
+    """How many steps so many passes over the photos need, at least 1."""
+    return max(1, round(epochs * photos / batch_size))
+
+
+def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
+    """Reads `configs/<detector>.config` and lets the parameters win over it.
+
+    Args:
+        train: the section `train` of params.yaml.
+        classes: how many classes are told apart, without the background.
+        steps: how many steps the learning rate's schedule spans.
+
+    Raises:
+        UserError: there is no such file, or it cannot take a parameter; names both.
+    """
+    config = pipeline_file.read(paths.CONFIGS / f"{train.detector}.config")
+    meta_architecture = config.model.WhichOneof("model")
+    if meta_architecture is None:
+        raise UserError(f"configs/{train.detector}.config has no model")
+    if meta_architecture == "experimental_model" or config.HasField("graph_rewriter"):
+        other = "graph_rewriter" if config.HasField("graph_rewriter") else meta_architecture
+        raise UserError(f"configs/{train.detector}.config: {other} is not followed here; take it out")
+    model = getattr(config.model, meta_architecture)
+    model.num_classes = classes
+    _set_resolution(model.image_resizer, train)
+    _set_backbone(meta_architecture, model, train)
+    _set_negatives(meta_architecture, model, train)
+    _set_training(config, train, steps)
+    _set_inputs(config)
+    return config
+
+
+def _set_resolution(resizer, train: params.Train) -> None:
+    if train.resolution < SMALLEST_SIDE:
+        raise UserError(f"train.resolution is {train.resolution}: the detector takes {SMALLEST_SIDE} pixels or more")
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if kind == "fixed_shape_resizer":
+        resizer.fixed_shape_resizer.height = resizer.fixed_shape_resizer.width = train.resolution
+    elif train.mosaic:
+        raise UserError(f"configs/{train.detector}.config resizes with {kind}: set train.mosaic to 0")
+    elif kind == "keep_aspect_ratio_resizer":
+        keep = resizer.keep_aspect_ratio_resizer
+        keep.min_dimension = keep.max_dimension = train.resolution
+        keep.pad_to_max_dimension = True
+    else:
+        raise UserError(
+            f"configs/{train.detector}.config resizes with {kind}: train.resolution goes with "
+            "fixed_shape_resizer or keep_aspect_ratio_resizer"
+        )
+
+
+def _set_backbone(meta_architecture: str, model, train: params.Train) -> None:
+    all_statistics_stay = train.freeze in ("batch_norm", "backbone")
+    if meta_architecture == "ssd":
+        model.feature_extractor.depth_multiplier = train.depth_multiplier
+        model.freeze_batchnorm = all_statistics_stay
+    elif train.depth_multiplier != 1:
+        raise UserError(f"{train.detector} has no depth multiplier; set train.depth_multiplier to 1.0")
+    elif meta_architecture == "faster_rcnn":
+        model.feature_extractor.batch_norm_trainable = not all_statistics_stay
+
+
+def _set_negatives(meta_architecture: str, model, train: params.Train) -> None:
+    if train.min_negatives_per_photo == 0:
+        return
+    if meta_architecture != "ssd" or not model.loss.HasField("hard_example_miner"):
+        raise UserError(f"{train.detector} mines no hard examples; set train.min_negatives_per_photo to 0")
+    model.loss.hard_example_miner.min_negatives_per_image = train.min_negatives_per_photo
+
+
+def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> None:
+    section = config.train_config
+    for name, default in NOT_FOLLOWED.items():
+        if getattr(section, name) != default:
+            raise UserError(
+                f"configs/{train.detector}.config: {name} is not followed here; take it out of train_config"
+            )
+    section.batch_size = train.batch_size
+    section.num_steps = steps
+    if train.augmentation is not None:
+        chosen = pipeline_file.augmentation_steps(train.augmentation, config)
+        del section.data_augmentation_options[:]
+        section.data_augmentation_options.extend(chosen)
+    if train.optimizer is not None:
+        _set_optimizer(section.optimizer, train, steps)
+    section.optimizer.use_moving_average = train.moving_average > 0
+    section.optimizer.moving_average_decay = train.moving_average
+    section.fine_tune_checkpoint = ""
+    if train.checkpoint != "none":
+        section.fine_tune_checkpoint = (paths.PRETRAINED / train.checkpoint / "checkpoint" / "ckpt-0").as_posix()
+        section.fine_tune_checkpoint_type = (
+            "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
+        )
+
+
+def _set_optimizer(optimizer, train: params.Train, steps: int) -> None:
+    """A section of the same optimiser keeps its other values; its learning rate is replaced."""
+    section = getattr(optimizer, {"rmsprop": "rms_prop"}.get(train.optimizer, train.optimizer) + "_optimizer")
+    section.SetInParent()
+    rate = section.learning_rate
+    warmup_steps = round(train.warmup_fraction * steps)
+    first_rate = train.learning_rate / 10
+    if train.schedule == "constant":
+        rate.constant_learning_rate.learning_rate = train.learning_rate
+    elif train.schedule == "exponential":
+        decay = rate.exponential_decay_learning_rate
+        decay.initial_learning_rate = train.learning_rate
+        decay.decay_steps = max(1, steps - warmup_steps)
+        decay.decay_factor = LAST_RATE
+        decay.staircase = False
+        decay.burnin_steps = warmup_steps
+        decay.burnin_learning_rate = first_rate
+    else:
+        decay = rate.cosine_decay_learning_rate
+        decay.learning_rate_base = train.learning_rate
+        decay.total_steps = steps
+        decay.warmup_steps = warmup_steps
+        decay.warmup_learning_rate = first_rate
+
+
+def _set_inputs(config: PipelineConfig) -> None:
+    for split, reader in (("train", config.train_input_reader), ("val", config.eval_input_reader.add())):
+        reader.label_map_path = (paths.TFRECORD / "label_map.pbtxt").as_posix()
+        records: Path = paths.TFRECORD / f"{split}-?????-of-?????.tfrecord"
+        reader.tf_record_input_reader.input_path.append(records.as_posix())

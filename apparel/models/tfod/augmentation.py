@@ -1,0 +1,147 @@
+"""The Object Detection API's augmentations as pure functions of a photo, its boxes and a seed.
+
+Mended: the API draws from TensorFlow's stateful generators, whose numbers depend on what was drawn before, on any
+thread. A training that was killed could not go on with the numbers it would have had, and parallel decoding would
+change them. Here every draw is stateless, from the photo's seed and the draw's place in the step. This may go once
+`preprocessor.py` takes a seed as a tensor.
+"""
+
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+from object_detection.builders import preprocessor_builder
+from object_detection.core import preprocessor, standard_fields
+
+from apparel.errors import UserError
+from apparel.models.tfod.pipeline_file import PreprocessingStep
+
+Fields = standard_fields.InputDataFields
+
+_STATEFUL = ("RandomUniform", "RandomUniformInt", "RandomStandardNormal", "SampleDistortedBoundingBoxV2", "PyFunc")
+
+
+TRIES = 20
+"""Of `check`: many steps do something now and then only."""
+
+
+class _Overlay:
+    """A module seen through a few replaced names."""
+
+    def __init__(self, module, **replaced):
+        self._module = module
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+
+def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, boxes, classes, weights):
+    """Applies preprocessing steps in order.
+
+    Args:
+        steps: steps of the API's preprocessor.proto.
+        seed: int32 (2,); the same seed gives the same result.
+        image: float32 (H, W, 3), 0 to 255.
+        boxes: float32 (N, 4), normalised ymin, xmin, ymax, xmax.
+        classes: int64 (N,), ids from 1.
+        weights: float32 (N,).
+
+    Returns:
+        image, boxes, classes and weights of the same kinds; boxes that a crop cut away are gone.
+
+    Raises:
+        UserError: a step draws numbers that no seed governs, or needs more than photo and boxes.
+    """
+    if not steps:
+        return image, boxes, classes, weights
+    tensors = {
+        Fields.image: image[tf.newaxis],
+        Fields.groundtruth_boxes: boxes,
+        Fields.groundtruth_classes: classes,
+        Fields.groundtruth_weights: weights,
+    }
+    with _stateless(seed):
+        try:
+            tensors = preprocessor.preprocess(tensors, [preprocessor_builder.build(step) for step in steps])
+        except (ValueError, NameError, AttributeError) as error:
+            names = ", ".join(step.WhichOneof("preprocessing_step") for step in steps)
+            raise UserError(f"train.augmentation: one of {names} does not run here: {error}") from None
+    _refuse_stateful_draws(tensors[Fields.image].graph)
+    return (
+        tensors[Fields.image][0],
+        tensors[Fields.groundtruth_boxes],
+        tensors[Fields.groundtruth_classes],
+        tensors[Fields.groundtruth_weights],
+    )
+
+
+def check(steps: list[PreprocessingStep]) -> None:
+    """Tries the steps on made-up photos: some of the API's need what is not here, or give what cannot be trained on.
+
+    Raises:
+        UserError: they fail, or what comes out is no colour photo with boxes normalised to 0..1.
+    """
+    photo = np.random.default_rng(0).uniform(0, 255, (48, 64, 3)).astype(np.float32)
+    box, weight = tf.constant([[0.25, 0.25, 0.75, 0.5]]), tf.ones([1])
+
+    @tf.autograph.experimental.do_not_convert
+    def tried(number: tf.Tensor):
+        return augment(steps, tf.stack([0, number]), tf.constant(photo), box, tf.ones([1], tf.int64), weight)
+
+    names = ", ".join(step.WhichOneof("preprocessing_step") for step in steps)
+    try:
+        for image, boxes, _, _ in tf.data.Dataset.range(TRIES, output_type=tf.int32).map(tried):
+            inside = tf.reduce_all((boxes > -0.01) & (boxes < 1.01))
+            if image.shape.rank != 3 or image.shape[-1] != 3 or not inside:
+                raise ValueError(f"gives a photo of shape {image.shape} and boxes {boxes.numpy().tolist()}")
+    except (tf.errors.OpError, ValueError, TypeError, AttributeError, LookupError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise UserError(f"train.augmentation: one of {names} cannot be trained with: {reason}") from None
+
+
+@contextlib.contextmanager
+def _stateless(seed: tf.Tensor):
+    """Lets the API's preprocessor draw from `seed` while its functions are traced."""
+    draws = iter(range(1_000_000))
+
+    def next_seed():
+        return tf.random.fold_in(seed, next(draws), alg="philox")
+
+    def uniform(shape, minval=0, maxval=None, dtype=tf.float32, seed=None, name=None):
+        del seed, name
+        maxval = 1.0 if maxval is None else maxval
+        return tf.random.stateless_uniform(shape, next_seed(), minval, maxval, dtype)
+
+    def normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, seed=None, name=None):
+        del seed, name
+        return tf.random.stateless_normal(shape, next_seed(), mean, stddev, dtype)
+
+    def distorted_box(image_size, bounding_boxes, seed=None, seed2=None, **options):
+        del seed, seed2
+        return tf.image.stateless_sample_distorted_bounding_box(image_size, bounding_boxes, seed=next_seed(), **options)
+
+    ours = _Overlay(
+        preprocessor.tf,
+        random_uniform=uniform,
+        random_normal=normal,
+        random=_Overlay(preprocessor.tf.random, uniform=uniform, normal=normal),
+        image=_Overlay(preprocessor.tf.image, sample_distorted_bounding_box=distorted_box),
+    )
+    original, preprocessor.tf = preprocessor.tf, ours
+    try:
+        yield
+    finally:
+        preprocessor.tf = original
+
+
+def _refuse_stateful_draws(graph) -> None:
+    """The functions of conditional branches lie beside the graph's own operations; both are looked through."""
+    operations = [operation.type for operation in graph.get_operations()]
+    for function in graph.as_graph_def().library.function:
+        operations += [node.op for node in function.node_def]
+    if found := sorted(set(operations) & set(_STATEFUL)):
+        raise UserError(
+            f"train.augmentation: a step draws random numbers that no seed governs ({', '.join(found)}); "
+            "such a training could not be made again, choose another step"
+        )

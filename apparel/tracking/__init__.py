@@ -1,0 +1,1 @@
+"""MLflow runs: what a stage records, and the process that sends it."""

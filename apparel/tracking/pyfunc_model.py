@@ -1,0 +1,64 @@
+"""The trained detector as MLflow loads it: photos in, a table of detections out.
+
+    model = mlflow.pyfunc.load_model("models:/m-...")
+    model.predict(pandas.DataFrame({"image": [base64.b64encode(jpeg).decode()]}), params={"lowest_score": 0.5})
+
+MLflow keeps this file with the model and runs it when the model is loaded, beside the project's own packages: nothing
+is unpickled.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+
+class Garments(PythonModel):
+    """Finds garments in photos."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Builds the detector and reads its weights."""
+        from apparel.models import detector
+
+        self._detector = detector.load(Path(context.artifacts["model"]))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Detects on photos.
+
+        Args:
+            context: MLflow's.
+            model_input: `image`: JPEG, PNG or another photo's bytes as base64 text.
+            params: `lowest_score`, 0 to 1.
+
+        Returns:
+            One row a detection: `photo` (its row in the input, from 0), `class`, `score` (0 to 1), and `xmin`, `ymin`,
+            `xmax`, `ymax` in pixels of the upright photo.
+
+        Raises:
+            UserError: an input is no base64 or no photo; says which.
+        """
+        from apparel.models import detector
+
+        photos = [_decode(text, number) for number, text in enumerate(model_input["image"])]
+        found = detector.detect(self._detector, photos)
+        return found[found["score"] >= (params or {}).get("lowest_score", 0.0)].reset_index(drop=True)
+
+
+def _decode(text: str, number: int):
+    from apparel import images
+    from apparel.errors import UserError
+
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise UserError(f"image {number} is not base64") from None
+    return images.decode(data, Path(f"image {number}"))
+
+
+set_model(Garments())

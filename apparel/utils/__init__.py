@@ -1,0 +1,1 @@
+"""Files, CSV tables, file locks and processes: nothing here knows of garments."""

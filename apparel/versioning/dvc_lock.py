@@ -1,0 +1,181 @@
+"""What DVC recorded of the stages that ran: `dvc.lock`, as it lies here or as a commit or an experiment has it."""
+
+import re
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from apparel.errors import UserError
+from apparel.versioning import git
+
+FILES = ("data/demo/dvc.lock", "dvc.lock")
+"""That of the data set that draws itself, then the pipeline's; the paths in both start at the project's root."""
+
+RESTORE = "`git restore dvc.lock` brings back the committed one, `dvc repro` makes one that fits"
+
+HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError)
+"""What reading a lock raises that is none."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The stages by name, as DVC writes them: `deps` and `outs` with `path` and `md5`, and `params`.
+
+    `revision` is the commit that has them, None for what is not committed.
+    """
+
+    revision: str | None
+    stages: dict[str, dict[str, Any]]
+
+    def maker_of(self, md5: str) -> str | None:
+        """The stage with an output of this content."""
+        return next((name for name, stage in self.stages.items() if md5 in _hashes(stage["outs"]).values()), None)
+
+    def maker(self, path: str) -> tuple[str, str, str] | None:
+        """The stage that makes this path, or a folder that it is in; that output's path, and its hash."""
+        for name, stage in self.stages.items():
+            for out, md5 in _hashes(stage["outs"]).items():
+                if PurePosixPath(path).is_relative_to(out):
+                    return name, out, md5
+        return None
+
+    def deps(self, stage: str) -> dict[str, str]:
+        """The hash of each file or folder that a stage read."""
+        return _hashes(self.stages[stage]["deps"])
+
+    def outs(self, stage: str) -> dict[str, str]:
+        """The hash of each file or folder that a stage made."""
+        return _hashes(self.stages[stage]["outs"])
+
+    def hashes(self) -> dict[str, str]:
+        """The hash of every path that some stage read or made."""
+        return {path: md5 for stage in self.stages for path, md5 in (self.deps(stage) | self.outs(stage)).items()}
+
+    def ancestry(self, stage: str) -> list[str]:
+        """The stage after all those that it builds on, in the order in which they run."""
+        found: list[str] = []
+        for path in self.deps(stage):
+            made = self.maker(path)
+            found += [name for name in self.ancestry(made[0]) if name not in found] if made else []
+        return [*found, stage]
+
+    def last(self) -> str:
+        """The stage that the others lead to: none reads what it made."""
+        read = [self.maker(path) for stage in self.stages for path in self.deps(stage)]
+        used = {made[0] for made in read if made}
+        return [stage for stage in self.stages if stage not in used][-1]
+
+    def parameters(self, stages: list[str]) -> dict[str, Any]:
+        """Every parameter that these stages read, by dotted name, as `Params.flat` has them."""
+        found: dict[str, Any] = {}
+        for stage in stages:
+            for section in self.stages[stage].get("params", {}).values():
+                found |= flat(section)
+        return dict(sorted(found.items()))
+
+    def read_values(self, stage: str) -> list[tuple[str, str, str]]:
+        """The parameters that a stage read: the params file, the dotted name, and the value as text."""
+        sections = self.stages[stage].get("params", {}).items()
+        return [(file, name, repr(value)) for file, section in sections for name, value in flat(section).items()]
+
+
+def at(revision: str) -> Lock:
+    """The lock that a commit has; one without stages when it has none."""
+    return Lock(revision, _merged({file: git.read(revision, file) for file in FILES}, revision[:7]))
+
+
+def workspace() -> Lock:
+    """The lock that lies here, under the commit that is checked out if that has the very same."""
+    here = contents(Path())
+    head = git.commit("HEAD")
+    committed = head is not None and here == {file: git.read(head, file) for file in FILES}
+    return Lock(head if committed else None, _merged(here, "the workspace"))
+
+
+def of_folder(folder: Path) -> Lock:
+    """The lock that lies in another copy of the project."""
+    return Lock(None, _merged(contents(folder), str(folder)))
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """What the files of a copy of the project hold, None for one that is not there."""
+    return {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in FILES}
+
+
+def holding(md5: str) -> Lock | None:
+    """A lock with an output of this content: the workspace's, or that of the newest commit or experiment."""
+    here = workspace()
+    if here.maker_of(md5):
+        return here
+    found = (at(revision) for revision in git.mentioning(md5, list(FILES)))
+    return next((lock for lock in found if lock.maker_of(md5)), None)
+
+
+def is_whole(content: bytes | None) -> bool:
+    """Whether DVC can go on from a lock of this content; None stands for one that is not there."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        return content is None or bool(COMPILED_LOCKFILE_SCHEMA(_loaded(content)))
+    except (ValueError, Invalid):
+        return False
+
+
+def _loaded(content: bytes) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(content.decode("utf-8")) or {}
+    except YAMLError as error:
+        raise ValueError("no YAML") from error
+
+
+def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
+    stages: dict[str, Any] = {}
+    for file, content in contents.items():
+        try:
+            found = _loaded(content).get("stages") if content else None
+            checked = {name: _checked(stage) for name, stage in (found or {}).items()}
+            # What read nothing did not run: so a sweep leaves eval.
+            stages |= {name: stage for name, stage in checked.items() if stage["deps"]}
+            _in_order(Lock(None, stages))
+        except UNREADABLE:
+            raise UserError(f"{file} of {where} is no lock of DVC's; restore it: git restore {file}") from None
+    return stages
+
+
+def _checked(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage of a lock; raises when it is none: it may come from anywhere."""
+    stage = {"deps": [], "outs": [], "params": {}} | stage
+    for entry in [*stage["deps"], *stage["outs"]]:
+        if not isinstance(entry["path"], str) or not HASH.fullmatch(entry.get("md5", "0" * 32)):
+            raise TypeError(entry)
+    for section in stage["params"].values():
+        flat(section)
+    return stage
+
+
+def _in_order(lock: Lock) -> None:
+    """Raises `CycleError` when a stage reads what is made from its own outputs."""
+    makers = {name: [made[0] for path in lock.deps(name) if (made := lock.maker(path))] for name in lock.stages}
+    TopologicalSorter(makers).prepare()
+
+
+def _hashes(entries: list[dict[str, Any]]) -> dict[str, str]:
+    return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name, lists as text."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = ",".join(map(str, value)) if isinstance(value, list) else value
+    return found

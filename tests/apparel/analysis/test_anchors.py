@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apparel import boxes
+from apparel.analysis import anchors
+from apparel.models.tfod import pipeline_file
+
+CONFIG = Path(__file__).parents[3] / "configs" / "ssd_mobilenet_v1.config"
+PLAIN = "num_layers: 6 min_scale: 0.2 max_scale: 0.95 aspect_ratios: [1.0, 2.0, 0.5, 3.0, 0.3333]"
+
+
+def configure(generator):
+    text = "model { ssd { anchor_generator { ssd_anchor_generator { " + generator + " } } } }"
+    return text_format.Parse(text, pipeline_file.PipelineConfig())
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        PLAIN,
+        PLAIN + " reduce_boxes_in_lowest_layer: false",
+        PLAIN + " interpolated_scale_aspect_ratio: 0",
+        "num_layers: 3 scales: [0.1, 0.4, 0.7] aspect_ratios: 2 base_anchor_height: 0.5 base_anchor_width: 0.8",
+    ],
+)
+def test_shapes_are_those_of_the_object_detection_api(generator):
+    from object_detection.builders import anchor_generator_builder
+
+    config = configure(generator)
+    built = anchor_generator_builder.build(config.model.ssd.anchor_generator)
+    layers = len(built.num_anchors_per_location())
+    grids = [(side, side) for side in range(layers, 0, -1)]
+    corners = np.concatenate([layer.get().numpy() for layer in built.generate(grids, im_height=1, im_width=1)])
+    sizes = np.stack([corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0]], axis=1)
+    expected = np.unique(sizes.round(5), axis=0)
+    assert np.allclose(np.unique(anchors.shapes(config).round(5), axis=0), expected, atol=2e-5)
+
+
+def test_the_first_pipeline_file_has_plain_anchors_and_others_are_said_to_be_other():
+    assert anchors.shapes(pipeline_file.read(CONFIG)).shape[1] == 2
+    other = "model { ssd { anchor_generator { multiscale_anchor_generator { } } } }"
+    assert anchors.shapes(text_format.Parse(other, pipeline_file.PipelineConfig())) is None
+
+
+def test_the_threshold_is_the_one_that_the_api_s_matcher_takes():
+    from object_detection.builders import matcher_builder
+
+    config = pipeline_file.read(CONFIG)
+    matcher = matcher_builder.build(config.model.ssd.matcher)
+    assert 0 < anchors.matched_threshold(config) == matcher._matched_threshold < 1
+
+
+side = st.floats(0.01, 1)
+sizes = st.lists(st.tuples(side, side), min_size=1, max_size=5).map(np.array)
+
+
+@given(sizes, sizes)
+def test_best_iou_is_that_of_boxes_about_one_centre(found, shapes):
+    def centred(pairs):
+        return np.concatenate([-pairs / 2, pairs / 2], axis=1)
+
+    expected = boxes.iou(centred(found), centred(shapes)).max(axis=1)
+    assert np.allclose(anchors.best_iou(found, shapes), expected)
+
+
+def test_no_boxes_are_no_trouble():
+    assert anchors.best_iou(np.empty((0, 2)), np.ones((3, 2))).shape == (0,)

@@ -1,0 +1,163 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from apparel.analysis import compare, compare_page
+from apparel.analysis.compare import BETTER, SAME, WORSE
+from apparel.analysis.result_sets import Side
+from apparel.classes import ALL
+from apparel.errors import UserError
+from apparel.evaluation import bootstrap, metrics
+from tests.support.box_tables import LEFT, RIGHT, found, photos, truth
+
+NAMES = [f"{number:02}.jpg" for number in range(30)]
+
+
+def side(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **known):
+    """A side on photos of one garment each."""
+    if ground_truth is None:
+        ground_truth = truth(*((photo, "Tops", LEFT) for photo in names))
+    known = {"params": {}, "data": {}, "code": {}} | known
+    return Side(
+        name=name,
+        photos=photos(names).assign(sha256=sha256),
+        ground_truth=ground_truth,
+        detections=detections,
+        thresholds=dict.fromkeys(classes, 0.5),
+        model=None,
+        run=None,
+        photo=lambda photo: (_ for _ in ()).throw(FileNotFoundError(photo)),
+        **known,
+    )
+
+
+def finds(names, wrong=()):
+    return found(*((name, "Tops", 0.9, LEFT) for name in names), *((name, "Tops", 0.95, RIGHT) for name in wrong))
+
+
+def row(compared, name=ALL, at=1):
+    table = compared.table
+    return table[(table["class"] == name) & (table["side"] == at)].iloc[0]
+
+
+def test_the_same_results_are_the_same():
+    compared = compare.compare([side("a", finds(NAMES[:20])), side("b", finds(NAMES[:20]))])
+    assert set(compared.table["verdict"]) == {SAME}
+    assert (compared.table["difference"] == 0).all()
+    assert compare.changed_photos(compared).empty
+    assert compared.notes == [] and compared.changes == []
+
+
+@pytest.mark.parametrize("order, expected", [((10, 30), BETTER), ((30, 10), WORSE)])
+def test_a_large_difference_is_told(order, expected):
+    compared = compare.compare([side(str(count), finds(NAMES[:count])) for count in order])
+    assert row(compared)["verdict"] == row(compared, "Tops")["verdict"] == expected
+    assert abs(row(compared)["difference"]) == pytest.approx(2 / 3)
+    assert len(compare.changed_photos(compared)) == 20
+
+
+def test_one_more_photo_is_unclear():
+    compared = compare.compare([side("a", finds(NAMES[:20])), side("b", finds(NAMES[1:22]))])
+    assert row(compared)["verdict"] == compare.UNCLEAR
+    assert row(compared)["low"] < 0 < row(compared)["high"]
+
+
+def test_figures_are_those_of_the_metric_and_of_a_paired_bootstrap():
+    sides = [side("a", finds(NAMES[:20], NAMES[5:10])), side("b", finds(NAMES[8:28], NAMES[:3]))]
+    compared = compare.compare(sides, samples=300)
+    drawn = []
+    for place, each in enumerate(sides):
+        expected = metrics.average_precision(each.ground_truth, each.detections, ["Tops"])["Tops"]
+        assert row(compared, "Tops", place)["AP50"] == pytest.approx(expected)
+        matched = metrics.match(each.ground_truth, each.detections)
+        drawn.append(bootstrap.average_precision(NAMES, each.ground_truth, matched, ["Tops"], 300)[:, 0])
+    expected = np.quantile(drawn[1] - drawn[0], [0.025, 0.975])
+    assert list(row(compared, "Tops")[["low", "high"]]) == pytest.approx(list(expected))
+
+
+def test_only_photos_of_the_same_name_and_content_are_shared():
+    other = [f"{name}.png" for name in NAMES[:5]]
+    contents = ["0"] * 28 + ["1"] * 2
+    compared = compare.compare(
+        [side("a", finds(NAMES), NAMES, sha256=contents), side("b", finds(NAMES + other), NAMES + other)]
+    )
+    assert compared.photos["filename"].tolist() == NAMES[:28]
+    assert row(compared)["boxes"] == 28
+    (note,) = compared.notes
+    assert "28 test photos" in note and "a on 30" in note and "b on 35" in note
+
+
+def test_nothing_in_common_is_refused():
+    with pytest.raises(UserError, match="different photos"):
+        compare.compare([side("a", finds(NAMES)), side("b", finds(NAMES), sha256="1")])
+    with pytest.raises(UserError, match="no class"):
+        compare.compare([side("a", finds([]), classes=["Skirts"]), side("b", finds(NAMES))])
+
+
+def test_changed_ground_truth_is_told_and_the_last_counts():
+    moved = truth(*((name, "Tops", RIGHT if name == NAMES[0] else LEFT) for name in NAMES))
+    compared = compare.compare([side("a", finds(NAMES)), side("b", finds(NAMES), ground_truth=moved)])
+    assert "differ on 1 photos" in compared.notes[0] and "b" in compared.notes[0]
+    assert row(compared, at=0)["AP50"] == row(compared)["AP50"] < 1
+
+
+def test_classes_that_one_side_lacks_are_left_out():
+    both = found((NAMES[0], "Skirts", 0.9, LEFT), (NAMES[0], "Tops", 0.9, LEFT))
+    compared = compare.compare([side("a", both, classes=["Skirts", "Tops"]), side("b", finds(NAMES))])
+    assert compared.classes == ["Tops"]
+    assert "a has more" in compared.notes[0]
+
+
+def test_a_class_without_boxes_has_no_verdict():
+    sides = [side(name, finds(NAMES[:count]), classes=["Skirts", "Tops"]) for name, count in (("a", 9), ("b", 29))]
+    compared = compare.compare(sides)
+    assert row(compared, "Skirts")["verdict"] == "" and np.isnan(row(compared, "Skirts")["AP50"])
+    assert row(compared)["verdict"] == BETTER
+    assert "nan" not in compare_page.text(compared)
+
+
+def test_photos_are_ordered_by_how_much_changed():
+    compared = compare.compare(
+        [side("a", finds(NAMES[:3], wrong=["03.jpg"])), side("b", finds(["01.jpg", "02.jpg"], wrong=["00.jpg"]))]
+    )
+    changed = compare.changed_photos(compared)
+    assert changed["filename"].tolist() == ["00.jpg", "03.jpg"]
+    assert changed["change"].tolist() == [2, 1]
+    assert changed["errors"].tolist() == [2, -1]
+
+
+def test_what_was_changed():
+    a = side("a", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"a.py": "1", "b.py": "1"})
+    b = side("b", finds(NAMES), params={"x": "2", "y": "1"}, data={"photos": "q"}, code={"a.py": "1", "b.py": "2"})
+    run = side("c", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"commit": "abc"})
+    assert compare.compare([a, b]).changes == [
+        ("parameter", "x", ["1", "2"]),
+        ("data", "photos", ["p", "q"]),
+        ("code", "b.py", ["1", "2"]),
+    ]
+    assert compare.compare([a, run]).changes == []
+
+
+def test_three_sides_and_two_of_one_name():
+    compared = compare.compare([side("a", finds(NAMES[:9])), side("a", finds(NAMES)), side("c", finds([]))])
+    assert compared.names == ["a (1)", "a (2)", "c"]
+    printed = compare_page.text(compared)
+    assert "a (2) − a (1)" in printed and "c − a (1)" in printed
+    assert [row(compared, at=place)["verdict"] for place in (1, 2)] == [BETTER, WORSE]
+
+
+def test_page_says_so_when_photos_are_not_at_hand_and_trusts_no_name():
+    names = ["<script>alert(1)</script>.jpg"]
+    sides = [side("<b>a</b>", finds([]), names), side("b", finds(names), names, params={"x": "<i>"})]
+    page = compare_page.html(compare.compare(sides))
+    assert "not at hand" in page
+    assert "<script" not in page and "<b>a" not in page and "<i>" not in page.replace("<i style", "")
+
+
+def test_a_difficult_box_is_never_missed():
+    difficult = pd.concat([truth(("00.jpg", "Tops", LEFT, "difficult")), truth(("01.jpg", "Tops", LEFT))])
+    both = [side(name, found(), ["00.jpg", "01.jpg"], difficult.reset_index(drop=True)) for name in "ab"]
+    compared = compare.compare(both)
+    ground_truth, _ = compare.outcomes(compared, 1, "00.jpg")
+    assert ground_truth["matched"].tolist() == [True]
+    assert row(compared)["boxes"] == 1

@@ -1,0 +1,138 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from argparse import Namespace
+
+import psutil
+import pytest
+
+from apparel.analysis import rerun
+from apparel.cli import verify
+from apparel.errors import UserError
+from apparel.versioning import dvc_lock
+from tests.support import project_copy, three_stage_project
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return three_stage_project.make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def shop(made, tmp_path, monkeypatch):
+    """A copy of a project that ran, as the current folder."""
+    folder = shutil.copytree(made, tmp_path / "shop")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def ask(stage=None, dry_run=False):
+    return Namespace(stage=stage, yes=True, dry_run=dry_run)
+
+
+def everything(folder) -> dict[str, bytes]:
+    """All files of the project but those that DVC and the command keep for themselves."""
+    own = (".dvc/tmp", ".git/", ".apparel/verify.json", ".apparel/verify.lock")
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(own)}
+
+
+def make_random(folder) -> None:
+    """From now on a training makes something else each time; the project is run with that once."""
+    work = folder / "stages" / "work.py"
+    changed = three_stage_project.WORK.replace(
+        'text += str(params["train"]["seed"])', "import uuid; text += str(uuid.uuid4())"
+    )
+    work.write_text(changed, encoding="utf-8")
+    three_stage_project.dvc(folder, "repro", "--quiet")
+
+
+def test_what_is_the_same_is_said_to_be(shop, capfd):
+    before = everything(shop)
+    verify.main(ask())
+    assert "all 5 outputs came out the same" in capfd.readouterr().out
+    assert everything(shop) == before
+    assert rerun.remembered().keys() == {"all"}
+
+
+def test_what_differs_is_named_file_by_file_with_the_stage_it_began_in(shop, capfd):
+    make_random(shop)
+    before = everything(shop)
+    with pytest.raises(UserError, match="of 5 outputs differ; look for the cause in train"):
+        verify.main(ask())
+    printed = capfd.readouterr().out
+    assert "data/results/train/model" in printed
+    assert "weights.txt" in printed
+    assert "data/results/eval/detections.csv, as did what it was made from" in printed
+    assert "results/convert" not in printed.partition("ran 3 of 3 stages")[2]
+    assert everything(shop) == before
+    assert not rerun.COPY.exists()
+
+
+def test_one_stage_runs_alone(shop, capfd):
+    make_random(shop)
+    capfd.readouterr()
+    verify.main(ask("eval"))
+    printed = capfd.readouterr().out
+    assert "all 2 outputs came out the same" in printed
+    assert "work.py train" not in printed
+
+
+def test_a_dry_run_runs_nothing_and_says_how_long_it_took(shop, capsys):
+    rerun.remember("all", 200)
+    verify.main(ask(dry_run=True))
+    printed = capsys.readouterr().out
+    assert "convert, train, eval" in printed
+    assert "3 min" in printed
+    assert "nothing was run" in printed
+
+
+def test_what_changed_since_the_last_run_is_refused(shop):
+    (shop / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 9\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"train.*dvc repro"):
+        verify.main(ask())
+
+
+@pytest.mark.parametrize(("stage", "words"), [("trian", "did you mean 'train'"), ("--all", "no stage")])
+def test_an_unknown_stage_is_refused(shop, stage, words):
+    with pytest.raises(UserError, match=words):
+        rerun.stages(dvc_lock.workspace(), stage)
+
+
+def test_without_a_lock_there_is_nothing_to_compare(shop):
+    (shop / "dvc.lock").unlink()
+    with pytest.raises(UserError, match="dvc repro"):
+        verify.main(ask())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_all_of_it_and_leaves_nothing(shop, name):
+    sleeps_in_the_copy = "import os, time\nif '.apparel' in os.getcwd():\n    print('sleeping', flush=True)\n"
+    work = shop / "stages" / "work.py"
+    work.write_text(sleeps_in_the_copy + "    time.sleep(600)\n" + three_stage_project.WORK, encoding="utf-8")
+    three_stage_project.dvc(shop, "repro", "--quiet")
+    before = everything(shop)
+    log = shop.parent / "log"
+    # What is started in the background of a shell ignores SIGINT; this is to be as if it were in the foreground.
+    code = (
+        "import runpy, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "runpy.run_module('apparel', run_name='__main__')\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(project_copy.ROOT)}
+    with log.open("wb") as out:
+        command = [sys.executable, "-c", code, "verify", "--yes"]
+        process = subprocess.Popen(command, cwd=shop, stdout=out, stderr=out, env=environment)
+        while b"sleeping" not in log.read_bytes():
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.1)
+        process.send_signal(getattr(signal, name))
+        assert process.wait() == 130, log.read_text(encoding="utf-8")
+    assert everything(shop) == before
+    assert not (shop / rerun.COPY).exists()
+    folders = [each.info["cwd"] or "" for each in psutil.process_iter(["cwd"])]
+    assert not [folder for folder in folders if folder.startswith(str(shop / rerun.COPY))]

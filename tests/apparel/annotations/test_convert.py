@@ -1,0 +1,307 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from apparel import boxes
+from apparel.annotations import convert as converting
+from apparel.annotations.convert import ALIKE
+from apparel.annotations.records import Box
+from apparel.data.synthetic.dataset import labelimg
+from apparel.errors import UserError
+from apparel.utils import csv_tables
+from tests.support.photo_files import save_turned
+
+APPAREL = Path(__file__).parents[4] / "shared" / "apparel"
+CLASSES = ["Dresses", "Lingerie", "Pants_Leggings", "Shorts", "Skirts", "Tops"]
+MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
+
+
+class DataSet:
+    """A data set of photos of 100x100 pixels to convert."""
+
+    def __init__(self, folder):
+        self.photos, self.annotations = folder / "photos", folder / "annotations"
+        self.photos.mkdir()
+        self.annotations.mkdir()
+
+    def photo(self, *names):
+        for name in names:
+            Image.new("RGB", (100, 100)).save(self.photos / name)
+
+    def xml(self, file, photo, *found, side=100):
+        path = self.annotations / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(labelimg(photo, side, [Box(*box) for box in found]))
+
+    def convert(self, class_list=("Tops",), **options):
+        return converting.convert(self.photos, self.annotations, class_list, **options)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return DataSet(tmp_path)
+
+
+def reasons(report, outcome="dropped"):
+    return {reason: found["files"] for reason, found in report[outcome].items()}
+
+
+def test_tables_hold_what_the_files_say(data):
+    data.photo("a.jpg", "b.png", "c.jpg", "left.jpg")
+    data.xml("b.xml", "b.png", ("Tops", (1, 2, 3.5, 4)), ("Skirts", (1, 2, 30, 40), True))
+    data.xml("deep/a.xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    data.xml("c.xml", "c.jpg")
+    converted = data.convert(["Tops", "Skirts"])
+    assert converted.labels.to_csv(index=False).splitlines()[1:] == [
+        "a.jpg,100,100,Tops,5.0,6.0,7.0,8.0",
+        "b.png,100,100,Skirts,1.0,2.0,30.0,40.0",
+        "b.png,100,100,Tops,1.0,2.0,3.5,4.0",
+    ]
+    assert converted.difficult["class"].tolist() == ["Skirts"]
+    assert converted.photos["filename"].tolist() == ["a.jpg", "b.png", "c.jpg"]
+    assert converted.report == {
+        "annotation_files": 3,
+        "photos": 3,
+        "photos_without_boxes": 1,
+        "photos_without_annotation": 1,
+        "boxes": 3,
+        "boxes_marked_difficult": 1,
+        "boxes_per_class": {"Tops": 2, "Skirts": 1},
+        "boxes_of_other_classes": {},
+        "repaired": {},
+        "dropped": {},
+        "noted": {},
+    }
+
+
+def test_boxes_of_other_classes_are_left_out_and_their_photos_kept(data):
+    data.photo("a.jpg", "b.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)), ("Hats", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Bags, small", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert len(converted.labels) == 1
+    assert converted.photos["filename"].tolist() == ["a.jpg", "b.jpg"]
+    assert converted.report["boxes_of_other_classes"] == {"Bags, small": 1, "Hats": 1}
+    assert converted.report["dropped"] == {}
+
+
+def test_a_class_list_that_does_not_fit_is_refused(data):
+    data.photo("a.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    with pytest.raises(UserError, match="no box is labelled 'Dresses'"):
+        data.convert(["Tops", "Dresses"])
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)), ("top", (1, 2, 3, 4)))
+    with pytest.raises(UserError, match=r"'top', which is not in data.classes but looks like 'Tops'"):
+        data.convert()
+
+
+def test_the_photo_is_found_by_the_annotations_own_name(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
+    data.xml("a.xml", "other.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "", ("Tops", (1, 2, 3, 4)))
+    data.xml("c.xml", "c", ("Tops", (1, 2, 3, 4)))
+    report = data.convert().report
+    assert reasons(report, "repaired") == {
+        "photo found by the annotation's own name": {"a.xml": ["a.jpg for 'other.jpg'"], "b.xml": ["b.jpg for ''"]}
+    }
+    which = "'c', 1 boxes; it may be any of c.jpg, c.png"
+    assert reasons(report) == {"photo is missing": {"c.xml": [which]}}
+
+
+def test_the_first_of_two_annotations_wins_whatever_its_kind(data):
+    data.photo("a.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("z/b.xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    (data.annotations / "b.csv").write_text("path,class,x,y,w,h\na.jpg,Tops,9,9,5,5\n")
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1]
+    assert reasons(converted.report) == {
+        "photo has an earlier annotation": {"b.csv": ["a.jpg in a.xml"], "z/b.xml": ["a.jpg in a.xml"]}
+    }
+
+
+def test_a_copy_of_an_annotation_does_not_win_over_the_photos_own(data):
+    data.photo("a.jpg", "b.jpg")
+    data.xml("a (copy).xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Tops", (9, 9, 20, 20)))
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1, 9]
+    assert reasons(converted.report) == {"photo has an earlier annotation": {"a (copy).xml": ["a.jpg in a.xml"]}}
+
+
+def test_annotations_of_photos_that_were_numbered_anew_are_noted(data):
+    data.photo("1.jpg", "2.jpg", "3.jpg")
+    for number in (1, 2):
+        data.xml(f"{number}.xml", f"{number + 1}.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("not a photo's name.xml", "1.jpg", ("Tops", (1, 2, 3, 4)))
+    assert reasons(data.convert().report, "noted") == {
+        "annotates another photo than the one it is called as": {
+            "1.xml": ["2.jpg, not 1.jpg"],
+            "2.xml": ["3.jpg, not 2.jpg"],
+        }
+    }
+
+
+def test_the_photo_is_found_by_its_name_without_ending(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
+    data.xml("1.xml", "a", ("Tops", (1, 2, 3, 4)))
+    data.xml("2.xml", "c.bmp", ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "3.csv").write_text("b.png,Tops,5,5,20,10\n")
+    report = data.convert().report
+    assert reasons(report, "repaired") == {
+        "photo found by its name without ending": {"1.xml": ["a.jpg for 'a'"], "3.csv": ["b.jpg for 'b.png'"]}
+    }
+    which = "'c.bmp', 1 boxes; it may be any of c.jpg, c.png"
+    assert reasons(report) == {"photo is missing": {"2.xml": [which]}}
+
+
+def test_the_photo_is_found_past_case_and_past_how_accents_are_written(data):
+    data.photo("e\u0301.jpg", "ü.jpg", "Shirt.JPG", "o\u0308.png", "x.jpg", "X.png")
+    for number, name in enumerate(("é.jpg", "u\u0308.jpg", "shirt.jpg", "Ö.jpg", "X.JPG")):
+        data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
+    data.xml("É.xml", "", ("Tops", (5, 6, 7, 8)))
+    converted = data.convert()
+    assert reasons(converted.report, "repaired") == {
+        f"photo found by {ALIKE}": {
+            "0.xml": ["e\u0301.jpg for 'é.jpg'"],
+            "1.xml": ["ü.jpg for 'u\u0308.jpg'"],
+            "2.xml": ["Shirt.JPG for 'shirt.jpg'"],
+            "3.xml": ["o\u0308.png for 'Ö.jpg'"],
+        },
+        "photo found by its name without ending": {"4.xml": ["X.png for 'X.JPG'"]},
+    }
+    assert reasons(converted.report) == {"photo has an earlier annotation": {"É.xml": ["e\u0301.jpg in 0.xml"]}}
+
+
+def test_a_name_that_is_only_alike_does_not_win(data):
+    data.photo("a.jpg")
+    data.xml("A.xml", "A.JPG", ("Tops", (5, 6, 7, 8)))
+    data.xml("x.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1]
+    assert reasons(converted.report) == {"photo has an earlier annotation": {"A.xml": ["a.jpg in x.xml"]}}
+
+
+def test_no_box_is_lost_to_how_its_class_is_written(data):
+    data.photo("a.jpg", "b.jpg")
+    data.xml("a.xml", "a.jpg", ("Long\n dress", (1, 2, 3, 4)), ("Long\u200bdress", (1, 2, 3, 4)))
+    converted = converting.convert(data.photos, data.annotations, None)
+    assert converted.labels["class"].tolist() == ["Long dress", "Long?dress"]
+
+
+def test_a_csv_file_labels_many_photos(data):
+    data.photo("a.jpg", "b.jpg")
+    (data.annotations / "fiat.CSV").write_text(
+        "./a.jpg,Tops,50,50,20,10,90\nb.jpg,Tops,5,5,20,10,0\nc.jpg,Tops,5,5,2,2,0\n"
+    )
+    converted = data.convert()
+    assert converted.labels[boxes.CORNERS].to_numpy().tolist() == [[45, 40, 55, 60], [0, 0, 15, 10]]
+    assert reasons(converted.report, "repaired") == {
+        "box cut at the photo's edge": {"fiat.CSV": ["b.jpg: Tops -5 0 15 10"]}
+    }
+    assert reasons(converted.report) == {"photo is missing": {"fiat.CSV": ["'c.jpg', 1 boxes"]}}
+
+
+def test_boxes_are_counted_that_go_with_a_whole_annotation(data):
+    data.photo("a.jpg")
+    (data.annotations / "1.csv").write_text("a.jpg,Tops,5,5,4,4\n")
+    (data.annotations / "2.csv").write_text("a.jpg,Skirts,5,5,4,4\na.jpg,Skirts,9,9,4,4\nb.jpg,Skirts,9,9,4,4\n")
+    dropped = data.convert().report["dropped"]
+    assert {reason: (found["count"], found["boxes"]) for reason, found in dropped.items()} == {
+        "photo has an earlier annotation": (1, 2),
+        "photo is missing": (1, 1),
+    }
+
+
+def test_files_that_cannot_be_read_cost_only_themselves(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "c.xml").write_text("<!DOCTYPE a><a/>")
+    (data.photos / "b.jpg").write_bytes(b"GIF89a no photo")
+    (data.annotations / ".hidden.xml").write_text("ignored")
+    found = reasons(data.convert().report)
+    assert list(found) == ["annotation file cannot be read", "photo cannot be read"]
+    assert found["annotation file cannot be read"]["c.xml"][0].startswith("is refused: it has a document type")
+    assert found["photo cannot be read"]["b.xml"][0].startswith("b.jpg is")
+
+
+def test_boxes_are_turned_with_the_photo(data):
+    save_turned(data.photos / "a.jpg", 6)
+    stored = Image.open(data.photos / "a.jpg").size
+    path = data.annotations / "a.xml"
+    text = labelimg("a.jpg", 0, [Box("Tops", (20, 70, 64, 110))])
+    sizes = f"<width>{stored[0]}</width>\n\t\t<height>{stored[1]}</height>"
+    path.write_text(text.replace("<width>0</width>\n\t\t<height>0</height>", sizes))
+    converted = data.convert()
+    assert converted.photos[["width", "height"]].to_numpy().tolist() == [[stored[1], stored[0]]]
+    assert converted.labels[boxes.CORNERS].to_numpy().tolist() == [[stored[1] - 110, 20, stored[1] - 70, 64]]
+
+
+def test_nothing_found_is_said_with_the_folder(data):
+    with pytest.raises(UserError, match="photos holds no photos"):
+        data.convert()
+    data.photo("a.jpg")
+    with pytest.raises(UserError, match=r"annotations holds no .xml or .csv files"):
+        data.convert()
+    data.xml("b.xml", "b.jpg", ("Tops", (1, 2, 3, 4)))
+    with pytest.raises(
+        UserError, match=r"none of 1 files in .*annotations annotates a photo.*b\.xml: photo is missing"
+    ):
+        data.convert()
+    data.photos.rename(data.photos.with_name("gone"))
+    with pytest.raises(UserError, match="photos not found; import"):
+        data.convert()
+
+
+def test_strange_names_are_kept_where_a_table_can_hold_them(data):
+    held, not_held = ["-rf.jpg", 'it\'s "quoted", ünï <&>.jpg'], ["new\nline.jpg", "\udcff.jpg"]
+    try:
+        data.photo("a.jpg", *held, *not_held)
+    except OSError:
+        pytest.skip("the file system refuses such names")
+    for number, name in enumerate(held):
+        data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "x.xml").write_text("<annotation><filename>new&#10;line.jpg</filename></annotation>")
+    data.xml("\udcff.xml", "", ("Tops", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert converted.labels["filename"].tolist() == sorted(held)
+    assert reasons(converted.report) == {
+        "photo is missing": {"x.xml": ["'new?line.jpg', 0 boxes"], "?.xml": ["'', 1 boxes"]}
+    }
+
+
+def test_any_number_of_cores_gives_the_same(data, tmp_path):
+    names = [f"{number}.jpg" for number in range(12)]
+    data.photo(*names)
+    for name in names:
+        data.xml(f"{name}.xml", name, ("Tops", (-1, 2, 3, 4)), ("Skirts", (1, 2, 3, 4)))
+    one, two = (data.convert(cores=cores) for cores in (1, 2))
+    assert one.report == two.report
+    for table in ("labels", "difficult", "photos"):
+        csv_tables.write(getattr(one, table), tmp_path / "one.csv")
+        csv_tables.write(getattr(two, table), tmp_path / "two.csv")
+        assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+@pytest.mark.skipif(not APPAREL.exists(), reason="needs the apparel photos")
+def test_the_apparel_data_gives_the_published_labels(tmp_path):
+    for archive in APPAREL.glob("annotations/*.zip"):
+        zipfile.ZipFile(archive).extractall(tmp_path / "annotations")
+    (tmp_path / "photos").mkdir()
+    with zipfile.ZipFile(APPAREL / "samples" / "samples-1.zip") as samples:
+        for name in samples.namelist():
+            if not name.endswith("/"):
+                (tmp_path / "photos" / Path(name).name).write_bytes(samples.read(name))
+    converted = converting.convert(tmp_path / "photos", tmp_path / "annotations", CLASSES)
+    boxes.write(converted.labels, tmp_path / "labels.csv")
+    published = (APPAREL / "labels" / "labels.csv").read_text().splitlines()
+    assert sorted(row for row in published if not row.startswith(MISSING)) == sorted(
+        (tmp_path / "labels.csv").read_text().splitlines()
+    )
+    assert converted.report["repaired"] == converted.report["noted"] == {}
+    assert converted.report["dropped"]["photo is missing"]["count"] == 10
+    assert len(converted.photos) == 910

@@ -1,0 +1,125 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apparel.annotations.records import Annotation, Box, Problems, file_name, number, place
+from apparel.errors import plain
+from apparel.images import Header
+
+
+def placed(*boxes, size=(100, 80), stored=(100, 80), orientation=1):
+    """The corners that `place` gives, and the problems; the photo's size is as it is stored."""
+    upright = stored[::-1] if orientation >= 5 else stored
+    annotation = Annotation("a.xml", "a.jpg", tuple(Box("Tops", box) for box in boxes), size)
+    problems = Problems("a.xml")
+    found = place(annotation, Header("JPEG", *stored, *upright, orientation, "RGB"), problems)
+    return [box.corners for box in found], [f"{problem.outcome}: {problem.reason}" for problem in problems.found]
+
+
+def test_a_box_inside_the_photo_stays_as_it_is():
+    assert placed((0, 0, 100, 80), (1.25, 2, 3, 4)) == ([(0, 0, 100, 80), (1.25, 2, 3, 4)], [])
+
+
+def test_a_box_is_cut_at_the_edges():
+    assert placed((-5, -1, 150, 81)) == ([(0, 0, 100, 80)], ["repaired: box cut at the photo's edge"])
+
+
+def test_what_is_too_little_to_be_rounded_is_no_repair():
+    assert placed((-0.0001, 0, 100.0001, 80)) == ([(0, 0, 100, 80)], [])
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ((10, 10, 10.9, 20), "box is smaller than a pixel"),
+        ((10, 10, 10, 10), "box is smaller than a pixel"),
+        ((100, 0, 120, 20), "box lies outside the photo"),
+        ((-50, -50, -1, -1), "box lies outside the photo"),
+        ((99.5, 0, 120, 20), "box lies outside the photo"),
+    ],
+)
+def test_what_is_no_box_on_the_photo_is_dropped(box, reason):
+    assert placed(box, (1, 1, 5, 5)) == ([(1, 1, 5, 5)], [f"dropped: {reason}"])
+
+
+def test_boxes_of_the_stored_photo_are_turned():
+    corners, problems = placed((10, 20, 30, 50), size=(100, 80), stored=(100, 80), orientation=6)
+    assert corners == [(80 - 50, 10, 80 - 20, 30)]
+    assert problems == ["repaired: size is that before EXIF turns the photo; boxes turned"]
+
+
+def test_boxes_of_the_upright_photo_are_not_turned():
+    assert placed((10, 20, 30, 50), size=(80, 100), stored=(100, 80), orientation=6) == ([(10, 20, 30, 50)], [])
+
+
+@pytest.mark.parametrize(
+    ("size", "stored", "orientation"), [(None, (100, 80), 6), ((90, 90), (90, 90), 6), ((100, 80), (100, 80), 3)]
+)
+def test_where_the_size_cannot_tell_the_turned_photo_is_taken_and_noted(size, stored, orientation):
+    corners, problems = placed((10, 20, 30, 50), size=size, stored=stored, orientation=orientation)
+    assert corners == [(10, 20, 30, 50)]
+    assert problems == ["noted: EXIF turns the photo; boxes taken to be on the turned one"]
+
+
+@pytest.mark.parametrize("size", [(200, 160), (50, 40), (33, 26), (333, 267)])
+def test_boxes_of_a_scaled_copy_are_scaled(size):
+    box = (0.1 * size[0], 0.2 * size[1], 0.5 * size[0], 0.9 * size[1])
+    corners, problems = placed(box, size=size)
+    assert corners[0] == pytest.approx((10, 16, 50, 72), abs=0.002)
+    assert problems == ["repaired: size is that of a scaled copy; boxes scaled"]
+
+
+def test_boxes_that_a_scaled_copy_cannot_hold_are_those_of_the_photo():
+    corners, problems = placed((10, 10, 90, 70), (5, 5, 20, 20), size=(50, 40))
+    assert corners == [(10, 10, 90, 70), (5, 5, 20, 20)]
+    assert problems == ["repaired: size is not the photo's; boxes kept where they fit"]
+
+
+def test_the_pixel_by_which_annotators_differ_hinders_no_scaling():
+    assert placed((0, 0, 51, 41), size=(50, 40))[0] == [(0, 0, 100, 80)]
+
+
+def test_a_box_that_is_there_twice_is_kept_and_noted():
+    corners, problems = placed((1, 2, 30, 40), (1, 2, 30, 40), (1, 2, 30, 41))
+    assert len(corners) == 3
+    assert problems == ["noted: the same box is there more than once"]
+
+
+def test_under_any_other_size_only_boxes_that_fit_are_kept():
+    corners, problems = placed((10, 20, 30, 50), (10, 20, 101, 50), size=(300, 100))
+    assert corners == [(10, 20, 30, 50)]
+    assert problems == [
+        "repaired: size is not the photo's; boxes kept where they fit",
+        "dropped: box reaches outside a photo of another size",
+    ]
+
+
+SIDES = st.integers(1, 5000)
+COORDINATE = st.floats(-1e6, 1e6)
+
+
+@given(
+    st.lists(st.tuples(*[COORDINATE] * 4), max_size=3),
+    st.none() | st.tuples(SIDES, SIDES),
+    SIDES,
+    SIDES,
+    st.integers(1, 8),
+)
+def test_what_is_kept_lies_on_the_photo(boxes, size, width, height, orientation):
+    corners, problems = placed(*boxes, size=size, stored=(width, height), orientation=orientation)
+    upright_width, upright_height = (height, width) if orientation >= 5 else (width, height)
+    for xmin, ymin, xmax, ymax in corners:
+        assert 0 <= xmin <= xmax - 1 < upright_width
+        assert 0 <= ymin <= ymax - 1 < upright_height
+        assert xmax <= upright_width
+        assert ymax <= upright_height
+    assert len(corners) + sum(problem.startswith("dropped") for problem in problems) == len(boxes)
+
+
+@given(st.text())
+def test_numbers_and_names_from_outside(text):
+    value = number(text)
+    assert value is None or value == float(text)
+    assert "/" not in file_name(text)
+    assert "\\" not in file_name(text)
+    assert plain(text).isprintable()

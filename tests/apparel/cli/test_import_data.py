@@ -1,0 +1,290 @@
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dvc.exceptions import CheckoutError
+from dvc.repo import Repo
+from PIL import Image
+
+from apparel import paths
+from apparel.cli import import_data
+from apparel.data.ingest import staging
+from apparel.errors import UserError
+
+COCO = Path(__file__).parents[4] / "shared" / "pretrained" / "ssd_mobilenet_v1_0.75_coco"
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    import_data.add_arguments(parser)
+    import_data.main(parser.parse_args(list(map(str, words))))
+
+
+def photo(number):
+    data = io.BytesIO()
+    Image.new("RGB", (8, 6), (number, 0, 0)).save(data, "PNG")
+    return data.getvalue()
+
+
+def write_shop(path, photos):
+    """A zip with this many photos, an annotation and a list."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(photos):
+            archive.writestr(f"samples/{number}.png", photo(number))
+        archive.writestr("annotations/0.xml", "<annotation><filename>0.png</filename></annotation>")
+        archive.writestr("labels/test_labels.csv", "filename\n0.png\n")
+    return path
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project of git and DVC, with a source beside it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    Repo.init()
+    write_shop(tmp_path / "shop.zip", photos=4)
+    return folder
+
+
+def tree(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+SHOP = {
+    *(f"photos/{number}.png" for number in range(4)),
+    *("annotations/0.xml", "lists/photos.txt", "lists/annotations.txt", "lists/test_labels.csv"),
+    *("photos.dvc", "annotations.dvc", "lists.dvc", "source.json", ".gitignore"),
+}
+
+
+def state():
+    """What is under data/, less what differs between two imports of the same."""
+    found = {path: (paths.DATA / path).read_bytes() for path in tree(paths.DATA)}
+    origins = {path: json.loads(found[path]) for path in found if path.endswith("source.json")}
+    return found | {path: origin | {"imported": ""} for path, origin in origins.items()}
+
+
+def test_a_data_set_comes_in_tracked_and_described(project, capsys):
+    run("../shop.zip", "--name", "shop")
+    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
+    origin = json.loads((paths.DATA / "shop" / "source.json").read_text(encoding="utf-8"))
+    assert origin["source"] == "../shop.zip" and origin["counts"]["photos"] == 4
+    assert str(project.parent) not in json.dumps(origin)
+    with Repo() as repo:
+        assert repo.status() == {}
+    untracked = subprocess.run(["git", "status", "-uall", "--porcelain"], check=True, capture_output=True, text=True)
+    assert {line[3:] for line in untracked.stdout.splitlines() if "data/" in line} == {
+        f"data/shop/{name}" for name in SHOP if "/" not in name
+    }
+    assert "python -m apparel inspect shop" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_what_would_come_and_leaves_nothing(project, capsys):
+    run("../shop.zip", "--name", "shop", "--dry-run")
+    assert "4 photos, 1 annotation files, 1 lists" in capsys.readouterr().out
+    assert tree(paths.DATA) == set() and tree(project.parent) >= {"shop.zip"}
+
+
+def test_what_is_there_is_replaced_only_when_asked(project):
+    run("../shop.zip", "--name", "shop")
+    first = state()
+    write_shop(project.parent / "shop.zip", photos=2)
+    (paths.DATA / "shop" / "note.txt").write_text("mine")
+    with pytest.raises(UserError, match="data/shop is there already"):
+        run("../shop.zip", "--name", "shop")
+    assert {path: content for path, content in state().items() if not path.endswith("note.txt")} == first
+    run("../shop.zip", "--name", "shop", "--replace")
+    assert len(list(paths.photos("shop").iterdir())) == 2 and state()["shop/photos.dvc"] != first["shop/photos.dvc"]
+    assert (paths.DATA / "shop" / "note.txt").read_text() == "mine"
+
+
+def test_a_hostile_archive_leaves_nothing_behind(project):
+    with zipfile.ZipFile(project.parent / "shop.zip", "a") as archive:
+        archive.writestr("../../escaped.png", photo(1))
+    before = tree(project.parent)
+    with pytest.raises(UserError, match=r"shop\.zip: '\.\./\.\./escaped\.png' in it leads out"):
+        run("../shop.zip", "--name", "shop")
+    assert {name for name in tree(project.parent) - before if not name.endswith("import.lock")} == set()
+
+
+@pytest.mark.parametrize("name", ["results", "pretrained", "demo", "../x", ".x", "a/b", "", "-x", "a\n", "x.dvc"])
+def test_names_that_cannot_be_are_refused(name):
+    with pytest.raises(UserError, match="--name"):
+        run("../shop.zip", f"--name={name}")
+
+
+def test_a_second_import_at_the_same_time_and_another_folder_are_refused(project, monkeypatch):
+    with staging.only_one(), pytest.raises(UserError, match="another import is running"):
+        run("../shop.zip", "--name", "shop")
+    monkeypatch.chdir(project.parent)
+    with pytest.raises(UserError, match="project's root folder"):
+        run("shop.zip", "--name", "shop")
+
+
+def test_dvc_that_cannot_track_is_no_lost_work(project, monkeypatch):
+    shutil.move(".dvc/config", "config")
+    Path(".dvc/config").write_text("[core\n", encoding="utf-8")
+    with pytest.raises(UserError, match="DVC could not track"):
+        run("../shop.zip", "--name", "shop")
+    shutil.move("config", ".dvc/config")
+    run("../shop.zip", "--name", "shop")
+    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
+
+
+def test_an_interrupted_import_is_finished_and_answers_for_no_other(project, monkeypatch):
+    def interrupted(_targets):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(staging, "_track", interrupted)
+        run("../shop.zip", "--name", "shop")
+    other = project.parent / "other"
+    other.mkdir()
+    write_shop(other / "shop.zip", photos=2)
+    with pytest.raises(UserError, match="data/shop is there already"):
+        run("../other/shop.zip", "--name", "shop")
+    assert len(list(paths.photos("shop").iterdir())) == 4
+    run("../other/shop.zip", "--name", "shop", "--replace")
+    assert len(list(paths.photos("shop").iterdir())) == 2
+
+
+def test_a_file_or_a_broken_link_in_the_way_is_refused(project):
+    paths.DATA.mkdir(exist_ok=True)
+    (paths.DATA / "file").touch()
+    (paths.DATA / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        for words in ((), ("--replace",)):
+            with pytest.raises(UserError, match=f"data/{name} is no folder, and in the way"):
+                run("../shop.zip", "--name", name, *words)
+    run("../shop.zip", "--name", "shop")
+
+
+def test_what_starting_weights_need_is_said(project, capsys):
+    import h5py
+
+    with h5py.File(project.parent / "mobilenet.h5", "w") as file:
+        file.attrs["layer_names"] = [b"conv1"]
+        file.create_group("conv1").attrs["weight_names"] = [b"conv1/kernel:0"]
+        file["conv1"]["conv1/kernel:0"] = np.zeros((3, 3, 3, 24), np.float32)
+    run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
+    values = "train.checkpoint=imagenet -S train.checkpoint_type=backbone -S train.depth_multiplier=0.75"
+    assert f"dvc exp run -S {values}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not COCO.is_dir(), reason="needs the zoo checkpoint in ../shared")
+def test_what_a_zoo_checkpoint_needs_is_read_from_its_pipeline_file(project, capsys):
+    run(str(COCO), "--checkpoint", "--name", "coco")
+    values = "train.checkpoint=coco -S train.depth_multiplier=0.75 -S train.resolution=300"
+    assert f"dvc exp run -S {values}" in capsys.readouterr().out
+
+
+def test_starting_weights_come_in_whole(project):
+    import h5py
+
+    with h5py.File(project.parent / "mobilenet.h5", "w") as file:
+        file.attrs["layer_names"] = [b"layer"]
+    run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
+    assert tree(paths.PRETRAINED) == {"imagenet/mobilenet.h5", "imagenet.dvc", "imagenet.source.json", ".gitignore"}
+    with pytest.raises(UserError, match="data/pretrained/imagenet is there already"):
+        run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
+
+
+def test_afterwards_dvc_lacks_nothing_of_a_demo_that_was_never_drawn(project):
+    (paths.DATA / "demo").mkdir(parents=True)
+    draw = "from pathlib import Path; Path('photos').write_text('drawn')"
+    stage = {"stages": {"draw": {"cmd": f'python -c "{draw}"', "outs": ["photos"]}}}
+    (paths.DATA / "demo" / "dvc.yaml").write_text(json.dumps(stage))
+    with pytest.raises(CheckoutError):
+        Repo().checkout()
+    run("../shop.zip", "--name", "shop")
+    assert (paths.DATA / "demo" / "photos").read_text() == "drawn"
+    Repo().checkout()
+
+
+def killed_import(folder, nth, words, counted):
+    """An import that is killed at the nth thing that it does to a file under the project, before it does it."""
+    os.chdir(folder)
+    left = [nth]
+
+    def watch(event, arguments):
+        if event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.copyfile") or (
+            event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa")
+        ):
+            left[0] -= 1
+            counted.value += 1
+            if left[0] == 0:
+                os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        sys.addaudithook(watch)
+        run(*words)
+
+
+def kill(folder, nth, *words):
+    """Runs and kills a real import; returns its exit status and how many steps it took."""
+    context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    if hasattr(os, "fork"):  # what the undisturbed import has loaded is loaded once, not by each process
+        context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] in SLOW_TO_LOAD])
+    counted = context.Value("i", 0)
+    process = context.Process(target=killed_import, args=(folder, nth, words, counted))
+    process.start()
+    process.join()
+    return process.exitcode, counted.value
+
+
+SLOW_TO_LOAD = {
+    "dulwich",
+    "dvc",
+    "dvc_data",
+    "dvc_render",
+    "fsspec",
+    "networkx",
+    "numpy",
+    "pandas",
+    "PIL",
+    "rich",
+    "scmrepo",
+}
+WORDS = ("../shop.zip", "--name", "shop")
+
+
+@pytest.mark.parametrize(
+    ("replace", "points"),
+    [(True, 3), *(pytest.param(replace, 25, marks=pytest.mark.slow) for replace in (False, True))],
+)
+def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, replace, points):
+    run(*WORDS)
+    whole = state()
+    shutil.rmtree(paths.DATA)
+    if replace:
+        write_shop(project.parent / "old.zip", photos=3)
+        run("../old.zip", "--name", "shop")
+    old, words = state() if replace else {}, (*WORDS, *["--replace"] * replace)
+    shutil.copytree(project, project.parent / "start")
+    status, steps = kill(project, 0, *words)
+    assert status == 0 and state() == whole and steps > points
+    undisturbed = 0
+    for nth in {1 + step * steps // points for step in range(points)}:
+        shutil.rmtree(paths.DATA)
+        shutil.copytree(project.parent / "start" / "data", paths.DATA) if replace else paths.DATA.mkdir()
+        undisturbed += kill(project, nth, *words)[0] == 0
+        with staging.only_one():
+            staging.recover()
+        found = state()
+        expected = whole if found.get("shop/photos/3.png") else old
+        assert found.keys() == expected.keys(), f"killed at step {nth} of {steps}"
+        assert found == expected, f"killed at step {nth} of {steps}"
+    assert undisturbed <= points / 4  # later ones take fewer steps: DVC has the content already

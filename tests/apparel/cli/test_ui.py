@@ -1,0 +1,72 @@
+import argparse
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apparel import params
+from apparel.cli import ui
+from apparel.errors import UserError
+from apparel.tracking import runs, sender, ui_view
+from tests.support import chromium
+from tests.support.servers import HANG, answers, wait_for
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_taken_port_is_refused(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"127.0.0.1:{port} .*--port"):
+            ui.main(argparse.Namespace(host="127.0.0.1", port=port))
+
+
+def test_a_server_of_its_own_is_named(monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example.org")
+    ui.main(argparse.Namespace(host="127.0.0.1", port=5000))
+    assert capsys.readouterr().out == "MLflow is at https://mlflow.example.org\n"
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """The address of MLflow's pages on a project with one run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with runs.open_run(params.load(ROOT / "params.yaml"), "key", name="the drawn run") as run:
+        for step in range(5):
+            run.metrics({"train/loss": 1.0 - step / 10}, step)
+        run.metrics({"test/AP50/Dresses": 0.8125})
+        run.text("one,two\n1,2\n", "table.csv")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    served = subprocess.Popen([sys.executable, "-m", "apparel", "ui", "--port", str(port)])
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(f"{address}/health"))
+        processes = [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]
+        yield address
+    finally:
+        served.send_signal(signal.SIGTERM)
+        served.wait()
+    assert not psutil.wait_procs(processes, timeout=HANG)[1]  # MLflow ended with the command
+
+
+@pytest.mark.slow
+def test_mlflow_shows_the_run(page, tmp_path):
+    view = ui_view.share(sender.connect(runs.server()))
+    (folder,) = Path("mlartifacts/1").iterdir()
+    run = f"/experiments/1/runs/{folder.name}"
+    figures = ("test/AP50/Dresses", "0.8125", "train.batch_size", "machine.cores", "Finished")
+    shown = {
+        view: ("the drawn run", "test/AP50/Dresses"),  # a column of its own
+        f"{run}?workflowType=machine_learning": figures,
+        f"{run}/artifacts/table.csv": ("Previewing the first",),
+    }
+    for place, texts in shown.items():
+        chromium.wait_for(texts, f"{page}/#{place}", tmp_path / "browser")

@@ -1,0 +1,99 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw, ImageEnhance
+
+from apparel.data import duplicates
+
+
+def garment(seed, size=(320, 320)):
+    """A striped shape of its own on white, as product photos have it."""
+    draw_from = np.random.default_rng(seed)
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    corners = [(int(size[0] * x), int(size[1] * y)) for x, y in draw_from.uniform(0.1, 0.9, (6, 2))]
+    draw.polygon(corners, fill=tuple(draw_from.integers(0, 200, 3).tolist()))
+    for x in draw_from.integers(0, size[0], 8).tolist():
+        draw.line([(x, size[1] // 4), (x, size[1])], fill=tuple(draw_from.integers(0, 255, 3).tolist()), width=5)
+    return image
+
+
+CHANGES = {
+    "smaller": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "grey": lambda image: image.convert("L"),
+    "cropped": lambda image: image.crop((4, 4, image.width - 4, image.height - 4)),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six garments; of the first a byte for byte copy, of the second the changed copies, and a file of noise."""
+    for seed in range(6):
+        garment(seed).save(tmp_path / f"{seed}.png")
+    shutil.copy(tmp_path / "0.png", tmp_path / "copy of 0.png")
+    for name, change in CHANGES.items():
+        change(garment(1)).save(tmp_path / f"{name} 1.jpg", quality=30)
+    (tmp_path / "noise.jpg").write_bytes(b"\xff\xd8 no photo")
+    return tmp_path
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def grouped(folder, names):
+    return duplicates.group(names, duplicates.pairs(folder, names))
+
+
+def test_copies_are_grouped_and_others_are_not(folder):
+    found = grouped(folder, names(folder))
+    together = {name for name, first in found.items() if first == found["1.png"]}
+    assert together == {"1.png"} | {f"{name} 1.jpg" for name in CHANGES}
+    assert found["copy of 0.png"] == found["0.png"] == "0.png"
+    assert {name for name, first in found.items() if first == name} >= {"2.png", "3.png", "4.png", "5.png", "noise.jpg"}
+
+
+def test_pairs_say_how_near_and_whether_exact(folder):
+    found = duplicates.pairs(folder, ["copy of 0.png", "0.png", "1.png", "smaller 1.jpg"])
+    assert found.columns.tolist() == duplicates.PAIR_COLUMNS
+    assert found.iloc[0].tolist() == ["0.png", "copy of 0.png", 0, True]
+    assert found.iloc[1].tolist()[:2] == ["1.png", "smaller 1.jpg"]
+    assert not found.iloc[1]["exact"] and len(found) == 2
+
+
+def test_order_of_names_and_number_of_cores_change_nothing(folder, monkeypatch):
+    found = duplicates.pairs(folder, names(folder))
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert found.equals(duplicates.pairs(folder, names(folder)[::-1]))
+
+
+def test_duplicates_of_duplicates_are_together():
+    table = pd.DataFrame([("b", "c", 3, False), ("a", "b", 5, False)], columns=duplicates.PAIR_COLUMNS)
+    assert duplicates.group(["d", "c", "b", "a"], table) == {"a": "a", "b": "a", "c": "a", "d": "d"}
+
+
+def test_blocks_do_not_lose_or_repeat_pairs():
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), (30, 256))
+    signs[20:] = signs[:10]
+    expected = [
+        (one, other, int((signs[one] != signs[other]).sum()))
+        for one in range(30)
+        for other in range(one + 1, 30)
+        if (signs[one] != signs[other]).sum() <= duplicates.NEAR
+    ]
+    assert len(expected) >= 10
+    for rows in (1, 7, 30, 64):
+        assert sorted(duplicates._near(signs, rows)) == sorted(expected)
+
+
+def test_none_and_one_photo(folder):
+    assert grouped(folder, []) == {}
+    assert grouped(folder, ["0.png"]) == {"0.png": "0.png"}
+
+
+def test_photos_that_cannot_be_decoded_are_named_with_the_reason(folder):
+    prints, unreadable = duplicates.look(folder, ["noise.jpg", "0.png"])
+    assert list(prints) == ["0.png"] and "noise.jpg" in unreadable["noise.jpg"]

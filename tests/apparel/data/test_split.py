@@ -1,0 +1,264 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apparel import boxes, params
+from apparel.data import duplicates
+from apparel.data import split as splits
+from apparel.errors import UserError
+
+PUBLISHED = Path(__file__).parents[4] / "shared" / "apparel" / "labels"
+MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
+NO_PINS = splits.Pins(None, None, ())
+
+
+def config(**changes):
+    values = {
+        "seed": 0,
+        "test_fraction": 0.2,
+        "val_fraction": 0.15,
+        "test_list": None,
+        "train_list": None,
+        "keep_duplicates_together": True,
+    }
+    return params.Split(**(values | changes))
+
+
+def table(photos):
+    """A label table: a box for each letter of each photo's string of classes."""
+    rows = [(name, 9, 9, label, 0, 0, 1 + n, 1) for name, labels in photos.items() for n, label in enumerate(labels)]
+    return boxes.check(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS))
+
+
+def many(count=400, seed=0):
+    """Photos with up to three of the classes a (common), b and c (rare), and some without boxes."""
+    draw = np.random.default_rng(seed)
+    return {
+        f"{number:03}.jpg": "".join(
+            label for label, share in (("a", 0.5), ("b", 0.2), ("c", 0.05)) if draw.random() < share
+        )
+        for number in range(count)
+    }
+
+
+def assign(photos, pinned=NO_PINS, groups=None, classes="abc", **changes):
+    return splits.assign(list(photos), table(photos), list(classes), config(**changes), pinned, groups)
+
+
+def members(assigned, split):
+    return {name for name, found in assigned.items() if found == split}
+
+
+def test_each_class_is_shared_out_four_to_one():
+    photos = many()
+    assigned = assign(photos)
+    assert len(assigned) == 400 and abs(len(members(assigned, "test")) - 80) <= 4
+    for label in "abc":
+        having = {name for name, labels in photos.items() if label in labels}
+        assert abs(len(having & members(assigned, "test")) - 0.2 * len(having)) <= 2
+        assert abs(len(having & members(assigned, "val")) - 0.8 * 0.15 * len(having)) <= 2
+    empty = {name for name, labels in photos.items() if not labels}
+    assert abs(len(empty & members(assigned, "test")) - 0.2 * len(empty)) <= 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("classes", "each", "sizes"),
+    [(30, 4, (81, 14, 25)), (20, 3, (40, 7, 13)), (12, 9, (73, 13, 22)), (3, 3, (6, 1, 2))],
+)
+def test_many_small_classes_do_not_all_round_alike(classes, each, sizes, seed):
+    letters = [chr(ord("a") + number) for number in range(classes)]
+    photos = {f"{letter}{number}": letter for letter in letters for number in range(each)}
+    assigned = assign(photos, classes=letters, seed=seed)
+    found = [len(members(assigned, split)) for split in splits.SPLITS]
+    assert all(abs(size - wanted) <= max(1, wanted // 10) for size, wanted in zip(found, sizes, strict=True)), found
+    assert {name[0] for name in members(assigned, "train")} == set(letters)
+
+
+def test_the_seed_decides_and_the_order_of_photos_does_not():
+    photos = many()
+    assert assign(photos) == assign(dict(reversed(photos.items())))
+    assert list(assign(photos)) == sorted(photos)
+    assert assign(photos) != assign(photos, seed=1)
+
+
+@settings(max_examples=25)
+@given(
+    st.dictionaries(st.integers(0, 99).map(str), st.sampled_from(["a", "ab", "b", ""]), min_size=12, max_size=30),
+    st.data(),
+)
+def test_photos_of_a_group_share_a_split(photos, data):
+    groups = {name: data.draw(st.sampled_from(sorted(photos))) for name in sorted(photos)}
+    try:
+        assigned = assign(photos, groups=groups, classes="ab")
+    except UserError:
+        return
+    assert assigned.keys() == photos.keys() and set(assigned.values()) == set(splits.SPLITS)
+    for group in set(groups.values()):
+        assert len({assigned[name] for name in photos if groups[name] == group}) == 1
+
+
+def test_many_copies_of_one_photo_move_no_share():
+    photos = {f"{number:03}.jpg": "a" for number in range(200)}
+    groups = {name: "000.jpg" if name < "080.jpg" else name for name in photos}
+    for seed in range(5):
+        assigned = assign(photos, groups=groups, classes="a", seed=seed)
+        assert {assigned[name] for name in photos if name < "080.jpg"} == {"train"}
+        assert [len(members(assigned, split)) for split in splits.SPLITS] == [136, 24, 40]
+
+
+def test_a_class_list_of_one():
+    assigned = assign({f"{n}.jpg": "a" for n in range(20)}, classes="a")
+    assert [len(members(assigned, split)) for split in splits.SPLITS] == [14, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("photos", "message"),
+    [
+        ({"1": "a"}, "would have no photos .train 1, val 0, test 0."),
+        ({"1": "a", "2": "a"}, "val would have no photos"),
+        ({f"{n}": "a" for n in range(20)} | {"x": ""}, "no photo in train has a box of 'b'"),
+    ],
+)
+def test_a_split_that_cannot_be_used_is_refused(photos, message):
+    with pytest.raises(UserError, match=message):
+        assign(photos, classes="ab")
+
+
+def test_pinned_photos_stay_and_val_comes_from_the_training_side():
+    photos = many()
+    some, others = frozenset(list(photos)[:80]), frozenset(list(photos)[80:150])
+    groups = {name: "one" if name in ("000.jpg", "399.jpg", "398.jpg") else name for name in photos}
+    assigned = assign(photos, splits.Pins(None, some, ()), groups)
+    assert members(assigned, "test") == some and len(assigned) == 400
+    assert assigned["398.jpg"] == assigned["399.jpg"]
+    assigned = assign(photos, splits.Pins(some, None, ()))
+    assert members(assigned, "train") | members(assigned, "val") == some and len(assigned) == 400
+    assigned = assign(photos, splits.Pins(some, others, ()))
+    assert members(assigned, "test") == others and assigned.keys() == some | others
+
+
+def write_lists(folder, **lists):
+    for name, text in lists.items():
+        path = folder / name.replace("_", ".")
+        path.write_text(text, encoding="utf-8")
+
+
+def test_lists_are_csv_or_text(tmp_path):
+    write_lists(tmp_path, test_csv="class,filename\na,x.jpg\nb,x.jpg\na,gone.jpg\n", train_txt="y.jpg\n\nz.jpg\r\n")
+    found = splits.pins(config(test_list="test.csv", train_list="train.txt"), tmp_path, ["x.jpg", "y.jpg", "z.jpg"])
+    assert found == splits.Pins(frozenset({"y.jpg", "z.jpg"}), frozenset({"x.jpg"}), ("gone.jpg",))
+
+
+def test_lists_name_photos_past_case_and_past_how_accents_are_written(tmp_path):
+    write_lists(tmp_path, test_csv="filename\nu\u0308.jpg\nA.JPG\nB.jpg\n,\n".replace(",", '""'))
+    found = splits.pins(config(test_list="test.csv"), tmp_path, ["ü.jpg", "a.jpg", "b.jpg", "B.jpg", "c.jpg"])
+    assert found == splits.Pins(None, frozenset({"ü.jpg", "a.jpg", "B.jpg"}), ())
+
+
+def test_lists_name_photos_past_their_endings_where_one_alone_fits(tmp_path):
+    write_lists(tmp_path, test_csv="filename\na.png\nb.thumbnail\nC.JPEG\nd.gif\ne.jpg\n")
+    names = ["a.jpg", "b.thumbnail.jpg", "c.jpg", "d.jpg", "d.png", "e.jpg", "e.png"]
+    found = splits.pins(config(test_list="test.csv"), tmp_path, names)
+    assert found == splits.Pins(None, frozenset({"a.jpg", "b.thumbnail.jpg", "c.jpg", "e.jpg"}), ("d.gif",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test_list": "../test.csv"}, "split.test_list: '../test.csv' leads out"),
+        ({"train_list": "a/../../test.csv"}, "split.train_list: 'a/../../test.csv' leads out"),
+        ({"test_list": "/etc/passwd"}, "leads out"),
+        ({"test_list": "C:\\test.csv"}, "leads out"),
+        ({"test_list": "..\\test.csv"}, "leads out"),
+        ({"test_list": "none.csv"}, "split.test_list: there is no list 'none.csv'"),
+        ({"test_list": "none.txt"}, "split.test_list: there is no list 'none.txt'"),
+        ({"test_list": "bare.csv"}, "no column 'filename'"),
+        ({"test_list": "binary.txt"}, "not a text file"),
+        ({"test_list": "other.csv"}, "names 1 photos (q.jpg), none of which is there"),
+        ({"test_list": "tests.csv"}, "did you mean 'test.csv'?"),
+        ({"test_list": ""}, "there is no list ''"),
+        ({"test_list": "empty.csv"}, "names no photos"),
+        ({"test_list": "empty.txt"}, "names no photos"),
+        ({"test_list": "test.csv", "train_list": "test.csv"}, "x.jpg in both"),
+    ],
+)
+def test_lists_that_cannot_be_used_are_refused(tmp_path, changes, message):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    write_lists(folder, test_csv="filename\nx.jpg\n", bare_csv="x.jpg\n", other_csv="filename\nq.jpg\n")
+    write_lists(folder, empty_csv="filename,class\n,a\n", empty_txt="\n")
+    write_lists(tmp_path, test_csv="filename\nx.jpg\n")
+    (folder / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError) as error:
+        splits.pins(config(**changes), folder, ["x.jpg"])
+    assert message in str(error.value)
+
+
+def test_summary_counts_boxes_in_the_order_of_the_classes():
+    labels = table({"1": "aab", "2": "a", "3": "b"})
+    found = splits.summary(labels, {"1": "train", "2": "test"}, ["b", "a"])
+    assert found.columns.tolist() == ["class", "counts_train", "counts_val", "counts_test", "total"]
+    assert found.to_numpy().tolist() == [["b", 1, 0, 0, 1], ["a", 2, 0, 1, 3]]
+
+
+def test_notes_name_what_is_odd():
+    assigned = {"1": "train", "2": "test", "3": "val"}
+    counts = splits.summary(table({"1": "ab", "2": "a", "3": "a"}), assigned, ["a", "b"])
+    pairs = [("1", "2", 3, False), ("1", "3", 3, False), ("2", "9", 3, False)]
+    pairs = pd.DataFrame(pairs, columns=duplicates.PAIR_COLUMNS)
+    pinned = splits.Pins(None, frozenset("2"), ("p", "q", "r", "s"))
+    lines = splits.notes(counts, assigned, pinned, pairs, known=5)
+    assert lines == [
+        "photos in the lists that are not in the data set: 4 (p, q, r and 1 more)",
+        "photos in neither list, left out: 2",
+        "warning: val has no box of b; nothing is measured for it there",
+        "warning: test has no box of b; nothing is measured for it there",
+        "pairs of near duplicates that straddle test and the training side: 1",
+    ]
+
+
+published = pytest.mark.skipif(not PUBLISHED.exists(), reason="needs the apparel data")
+
+
+def published_split(classes, **lists):
+    labels = boxes.read(PUBLISHED / "labels.csv")
+    labels = labels[labels["filename"] != MISSING]
+    names = sorted(set(labels["filename"]))
+    labels = labels[labels["class"].isin(classes)]
+    chosen = config(**lists)
+    pinned = splits.pins(chosen, PUBLISHED, names)
+    assigned = splits.assign(names, labels, classes, chosen, pinned, None)
+    return splits.summary(labels, assigned, classes).set_index("class"), assigned, pinned
+
+
+@published
+def test_the_published_summary_comes_out():
+    expected = pd.read_csv(PUBLISHED / "summary.csv", index_col="class")
+    counts, assigned, _ = published_split(list(expected.index), test_list="test_labels.csv")
+    expected.loc["Dresses", ["counts_train", "total"]] -= 1
+    assert (counts["counts_train"] + counts["counts_val"]).equals(expected["counts_train"])
+    assert counts["counts_test"].equals(expected["counts_test"]) and counts["total"].equals(expected["total"])
+    assert len(members(assigned, "test")) == 183 and len(assigned) == 910
+    _, from_train, pinned = published_split(list(expected.index), train_list="train_labels.csv")
+    assert from_train == assigned and pinned.missing == (MISSING,)
+
+
+@published
+@pytest.mark.parametrize(
+    ("folder", "classes", "expected"),
+    [
+        ("one_class", ["Pants_Leggings"], (80, 133, 20, 24)),
+        ("two_classes", ["Pants_Leggings", "Dresses"], (213, 307, 54, 68)),
+    ],
+)
+def test_the_published_smaller_experiments_come_out(folder, classes, expected):
+    lists = {"train_list": f"{folder}/train_labels.csv", "test_list": f"{folder}/test_labels.csv"}
+    counts, assigned, pinned = published_split(classes, **lists)
+    test = len(members(assigned, "test"))
+    found = counts[["counts_train", "counts_val"]].to_numpy().sum(), counts["counts_test"].sum()
+    assert (len(assigned) - test, found[0], test, found[1]) == expected and not pinned.missing

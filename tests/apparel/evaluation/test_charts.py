@@ -1,0 +1,49 @@
+from xml.etree import ElementTree
+
+import pandas as pd
+
+from apparel.evaluation import charts, confusion, metrics
+from tests.support.box_tables import LEFT, RIGHT, found, truth
+
+CLASSES = ["Dresses", "_Tops $\\frac$ <&>"]
+
+
+def draw(folder, rows=((("a", CLASSES[1], 0.9, LEFT)), ("a", CLASSES[0], 0.8, RIGHT))):
+    ground_truth = truth(("a", CLASSES[1], LEFT), ("b", CLASSES[1], RIGHT))
+    matched = metrics.match(ground_truth, found(*rows))
+    points = metrics.at_thresholds(ground_truth, matched, dict.fromkeys(CLASSES, 0.5))
+    charts.precision_recall(metrics.curves(ground_truth, matched, CLASSES), points, folder / "curve.svg")
+    charts.confusion(confusion.matrix(confusion.pairs(ground_truth, matched), CLASSES), folder / "confusion.svg")
+    return [(folder / name).read_bytes() for name in ("curve.svg", "confusion.svg")]
+
+
+def test_same_bytes_twice_and_well_formed(tmp_path):
+    first, second = draw(tmp_path / "one"), draw(tmp_path / "two")
+    assert first == second
+    for svg in first:
+        ElementTree.fromstring(svg)
+        assert b"dc:date" not in svg
+
+
+def test_a_persons_own_settings_change_nothing(tmp_path):
+    import matplotlib
+
+    first = draw(tmp_path / "one")
+    with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30}):
+        assert draw(tmp_path / "two") == first
+
+
+def test_a_class_without_ground_truth_has_no_curve(tmp_path):
+    curve, _ = draw(tmp_path)
+    assert curve.count(b"PathCollection") == 0
+    text = curve.decode()
+    assert "0.500  _Tops $\\frac$ &lt;&amp;&gt;" in text  # Matplotlib's comment beside the drawn letters
+    assert "Dresses" not in text
+
+
+def test_nothing_to_draw_is_an_empty_plot(tmp_path):
+    ground_truth = truth()
+    curves = metrics.curves(ground_truth, metrics.match(ground_truth, found()), CLASSES)
+    points = pd.DataFrame({"precision": float("nan"), "recall": float("nan")}, index=CLASSES)
+    charts.precision_recall(curves, points, tmp_path / "curve.svg")
+    ElementTree.fromstring((tmp_path / "curve.svg").read_bytes())

@@ -1,0 +1,124 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from apparel.classes import ALL
+from apparel.errors import UserError
+from apparel.evaluation import evaluate, metrics
+from tests.support.box_tables import CLASSES, LEFT, RIGHT, found, photos, scored, truth, truths
+
+
+def measured(truth_rows, found_rows, names="abcd", thresholds=None):
+    tables = SimpleNamespace(photos=photos(names), ground_truth=truth(*truth_rows), detections=found(*found_rows))
+    return evaluate.measure(tables, "test", CLASSES, 100, thresholds)
+
+
+TRUTH = [("a", "Tops", LEFT), ("a", "Skirts", RIGHT), ("b", "Tops", LEFT), ("b", "Tops", RIGHT, "difficult")]
+FOUND = [
+    ("a", "Tops", 0.9, LEFT),
+    ("a", "Dresses", 0.8, RIGHT),
+    ("b", "Tops", 0.7, RIGHT),
+    ("c", "Tops", 0.6, LEFT),
+    ("a", "Tops", 0.1, RIGHT),
+]
+
+
+@pytest.fixture(scope="module")
+def example():
+    return measured(TRUTH, FOUND, thresholds=dict.fromkeys(CLASSES, 0.5))
+
+
+def test_counts_behind_the_figures(example):
+    table = example.per_class
+    assert table.index.tolist() == [*CLASSES, ALL]
+    columns = ["photos", "boxes", "difficult", "detections", "ignored", "true_positives", "false_positives", "missed"]
+    assert table.columns.tolist()[-len(columns) :] == columns == evaluate.COUNTS
+    assert table.loc["Tops", columns].tolist() == [2, 2, 1, 4, 1, 1, 1, 1]
+    assert table.loc["Skirts", columns].tolist() == [1, 1, 0, 0, 0, 0, 0, 1]
+    assert table.loc["Dresses", columns].tolist() == [0, 0, 0, 1, 0, 0, 1, 0]
+    assert table.loc[ALL, columns].tolist() == [4, 3, 1, 5, 1, 1, 2, 2]
+
+
+def test_figures_and_their_means_without_absent_classes(example):
+    table = example.per_class
+    assert table["AP50"].tolist() == pytest.approx([np.nan, 0.0, 0.5, 0.25], nan_ok=True)
+    assert table.loc[ALL, "precision"] == 0.5  # of Tops alone: Skirts has no detection, Dresses no ground truth
+    assert table.loc[ALL, "recall"] == 0.25
+    assert (table["AP50_low"].dropna() <= table["AP50"].dropna()).all()
+    assert (table["AP50"].dropna() <= table["AP50_high"].dropna()).all()
+
+
+def test_thresholds_of_another_split_are_applied(example):
+    everything = measured(TRUTH, FOUND, thresholds=dict.fromkeys(CLASSES, 0.0))
+    assert everything.per_class.loc["Tops", "false_positives"] == 2
+    assert example.per_class.loc["Tops", "false_positives"] == 1
+    assert measured(TRUTH, FOUND).thresholds == {"Dresses": 0.9, "Skirts": 0.9, "Tops": 0.9}
+
+
+def test_photos_scored_must_be_the_photos_of_the_split():
+    evaluate.check_photos("test", photos("abc"), 3)
+    for wrong in (photos("ab"), photos("abcd"), photos("abb")):
+        with pytest.raises(UserError, match="test has 3 photos"):
+            evaluate.check_photos("test", wrong, 3)
+
+
+@settings(max_examples=15)
+@given(truths, scored)
+def test_map_is_the_one_that_training_computes_and_everything_written_is_finite(truth_rows, found_rows):
+    result = measured(truth_rows, found_rows, names="pqrs")
+    headline = json.loads(json.dumps(evaluate.headline(result), allow_nan=False))
+    expected = metrics.mean(list(metrics.average_precision(result.ground_truth, found(*found_rows), CLASSES).values()))
+    assert headline["mAP50"] == (None if np.isnan(expected) else round(expected, 6))
+    assert headline["photos"] == 4
+    assert np.isfinite(list(evaluate.by_name(result).values())).all()
+    counted = result.per_class
+    assert (counted["true_positives"] + counted["missed"] == counted["boxes"]).all()
+    picked = evaluate.pick(result, 2)
+    everyone = [name for group in picked.values() for name in group]
+    assert len(everyone) == len(set(everyone))
+    assert set(everyone) <= set("pqrs")
+
+
+def test_metric_names(example):
+    names = evaluate.by_name(example)
+    assert names["test/AP50/Tops"] == 0.5
+    assert names["test/mAP50"] == 0.25
+    assert "test/AP50/Dresses" not in names
+    assert names["test/false_positives/Dresses"] == 1
+
+
+def test_curves_have_a_column_for_every_class(example):
+    table = evaluate.curve_table(example)
+    assert table.columns.tolist() == ["recall", *CLASSES]
+    assert len(table) == 101 and table["Dresses"].isna().all()
+    assert table.loc[[0, 50, 51], "Tops"].tolist() == [1.0, 1.0, 0.0]
+
+
+def test_detections_with_verdict_and_what_they_were_compared_with(example):
+    table = evaluate.detection_table(example)
+    assert table["filename"].tolist() == ["a", "a", "a", "b", "c"]
+    first, last = table.iloc[0], table.iloc[-1]
+    assert (first["verdict"], first["iou"], first["shown"], first["true_xmax"]) == ("true positive", 1.0, "yes", 10.0)
+    assert first["score"] == "0.9"
+    assert np.isnan(last["true_xmin"]) and last["verdict"] == "false positive"
+    assert table["shown"].tolist() == ["yes", "yes", "no", "yes", "yes"]
+
+
+def test_pick_confused_worst_and_best(example):
+    assert evaluate.pick(example, 2) == {"confused": ["a"], "worst": ["b"], "best": ["c"]}
+    assert evaluate.pick(example, 0) == {"confused": [], "worst": [], "best": []}
+    rows = [(name, "Tops", LEFT) for name in "abcd"]
+    best_first = measured(rows, [(name, "Tops", 0.9, LEFT) for name in "ab"], thresholds=dict.fromkeys(CLASSES, 0.5))
+    assert evaluate.pick(best_first, 2) == {"confused": [], "worst": ["c", "d"], "best": ["a", "b"]}
+
+
+def test_shown_marks_what_the_other_side_has(example):
+    ground_truth, detections = evaluate.shown(example, "a")
+    assert dict(zip(ground_truth["class"], ground_truth["matched"], strict=True)) == {"Tops": True, "Skirts": False}
+    assert dict(zip(detections["class"], detections["matched"], strict=True)) == {"Tops": True, "Dresses": False}
+    ground_truth, detections = evaluate.shown(example, "b")
+    assert ground_truth["matched"].tolist() == [False, True]  # the difficult one is not missed
+    assert detections["matched"].tolist() == [True]

@@ -1,0 +1,105 @@
+"""A sweep in MLflow's list of runs and in optuna-dashboard, as a browser shows them."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apparel import params
+from apparel.cli import dashboard, sync
+from apparel.errors import UserError
+from apparel.sweeps import mlflow_runs
+from apparel.tracking import local_runs, runs, sender
+from tests.support import chromium, studies
+from tests.support.servers import HANG, answers, wait_for
+
+ROOT = Path(__file__).parents[3]
+STORAGE = "sqlite:///optuna.db"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_dashboard_without_studies_says_what_makes_them():
+    with pytest.raises(UserError, match=r"optuna\.db not found.*apparel sweep"):
+        dashboard.main(arguments(STORAGE))
+    assert not Path("optuna.db").exists()
+    with pytest.raises(UserError, match="proxy"):
+        dashboard.main(arguments("grpc://localhost:13000"))
+
+
+def arguments(storage):
+    return argparse.Namespace(storage=storage, host="127.0.0.1", port=8080)
+
+
+@contextmanager
+def served(command, health):
+    """The address at which `python -m apparel COMMAND` answers; ended with all that it started."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "apparel", command, "--port", str(port)])
+    try:
+        wait_for(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/{health}"))
+        assert process.poll() is None
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    assert not psutil.wait_procs(family, timeout=HANG)[1]  # what serves ended with the command
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")
+def test_optuna_dashboard_shows_the_trials(tmp_path):
+    studies.make(storage=STORAGE)
+    with served("dashboard", "dashboard") as address:
+        chromium.wait_for(["drawn"], f"{address}/dashboard", tmp_path / "browser")
+        texts = ["9 Trials", "Pruned", "Fail", "Running", "Best Trial", "train.learning_rate", "drawn-003", f"{3:032x}"]
+        chromium.wait_for(texts, f"{address}/dashboard/studies/1/trials?numbers=3", tmp_path / "browser")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")
+def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
+    study, chosen = studies.make(), params.load(ROOT / "params.yaml")
+    with mlflow_runs.Parent(study, chosen):
+        for trial in study.trials[:4]:
+            with mlflow_runs.record(study, trial, chosen) as run:
+                run.metrics({"val/mAP50": trial.value}, 10)
+        mlflow_runs.record(study, study.trials[6], chosen).kill(pruned="at step 20")
+    sync.main(argparse.Namespace(dry_run=False))  # a busy machine may not have sent all within a run's patience
+    check_runs(study)
+    (experiment,) = [folder.name for folder in Path("mlartifacts").iterdir()]
+    with served("ui", "health") as address:
+        # By a metric; in order of time MLflow folds the trials into the row of their sweep.
+        order = "workflowType=machine_learning&orderByKey=metrics.%60val%2FmAP50%60&orderByAsc=false"
+        names = ["sweep drawn", "drawn-000", "drawn-003", "drawn-006"]
+        chromium.wait_for(names, f"{address}/#/experiments/{experiment}/runs?{order}", tmp_path / "browser")
+        parent = local_runs.mlflow_id(study.user_attrs["parent_run"])
+        page = f"{address}/#/experiments/{experiment}/runs/{parent}?workflowType=machine_learning"
+        texts = ["Child runs", "drawn-001", "best.experiment", "val/mAP50", "trials/pruned", "Finished"]
+        chromium.wait_for(texts, page, tmp_path / "browser")
+
+
+def check_runs(study):
+    """The children lie below the parent, each ended as its trial did, and lead back to it."""
+    client = sender.connect(runs.LOCAL_SERVER)
+    parent = local_runs.mlflow_id(study.user_attrs["parent_run"])
+    experiment = client.get_run(parent).info.experiment_id
+    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time"])
+    assert [run.info.status for run in children] == ["FINISHED"] * 4 + ["KILLED"]
+    assert [run.data.tags["optuna.trial"] for run in children] == ["0", "1", "2", "3", "6"]
+    assert children[4].data.tags["pruned"] == "at step 20"
+    assert [file.path for file in client.list_artifacts(parent)] == ["report.html", "trials.csv"]

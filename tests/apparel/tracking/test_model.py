@@ -1,0 +1,46 @@
+"""The detector as MLflow stores and loads it."""
+
+import base64
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from apparel import params, paths
+from apparel.tracking import local_runs, outbox, runs, sender
+from tests.support import tiny_detector
+
+ROOT = Path(__file__).parents[3]
+COLUMNS = ["photo", "class", "score", "xmin", "ymin", "xmax", "ymax"]
+
+
+@pytest.mark.slow
+def test_a_run_has_one_model_that_mlflow_loads(tmp_path, monkeypatch):
+    import mlflow
+
+    from apparel.models import detector, inputs
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    index = tiny_detector.records(tmp_path)
+    config = tiny_detector.config(tiny_detector.train_params())
+    monkeypatch.chdir(tmp_path)
+    detector.Detector(config, tiny_detector.CLASSES).save(paths.MODEL)
+    photo = inputs.first_photo(index, "val")
+    with runs.open_run(params.load(ROOT / "params.yaml"), "key") as run:
+        run.model(paths.MODEL, photo)
+    box = outbox.find(run.id)
+    box.advance(box.sent()[0], 0)  # as after a crash: all is sent once more
+    sender.Sender(box).send()
+
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    (stored,) = mlflow.search_logged_models(experiment_ids=["1"], output_format="list")
+    assert (stored.source_run_id, str(stored.status)) == (local_runs.mlflow_id(run.id), "READY")
+    model = mlflow.pyfunc.load_model(f"models:/{stored.model_id}")
+    assert model.metadata.get_input_schema().input_names() == ["image"]
+    found = model.predict(pd.DataFrame({"image": [base64.b64encode(photo).decode()] * 2}))
+    assert list(found) == COLUMNS and set(found["photo"]) == {0, 1}
+    assert found["class"].isin(tiny_detector.CLASSES).all() and found["score"].between(0, 1).all()
+    assert (found[["xmax", "ymax"]] <= tiny_detector.SIDE + 1e-3).all(axis=None)
+    assert model.predict(model.input_example, params={"lowest_score": 1.0}).empty
+    assert not list(Path("mlartifacts").rglob("*.pkl"))

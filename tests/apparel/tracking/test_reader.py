@@ -1,0 +1,67 @@
+"""Runs in MLflow as `compare` reads them, sent by the real sender to a store of the test's own."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from apparel import params, paths
+from apparel.analysis import result_sets
+from apparel.cli import compare
+from apparel.errors import UserError
+from apparel.evaluation import report
+from apparel.tracking import local_runs, outbox, runs, sender
+from apparel.tracking.reader import Reader
+from tests.support import measured_project
+
+ROOT = Path(__file__).parents[3]
+NAMES = [f"{number}.png" for number in range(12)]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    measured_project.new(tmp_path)
+    return tmp_path
+
+
+def send(name, found):
+    """A run with the results of a detector that finds this share of the Tops."""
+    measured_project.write(NAMES, {"Dresses": 1.0, "Skirts": 0.5, "Tops": found})
+    with runs.open_run(params.load(ROOT / "params.yaml"), name, name=name) as run:
+        run.trained(paths.MODEL)
+        for path in (each for each in report.FILES if each.exists()):
+            run.file(path, "eval")
+    sender.Sender(outbox.find(run.id)).send()  # what a busy machine had no time for
+    return local_runs.mlflow_id(run.id)
+
+
+def test_nothing_is_found_and_nothing_made_where_there_is_no_store(project):
+    assert Reader().find("some name") is None
+    assert Reader().tagged(a="b") == []
+    assert not Path("mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_runs_are_compared_and_get_the_page(project, capsys):
+    first, second = send("plain", 0.0), send("larger", 1.0)
+    reader = Reader()
+    assert (reader.find(first).name, reader.find("larger").id) == ("plain", second)
+    assert reader.find("0" * 32) is None
+    with pytest.raises(UserError, match="no eval/other"):
+        reader.fetch(first, "eval/other", project)
+    measured_project.commit(project, "results of the larger")  # the workspace has what the second run has
+    compare.main(argparse.Namespace(first=first, others=["larger", "workspace"], html=Path("page.html")))
+    printed = capsys.readouterr().out
+    tops = next(line for line in printed.splitlines() if line.startswith("Tops"))
+    assert tops.count("better") == 2
+    assert "Skirts" in printed and printed.count("added to MLflow's run") == 2
+    fetched = reader.fetch(second, "compare/page.html", project / "fetched")
+    assert fetched.read_bytes() == Path("page.html").read_bytes()
+    assert result_sets.run_of(result_sets.load("workspace", lambda: reader), reader) == second
+    send("larger", 1.0)
+    with pytest.raises(UserError, match="2 runs are named 'larger'"):
+        result_sets.load("larger", lambda: reader)

@@ -1,0 +1,250 @@
+"""What DVC leaves broken when it is killed is mended."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from dvc.lock import make_lock
+from dvc.utils.serialize import modify_yaml
+
+from apparel.utils import interpreter
+from apparel.versioning import dvc_guard, dvc_lock
+from tests.support import fast_project, project_copy
+
+WHOLE = """schema: '2.0'
+stages:
+  split:
+    cmd: python -m stages.split
+    deps:
+    - path: data/results/convert/labels.csv
+      hash: md5
+      md5: 0123456789abcdef0123456789abcdef
+      size: 12
+    params:
+      params.yaml:
+        split:
+          seed: 0
+    outs:
+    - path: data/results/split
+      hash: md5
+      md5: 0123456789abcdef0123456789abcdef.dir
+      size: 123
+      nfiles: 3
+"""
+
+RWLOCK = ".dvc/tmp/rwlock"
+
+PART = WHOLE[: WHOLE.index("ize: ")].encode()
+
+KILLED_WRITING = """
+import io, os, signal, sys
+from dvc.utils.serialize import _yaml
+complete = _yaml._dump
+def part(data, stream):
+    if not stream.name.endswith({name!r}):
+        return complete(data, stream)
+    text = io.StringIO()
+    complete(data, text)
+    stream.write(text.getvalue()[: {kept}])
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+_yaml._dump = part
+from dvc.cli import main
+sys.exit(main(["repro", "split"]))
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "data" / "demo").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def other():
+    process = psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose pipeline ran as far as split."""
+    folder = fast_project.copy(tmp_path_factory.mktemp("cut"))
+    done = project_copy.run(folder, "dvc", "repro", "split")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def watching(process) -> threading.Thread:
+    """The guard at work, once it has seen what lies there."""
+    thread = threading.Thread(target=dvc_guard.watch, args=[process], daemon=True)
+    thread.start()
+    time.sleep(3 * dvc_guard.SECONDS_BETWEEN_LOOKS)
+    assert thread.is_alive()
+    return thread
+
+
+def test_dvc_writes_its_lock_in_place():
+    """Once this fails, the guard may go."""
+    path = Path("dvc.lock")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project_copy.ROOT / "tests")
+        patch.setattr("builtins.open", _refuse_writing)
+        with pytest.raises(PermissionError, match="in place"), modify_yaml(path) as data:
+            data["schema"] = "2.0"
+
+
+def _refuse_writing(path, mode="r", **_):
+    raise PermissionError("in place") if (path, mode) == (Path("dvc.lock"), "w+") else FileNotFoundError(path)
+
+
+def test_a_part_of_a_lock_is_told_from_a_whole_one():
+    assert dvc_lock.is_whole(None)
+    assert dvc_lock.is_whole(WHOLE.encode())
+    for part in (b"", b"schema: '2", PART, b"schema: '2.0'\nstages:\n  split:\n    cmd:", b"\xff\xfe"):
+        assert not dvc_lock.is_whole(part)
+
+
+@pytest.mark.parametrize("left", [b"", b"schema: '2", PART, b"\xff\xfe"])
+def test_a_broken_lock_is_put_back_when_its_writer_is_gone(here, other, left):
+    lock = here / "dvc.lock"
+    lock.write_text(WHOLE)
+    thread = watching(other)
+    lock.write_bytes(left)
+    time.sleep(2 * dvc_guard.SECONDS_BETWEEN_LOOKS)
+    assert lock.read_bytes() == left  # it may still be at work
+    other.kill()
+    thread.join(timeout=60)
+    assert lock.read_text() == WHOLE
+
+
+def test_a_broken_lock_goes_where_none_was_before(here, other):
+    thread = watching(other)
+    (here / "data" / "demo" / "dvc.lock").write_bytes(b"")
+    other.kill()
+    thread.join(timeout=60)
+    assert not (here / "data" / "demo" / "dvc.lock").exists()
+
+
+def test_what_another_process_writes_is_left_to_it(here):
+    (here / "data" / "demo" / "dvc.lock").write_text(WHOLE)
+    with (here / "dvc.lock").open("w") as lock:
+        lock.write(WHOLE[:20])
+        lock.flush()
+        dvc_guard.watch(None)
+        lock.write(WHOLE[20:])
+    assert (here / "dvc.lock").read_text() == WHOLE
+
+
+@pytest.mark.parametrize(("name", "guarded", "whole"), [("lock", "dvc.lock", WHOLE), ("rwlock.lock", RWLOCK, "{}")])
+def test_what_another_dvc_is_writing_is_left_to_it(here, name, guarded, whole):
+    (here / ".dvc" / "tmp").mkdir(parents=True)
+    with make_lock(str(here / ".dvc" / "tmp" / name)):
+        (here / guarded).write_text("")  # in place: emptied, then written
+        thread = watching(None)
+        (here / guarded).write_text(whole)
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert (here / guarded).read_text() == whole
+
+
+def test_the_guard_ends_once_the_lock_is_written(here, other):
+    lock = here / "dvc.lock"
+    lock.write_text(WHOLE)
+    thread = watching(other)
+    newer = WHOLE.replace("size: 12\n", "size: 13\n")
+    lock.write_text(newer)
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert other.is_running()
+    assert lock.read_text() == newer
+
+
+def test_a_lock_that_was_not_written_stays_as_it_is(here, other):
+    (here / "dvc.lock").write_text(WHOLE)
+    thread = watching(other)
+    other.kill()
+    thread.join(timeout=60)
+    assert (here / "dvc.lock").read_text() == WHOLE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="starts a POSIX shell")
+def test_the_writer_is_found_behind_a_shell():
+    script = f"'{sys.executable}' -c 'import os; print(os.getppid(), flush=True); input()'; true"
+    shell = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert int(shell.stdout.readline()) == shell.pid
+        assert dvc_guard.behind_shells(shell.pid).pid == os.getpid()
+    finally:
+        shell.communicate("\n")
+    assert dvc_guard.behind_shells(shell.pid) is None
+
+
+def test_what_dvc_wrote_of_who_is_at_work_goes_when_it_is_broken(here):
+    rwlock = here / ".dvc" / "tmp" / "rwlock"
+    rwlock.parent.mkdir(parents=True)
+    for left, stays in [('{"read": {}, "write": {}}', True), ('{"read', False), ("", False)]:
+        rwlock.write_text(left)
+        dvc_guard.watch(None)
+        assert rwlock.exists() == stays
+
+
+def test_the_cache_is_where_dvc_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["init", "--no-scm", "--quiet"], ["remote", "add", "one", "s3://bucket/%20"]):
+        assert project_copy.run(tmp_path, "dvc", *arguments).returncode == 0
+    assert dvc_guard.cache().resolve() == tmp_path / ".dvc" / "cache"
+    for given in ("../beside", str(tmp_path / "elsewhere")):
+        assert project_copy.run(tmp_path, "dvc", "cache", "dir", "--local", given).returncode == 0
+        assert dvc_guard.cache().resolve() == Path(project_copy.run(tmp_path, "dvc", "cache", "dir").stdout.strip())
+
+
+def test_an_entry_that_another_process_writes_stays(here):
+    written, left = (here / ".dvc" / "cache" / "runs" / "ab" / "cd" / name for name in (".1.tmp", ".2.tmp"))
+    written.parent.mkdir(parents=True)
+    left.write_text("cmd: one")
+    with written.open("w"):
+        dvc_guard.watch(None)
+        assert written.exists()
+    assert not left.exists()
+    dvc_guard.watch(None)
+    assert not written.parent.exists()  # DVC stumbles over an empty one
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+@pytest.mark.parametrize(("name", "kept"), [("dvc.lock", 0), (".tmp", 700)])
+def test_dvc_killed_while_it_writes_goes_on(cut, name, kept):
+    project_copy.set_params(cut / "params.yaml", split={"seed": kept + len(name)})
+    command = [sys.executable, "-c", KILLED_WRITING.format(name=name, kept=kept)]
+    killed = subprocess.run(
+        command, cwd=cut, env=interpreter.first(os.environ), capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    project_copy.wait_for_guards(cut)
+    again = project_copy.run(cut, "dvc", "repro", "split")
+    assert again.returncode == 0, again.stdout
+    assert ("Stage 'split' is cached" in again.stdout) == (name == "dvc.lock")
+    assert project_copy.run(cut, "dvc", "status", "--json", "split").stdout.strip() == "{}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="starts a POSIX shell")
+def test_the_launcher_of_a_virtual_environment_on_windows_is_not_taken_for_dvc(tmp_path):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "train.py").write_text("print(flush=True); input()")
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        launcher.stdout.readline()
+        assert dvc_guard.behind_shells(launcher.pid).pid == os.getpid()
+    finally:
+        launcher.communicate("\n")

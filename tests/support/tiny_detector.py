@@ -1,0 +1,43 @@
+"""A detector, records and parameters small enough to train within a test."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from apparel import params, paths
+from apparel.data import shards
+from apparel.data.example_writer import Photo
+from apparel.models import pipeline_config
+
+CLASSES = ("bright", "dark")
+SIDE = 64
+
+
+def train_params(**changes) -> params.Train:
+    """The section `train`, shrunk."""
+    small = {"resolution": SIDE, "depth_multiplier": 0.25, "batch_size": 4, "steps": 6, "validate_every": 1}
+    small |= {"augmentation": ("random_horizontal_flip", "ssd_random_crop"), "learning_rate": 0.001}
+    return params.load(Path(__file__).parents[2] / paths.PARAMS).train.model_copy(update=small | changes)
+
+
+def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES) -> dict:
+    """Writes photos of one square each, and their TFRecords where the stages look for them; returns the index."""
+    random = np.random.default_rng(0)
+    drawn = [_draw(folder / f"photo-{number}.png", number % len(classes), random) for number in range(photos)]
+    splits = {"train": drawn[: photos // 2], "val": drawn[photos // 2 :], "test": drawn[:1]}
+    return shards.write(splits, classes, 4, folder / paths.TFRECORD)
+
+
+def _draw(path: Path, kind: int, random: np.random.Generator) -> Photo:
+    left, top = random.integers(2, 20, 2)
+    image = random.integers(90, 110, (SIDE, SIDE, 3)).astype(np.uint8)
+    image[top : top + 36, left : left + 30] = 230 if kind == 0 else 10
+    Image.fromarray(image).save(path)
+    box = np.array([[left, top, left + 30, top + 36]], float)
+    return Photo(path, SIDE, SIDE, box, np.array([kind + 1]), np.array([False]))
+
+
+def config(train: params.Train, classes: tuple[str, ...] = CLASSES):
+    """The merged pipeline file."""
+    return pipeline_config.merge(train, len(classes), pipeline_config.steps_of(train, photos=6))

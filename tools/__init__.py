@@ -1,0 +1,1 @@
+"""What maintainers run: `make deps` writes the stages' dependencies into dvc.yaml."""
