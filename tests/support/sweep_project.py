@@ -63,7 +63,9 @@ def work(folder):
     note(chosen, first)
     try:
         with runs.open_run(chosen, folder.name) as run:
-            report = trial_messages.connect(lambda step, values: run.metrics(values, step), run.id, lambda step: step // STEPS)
+            report = trial_messages.connect(
+                lambda step, values: run.metrics(values, step), run.id, lambda step: step // STEPS
+            )
             rows = [validation(train, epoch) for epoch in range(1, train.epochs + 1)]
             for step in range(first + 1, train.epochs * STEPS + 1):
                 time.sleep(float(os.environ.get("SECONDS_A_STEP", "0.01")))
