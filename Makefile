@@ -1,8 +1,10 @@
-# `make` lists what there is. Everything runs in .venv, which `make setup` makes from requirements.txt.
+# `make` lists what there is. Everything runs in .venv, which `make setup` makes from requirements.txt;
+# tests and lint add requirements-dev.txt to it.
 
 PYTHON := $(shell command -v python3.11 || command -v python3)
 UV := uv==0.13.9
 INSTALLED := .venv/installed
+INSTALLED_DEV := .venv/installed-dev
 VEGA := .apparel/vega.js
 RUN := .venv/bin/python
 
@@ -15,17 +17,29 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) $(VEGA) ## make .venv from requirements.txt; does nothing when that is done
+setup: $(INSTALLED) $(VEGA) ## make .venv with the packages and the command `apparel`; does nothing when that is done
 
-# The stamp goes first and comes back last: an environment whose set-up was cut short is made anew.
-$(INSTALLED): requirements.txt
+# What is not in the lists is removed, so the project itself comes last. It brings no packages: the lists are locked.
+define install
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(UV)
+	$(RUN) -m uv pip sync --require-hashes $(1)
+	$(RUN) -m uv pip install --quiet --no-deps --no-build-isolation --editable .
+endef
+
+# The stamp goes first and comes back last: after a set-up that was cut short, .venv is made again.
+# Where the packages of the tests are installed, they stay.
+$(INSTALLED): requirements.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo >&2 \
 		"error: no Python 3.11; install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@if [ -e $@ ]; then rm $@; else "$(PYTHON)" -m venv --clear .venv || { echo >&2 \
 		"error: $(PYTHON) makes no virtual environments; on Debian and Ubuntu: apt-get install python3.11-venv"; exit 1; }; fi
-	$(RUN) -m pip install --quiet --disable-pip-version-check $(UV)
-	$(RUN) -m uv pip sync --require-hashes requirements.txt
+	$(call install,requirements.txt $(if $(wildcard $(INSTALLED_DEV)),requirements-dev.txt))
 	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
+	@rm -f $(INSTALLED) $@
+	$(call install,requirements.txt requirements-dev.txt)
+	@touch $(INSTALLED) $@
 
 $(VEGA): | $(INSTALLED)
 	$(RUN) -c "from apparel.analysis import vega; vega.ensure()"
@@ -49,19 +63,23 @@ plots: setup ## draw the curves on a page that opens without a network
 experiments: setup ## list commits and experiments, what differs and how they did
 	$(RUN) -m dvc exp show --only-changed --drop '(apparel|stages|configs|data/results)/.*'
 
-test: setup ## run the tests
+test: $(INSTALLED_DEV) $(VEGA) ## run the tests
 	$(RUN) -m pytest
 
-test-all: setup ## run the tests, those that take minutes, too
+test-all: $(INSTALLED_DEV) $(VEGA) ## run the tests, those that take minutes, too
 	$(RUN) -m pytest -m ""
 
-lint: setup ## check style and format
+lint: $(INSTALLED_DEV) ## check style and format
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
 deps: setup ## write into dvc.yaml what each stage imports
 	$(RUN) -m tools.stage_deps
 
-lock: setup ## compile requirements.in into requirements.txt
-	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --custom-compile-command "make lock" requirements.in --output-file requirements.txt
+# Versions stay as they are in the lists, unless a .in file asks for others. The users' list is first: tests bend to it.
+COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
+
+lock: setup ## compile requirements.in and requirements-dev.in into the lists with hashes
+	$(COMPILE) requirements.in --output-file requirements.txt
+	$(COMPILE) --constraints requirements.txt requirements-dev.in --output-file requirements-dev.txt

@@ -3,12 +3,15 @@
 import argparse
 import ast
 import importlib
+import runpy
 import sys
+import tomllib
 from pathlib import Path
 
 from apparel import errors
 
 COMMANDS = Path(__file__).parent / "cli"
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def commands() -> dict[str, str]:
@@ -35,6 +38,23 @@ def overview() -> str:
     )
 
 
+def version() -> str:
+    """The version of this copy of the project. The package's metadata would name the copy that is installed."""
+    return tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["version"]
+
+
+def console() -> None:
+    """Run `apparel` as `python -m apparel`, with the code of the project in the working directory.
+
+    A sweep's worker or a second clone may share the environment, and a command line must run the code that lies beside
+    its data. Where there is no project, the installed one answers `--help` and `--version`.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    for module in [name for name in sys.modules if name.partition(".")[0] == "apparel"]:
+        del sys.modules[module]
+    runpy.run_module("apparel", run_name="__main__", alter_sys=True)
+
+
 def main() -> None:
     """Runs the command named by the first argument.
 
@@ -46,6 +66,9 @@ def main() -> None:
         name, rest = rest[0], ["--help"]
     if name in ("-h", "--help", "help"):
         print(overview())
+        return
+    if name == "--version":
+        print(f"apparel {version()}")
         return
     known = commands()
     if name not in known:
