@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests import project
+from tests.support import project_copy
 
-VERSION = tomllib.loads((project.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+VERSION = tomllib.loads((project_copy.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> tuple[Path, Path]:
     """A copy of the project, and the programs of an environment where `pip install -e` installed that copy."""
-    copy = project.copy(tmp_path_factory.mktemp("installed"))
+    copy = project_copy.copy(tmp_path_factory.mktemp("installed"))
     environment = tmp_path_factory.mktemp("environment")
     venv.create(environment, symlinks=os.name != "nt")
     places = {"base": str(environment), "platbase": str(environment)}
@@ -37,7 +37,7 @@ def installed(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture
 def other(tmp_path) -> Path:
     """Another copy, of version 9.9, without the module that was added to the installed one."""
-    copy = project.copy(tmp_path)
+    copy = project_copy.copy(tmp_path)
     pyproject = copy / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
     pyproject.write_text(text.replace(f'version = "{VERSION}"', 'version = "9.9"'), encoding="utf-8")
@@ -49,7 +49,7 @@ def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_version_is_that_of_pyproject():
-    assert project.run(project.ROOT, "apparel", "--version").stdout == f"apparel {VERSION}\n"
+    assert project_copy.run(project_copy.ROOT, "apparel", "--version").stdout == f"apparel {VERSION}\n"
 
 
 def test_the_command_runs_what_python_m_apparel_runs(installed, tmp_path):
