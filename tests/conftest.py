@@ -5,9 +5,19 @@ import sys
 import pytest
 from hypothesis import settings
 
+from tests.support.repository import SHARED
+
 # No time limits on property tests, since the machine may be busy.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test marked `shared(PATH)` where that path below `shared/`, beside the repository, is missing."""
+    for mark in item.iter_markers("shared"):
+        missing = [path for path in mark.args if not (SHARED / path).exists()]
+        if missing:
+            pytest.skip(f"needs real data: {SHARED / missing[0]} is not there")
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,11 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.repository import ROOT
+
 NAMED = re.findall(r'`(tests/\S+\.py)(?: -k ("[^"]+"|\w+))?`', (ROOT / "docs" / "faults.md").read_text("utf-8"))
 
 

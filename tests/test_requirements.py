@@ -1,12 +1,12 @@
 import ast
 import re
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+from tests.support.repository import ROOT
+
 LISTS = ("requirements", "requirements-dev")
 """The packages of users, and what tests and lint need besides."""
 

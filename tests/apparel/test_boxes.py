@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +8,9 @@ from PIL import Image, ImageDraw
 from apparel import boxes
 from apparel.errors import UserError
 from apparel.images import UPRIGHT
+from tests.support.repository import LABELS
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "apparel" / "labels" / "labels.csv"
+PUBLISHED = LABELS / "labels.csv"
 GOOD = {"filename": "a.jpg", "width": 10, "height": 20, "class": "Tops", "xmin": 0, "ymin": 1.5, "xmax": 10, "ymax": 20}
 
 
@@ -89,7 +88,7 @@ def test_photos_are_checked_and_come_once(tmp_path):
         boxes.check_photos(table.assign(filename="a.jpg"))
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="needs the published labels")
+@pytest.mark.shared("apparel/labels")
 def test_the_published_labels_are_written_as_they_were_published(tmp_path):
     boxes.write(boxes.read(PUBLISHED), tmp_path / "labels.csv")
     published, written = (path.read_text().splitlines() for path in (PUBLISHED, tmp_path / "labels.csv"))

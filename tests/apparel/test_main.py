@@ -3,15 +3,14 @@ import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from apparel import __main__ as entry
 from apparel import errors
 from apparel.errors import UserError
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 HEAVY = {"tensorflow", "mlflow", "pandas", "numpy", "object_detection", "matplotlib", "dvc", "optuna"}
 
 

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from apparel import params
 from apparel.errors import UserError
 from apparel.params import Params
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 VALUES = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 SECTIONS = {name: list(field.annotation.model_fields) for name, field in Params.model_fields.items()}
 KEYS = [(section, key) for section, keys in SECTIONS.items() for key in keys]

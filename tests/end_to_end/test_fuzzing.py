@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.repository import ROOT
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads memory as Linux counts it")]
 
-ROOT = Path(__file__).parents[2]
 MEMORY = 1_500_000
 """Kilobytes at most, ever: a photo of as many pixels as are allowed takes two thirds of it, with an alpha channel."""
 

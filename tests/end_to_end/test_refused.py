@@ -12,8 +12,8 @@ from apparel import errors, paths
 from apparel.data.synthetic import dataset
 from apparel.tracking import runs
 from tests.support import project_copy, tiny_detector
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 STAGES = ["convert", "split", "tfrecord", "train", "eval"]
 CLASSES = ["Dresses", "Tops"]
 

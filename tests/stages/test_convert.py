@@ -1,14 +1,12 @@
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
 from apparel import boxes, errors, paths
 from apparel.data.synthetic import dataset
 from stages import convert
-
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
-from pathlib import Path
-
 import pytest
 
 from apparel import boxes
 from apparel.errors import UserError
 from stages import draw
 from tests.support import project_copy
-
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
 
 
 @pytest.fixture

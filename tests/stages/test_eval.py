@@ -17,8 +17,8 @@ from apparel.models.tfod import determinism
 from apparel.tracking import runs
 from stages import eval as stage
 from tests.support import photo_files
+from tests.support.repository import ROOT
 
-ROOT = paths.Path(__file__).parents[2]
 CLASSES = params.load(ROOT / "params.yaml").data.classes
 COLUMNS = ["filename", "class", "score", *boxes.CORNERS]
 PHOTOS = {"val": ["1.jpg", "2.jpg"], "test": ["3.jpg", "4.jpg", "5.jpg"]}

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from PIL import Image
@@ -7,6 +5,7 @@ from PIL import Image
 from apparel import boxes, params, paths
 from apparel.utils import csv_tables
 from stages import split
+from tests.support.repository import ROOT
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def project(tmp_path, monkeypatch):
 
 
 def configure(monkeypatch, **changes):
-    loaded = params.load(Path(__file__).parents[2] / "params.yaml")
+    loaded = params.load(ROOT / "params.yaml")
     data = loaded.data.model_copy(update={"name": "shop", "classes": ("Tops",)})
     chosen = loaded.split.model_copy(update=changes)
     monkeypatch.setattr(params, "load", lambda: loaded.model_copy(update={"data": data, "split": chosen}))

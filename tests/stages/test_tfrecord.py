@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -9,8 +7,9 @@ from apparel.errors import UserError
 from apparel.utils import csv_tables
 from stages import tfrecord
 from tests.support import photo_files
+from tests.support.repository import ROOT
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = ROOT / "params.yaml"
 SPLITS = {"train": [f"{number}.jpg" for number in range(20)], "val": ["v.jpg"], "test": ["t.jpg", "u.jpg"]}
 
 

@@ -12,8 +12,8 @@ from apparel import paths
 from apparel.boxes import CORNERS
 from apparel.evaluation import evaluate, report
 from tests.support import project_copy
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 CLASSES = ["Dresses", "Skirts", "Tops"]
 SIDE = 64
 PIPELINE = """stages:

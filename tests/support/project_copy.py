@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
 
 
 def copy(folder: Path) -> Path:

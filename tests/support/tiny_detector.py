@@ -9,6 +9,7 @@ from apparel import params, paths
 from apparel.data import shards
 from apparel.data.example_writer import Photo
 from apparel.models import pipeline_config
+from tests.support.repository import ROOT
 
 CLASSES = ("bright", "dark")
 SIDE = 64
@@ -18,7 +19,7 @@ def train_params(**changes) -> params.Train:
     """The section `train`, shrunk."""
     small = {"resolution": SIDE, "depth_multiplier": 0.25, "batch_size": 4, "steps": 6, "validate_every": 1}
     small |= {"augmentation": ("random_horizontal_flip", "ssd_random_crop"), "learning_rate": 0.001}
-    return params.load(Path(__file__).parents[2] / paths.PARAMS).train.model_copy(update=small | changes)
+    return params.load(ROOT / paths.PARAMS).train.model_copy(update=small | changes)
 
 
 def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES) -> dict:

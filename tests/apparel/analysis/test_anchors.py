@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -9,8 +7,9 @@ from hypothesis import strategies as st
 from apparel import boxes
 from apparel.analysis import anchors
 from apparel.models.tfod import pipeline_file
+from tests.support.repository import ROOT
 
-CONFIG = Path(__file__).parents[3] / "configs" / "ssd_mobilenet_v1.config"
+CONFIG = ROOT / "configs" / "ssd_mobilenet_v1.config"
 PLAIN = "num_layers: 6 min_scale: 0.2 max_scale: 0.95 aspect_ratios: [1.0, 2.0, 0.5, 3.0, 0.3333]"
 
 

@@ -13,8 +13,8 @@ from apparel.analysis import inspect_data, inspect_page
 from apparel.errors import UserError
 from apparel.utils import csv_tables
 from tests.support import chromium
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 HOSTILE = "<img src=x onerror=alert(1)> & {{ 7*7 }}.png"
 
 

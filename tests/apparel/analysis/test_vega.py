@@ -3,14 +3,13 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from apparel.analysis import vega
 from tests.support import chromium
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 CELLS = [(1, "0.5"), (2, ""), (3, 0.4), (4, None), (5, "0.3")]
 """Numbers as DVC gives them, text or not, and epochs without one."""
 

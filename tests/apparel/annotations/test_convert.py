@@ -12,8 +12,8 @@ from apparel.data.synthetic.dataset import labelimg
 from apparel.errors import UserError
 from apparel.utils import csv_tables
 from tests.support.photo_files import save_turned
+from tests.support.repository import APPAREL
 
-APPAREL = Path(__file__).parents[4] / "shared" / "apparel"
 CLASSES = ["Dresses", "Lingerie", "Pants_Leggings", "Shorts", "Skirts", "Tops"]
 MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
 
@@ -287,7 +287,7 @@ def test_any_number_of_cores_gives_the_same(data, tmp_path):
         assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
-@pytest.mark.skipif(not APPAREL.exists(), reason="needs the apparel photos")
+@pytest.mark.shared("apparel")
 def test_the_apparel_data_gives_the_published_labels(tmp_path):
     for archive in APPAREL.glob("annotations/*.zip"):
         zipfile.ZipFile(archive).extractall(tmp_path / "annotations")

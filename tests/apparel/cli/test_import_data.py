@@ -21,8 +21,7 @@ from apparel import paths
 from apparel.cli import import_data
 from apparel.data.ingest import staging
 from apparel.errors import UserError
-
-COCO = Path(__file__).parents[4] / "shared" / "pretrained" / "ssd_mobilenet_v1_0.75_coco"
+from tests.support.repository import COCO
 
 
 def run(*words):
@@ -184,7 +183,7 @@ def test_what_starting_weights_need_is_said(project, capsys):
     assert f"dvc exp run -S {values}" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not COCO.is_dir(), reason="needs the zoo checkpoint in ../shared")
+@pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")
 def test_what_a_zoo_checkpoint_needs_is_read_from_its_pipeline_file(project, capsys):
     run(str(COCO), "--checkpoint", "--name", "coco")
     values = "train.checkpoint=coco -S train.depth_multiplier=0.75 -S train.resolution=300"

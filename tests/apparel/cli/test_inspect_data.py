@@ -8,8 +8,7 @@ from apparel import paths
 from apparel.cli import inspect_data
 from apparel.data.synthetic import dataset
 from apparel.errors import UserError
-
-ROOT = Path(__file__).parents[3]
+from tests.support.repository import ROOT
 
 
 def run(*words):

@@ -13,9 +13,8 @@ from apparel.cli import ui
 from apparel.errors import UserError
 from apparel.tracking import runs, sender, ui_view
 from tests.support import chromium
+from tests.support.repository import ROOT
 from tests.support.servers import HANG, answers, wait_for
-
-ROOT = Path(__file__).parents[3]
 
 
 def test_a_taken_port_is_refused(monkeypatch):

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +8,9 @@ from apparel import boxes, params
 from apparel.data import duplicates
 from apparel.data import split as splits
 from apparel.errors import UserError
+from tests.support.repository import LABELS
 
-PUBLISHED = Path(__file__).parents[4] / "shared" / "apparel" / "labels"
+PUBLISHED = LABELS
 MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
 NO_PINS = splits.Pins(None, None, ())
 
@@ -222,7 +221,7 @@ def test_notes_name_what_is_odd():
     ]
 
 
-published = pytest.mark.skipif(not PUBLISHED.exists(), reason="needs the apparel data")
+published = pytest.mark.shared("apparel/labels")
 
 
 def published_split(classes, **lists):

@@ -18,8 +18,9 @@ from apparel.models import inputs, pipeline_config
 from apparel.models.detector import Detector, detect_split
 from apparel.models.tfod import optimizer
 from tests.support import tiny_detector
+from tests.support.repository import ROOT
 
-CONFIG = Path(__file__).parents[3] / "configs" / "ssd_mobilenet_v1.config"
+CONFIG = ROOT / "configs" / "ssd_mobilenet_v1.config"
 
 
 @pytest.fixture

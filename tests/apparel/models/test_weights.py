@@ -14,20 +14,18 @@ from apparel.models import pipeline_config, weights
 from apparel.models.detector import Detector, restore
 from apparel.models.tfod import pipeline_file as pipeline_files
 from tests.support import tiny_detector
+from tests.support.repository import COCO, KERAS, ROOT, SHARED
 
-SHARED = Path(__file__).parents[4] / "shared"
-COCO = SHARED / "pretrained" / "ssd_mobilenet_v1_0.75_coco"
-KERAS = SHARED / "pretrained" / "mobilenet_1_0_224_tf_no_top.h5"
 PERSON = 1
 
-needs_coco = pytest.mark.skipif(not COCO.is_dir(), reason=f"{COCO} is not there")
-needs_keras = pytest.mark.skipif(not KERAS.is_file(), reason=f"{KERAS} is not there")
+needs_coco = pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")
+needs_keras = pytest.mark.shared("pretrained/mobilenet_1_0_224_tf_no_top.h5")
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").symlink_to(Path(__file__).parents[3] / "configs")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / paths.PRETRAINED).mkdir(parents=True)
     return tmp_path / paths.PRETRAINED
 

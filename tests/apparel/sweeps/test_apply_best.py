@@ -6,8 +6,9 @@ import pytest
 from apparel.errors import UserError
 from apparel.sweeps import apply_best
 from tests.support import studies
+from tests.support.repository import ROOT
 
-PARAMS = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

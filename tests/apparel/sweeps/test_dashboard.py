@@ -18,9 +18,9 @@ from apparel.errors import UserError
 from apparel.sweeps import mlflow_runs
 from apparel.tracking import local_runs, runs, sender
 from tests.support import chromium, studies
+from tests.support.repository import ROOT
 from tests.support.servers import HANG, answers, wait_for
 
-ROOT = Path(__file__).parents[3]
 STORAGE = "sqlite:///optuna.db"
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from apparel.models.detector import Detector
 from tests.support import tiny_detector
-
-ROOT = Path(__file__).parents[3]
+from tests.support.repository import ROOT
 
 
 def measured(model: Path) -> subprocess.CompletedProcess:

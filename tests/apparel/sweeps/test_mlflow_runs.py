@@ -10,8 +10,8 @@ from apparel.sweeps import mlflow_runs
 from apparel.tracking import outbox, runs
 from apparel.utils import processes
 from tests.support import silent_sender, studies
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 HISTORY = "step,epoch,val/mAP50\n10,1.0,0.25\n20,2.0,0.5\n"
 
 

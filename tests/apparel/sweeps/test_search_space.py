@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import optuna
 import pytest
 from hypothesis import given
@@ -10,8 +8,8 @@ from ruamel.yaml import YAML
 from apparel import params, paths
 from apparel.errors import UserError
 from apparel.sweeps import config, samplers, search_space
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 TODAY = YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
 SPACE = {
     "train.resolution": {"choice": [300, 512]},

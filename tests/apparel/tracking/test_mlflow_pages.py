@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from pathlib import Path
 
 import pytest
 from lxml import html
@@ -14,13 +13,13 @@ from apparel.tracking import local_runs, outbox, sender
 from apparel.tracking import runs as tracking
 from tests.apparel.sweeps.test_dashboard import served
 from tests.support import chromium, measured_project, project_copy, silent_sender
+from tests.support.repository import ROOT
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals"),
 ]
 
-ROOT = Path(__file__).parents[3]
 NAMES = [f"{number}.png" for number in range(8)]
 SERIES = "detections on test"
 METRICS = [f"test/AP50/{name}" for name in measured_project.CLASSES]

@@ -9,8 +9,8 @@ import pytest
 from apparel import params, paths
 from apparel.tracking import local_runs, outbox, runs, sender
 from tests.support import tiny_detector
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 COLUMNS = ["photo", "class", "score", "xmin", "ymin", "xmax", "ymax"]
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from apparel.tracking import outbox
 from apparel.tracking.outbox import Head, Outbox
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 HEAD = Head(server="http://127.0.0.1:1", experiment="demo", name="a run", start=1)
 
 

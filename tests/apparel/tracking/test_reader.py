@@ -13,8 +13,8 @@ from apparel.evaluation import report
 from apparel.tracking import local_runs, outbox, runs, sender
 from apparel.tracking.reader import Reader
 from tests.support import measured_project
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 NAMES = [f"{number}.png" for number in range(12)]
 
 

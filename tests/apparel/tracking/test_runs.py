@@ -13,9 +13,7 @@ from apparel import params
 from apparel.errors import Pruned, UserError
 from apparel.tracking import local_runs, outbox, runs
 from tests.support import project_copy, silent_sender
-
-ROOT = Path(__file__).parents[3]
-
+from tests.support.repository import ROOT
 
 TRIAL = ("APPAREL_PARENT_RUN_ID", "APPAREL_STUDY", "APPAREL_TRIAL")
 

@@ -17,8 +17,7 @@ from apparel.tracking import outbox, runs, sender_process
 from apparel.tracking import sender as tracking_sender
 from apparel.tracking.outbox import Head, Outbox
 from apparel.tracking.sender import ID_TAG, Sender
-
-ROOT = Path(__file__).parents[3]
+from tests.support.repository import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from apparel.tracking import outbox, runs
 from apparel.tracking import sender as tracking_sender
 from apparel.tracking.sender import ID_TAG
 from tests.support import postgres
+from tests.support.repository import ROOT
 from tests.support.servers import MLflow, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")]
 
-ROOT = Path(__file__).parents[3]
 STEPS = 60
 TRAINING = """
 import signal, sys, time

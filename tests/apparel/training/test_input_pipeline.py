@@ -10,12 +10,13 @@ import tensorflow as tf
 from apparel.models import inputs
 from apparel.models.tfod import determinism
 from tests.support import tiny_detector
+from tests.support.repository import ROOT
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").symlink_to(Path(__file__).parents[3] / "configs")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
     determinism.enable(0)
     return tiny_detector.records(tmp_path)
 

@@ -15,6 +15,7 @@ from apparel.models.detector import Detector, detect_split, load
 from apparel.models.tfod import determinism
 from apparel.training import loop
 from tests.support import tiny_detector
+from tests.support.repository import ROOT
 
 
 class Killed(Exception):
@@ -24,7 +25,7 @@ class Killed(Exception):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder, before = tmp_path_factory.mktemp("training"), Path.cwd()
-    (folder / "configs").symlink_to(Path(__file__).parents[3] / "configs")
+    (folder / "configs").symlink_to(ROOT / "configs")
     os.chdir(folder)
     yield folder
     os.chdir(before)

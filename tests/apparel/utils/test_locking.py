@@ -8,8 +8,8 @@ import pytest
 
 from apparel.errors import UserError
 from apparel.utils import locking
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 HOLD = """
 from apparel.utils import locking
 with locking.stage("convert"):

@@ -6,8 +6,8 @@ import pytest
 from apparel import params, paths
 from apparel.versioning import provenance
 from tests.support import project_copy
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 LOCK = """
 schema: '2.0'
 stages:

@@ -1,5 +1,4 @@
 import io
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -7,8 +6,8 @@ from PIL import Image
 from apparel.data.ingest import archives, dataset, sources
 from apparel.data.ingest.archives import Entry
 from apparel.errors import UserError
+from tests.support.repository import APPAREL
 
-APPAREL = Path(__file__).parents[5] / "shared" / "apparel"
 LABELS = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 
 
@@ -146,7 +145,7 @@ def test_no_disk_space_is_said_before_anything_is_copied(tmp_path, monkeypatch):
     assert not (tmp_path / "photos").exists()
 
 
-@pytest.mark.skipif(not APPAREL.exists(), reason="needs the apparel data")
+@pytest.mark.shared("apparel")
 def test_the_apparel_data_as_it_lies(tmp_path):
     only = ["annotations", "labels", "samples/samples-1.zip"]
     opened = sources.read(str(APPAREL), None, only, tmp_path / "work")

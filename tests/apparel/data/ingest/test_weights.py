@@ -1,11 +1,8 @@
-from pathlib import Path
-
 import pytest
 
 from apparel.data.ingest import sources, weights
 from apparel.errors import UserError
-
-PRETRAINED = Path(__file__).parents[5] / "shared" / "pretrained"
+from tests.support.repository import PRETRAINED
 
 
 @pytest.fixture
@@ -99,7 +96,7 @@ def test_a_keras_file_comes_in_under_its_name_and_a_damaged_one_does_not(tmp_pat
         bring(path, tmp_path / "3")
 
 
-@pytest.mark.skipif(not PRETRAINED.exists(), reason="needs the shared checkpoints")
+@pytest.mark.shared("pretrained")
 @pytest.mark.parametrize("name", ["ssd_mobilenet_v1_0.75_coco", "mobilenet_1_0_224_tf_no_top.h5"])
 def test_the_shared_checkpoints_come_in(tmp_path, name):
     assert any(bring(PRETRAINED / name, tmp_path).iterdir())
