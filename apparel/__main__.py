@@ -1,41 +1,23 @@
-"""`python -m apparel COMMAND`: lists the modules of apparel/cli and calls one. Only the called one is imported."""
+"""`python -m apparel COMMAND`, or `apparel COMMAND`: calls a module of apparel/cli and imports no other."""
 
 import argparse
-import ast
-import importlib
 import runpy
 import sys
 import tomllib
 from pathlib import Path
 
-from apparel import errors
+from apparel import cli, errors
 
-COMMANDS = Path(__file__).parent / "cli"
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
-
-
-def commands() -> dict[str, str]:
-    """Module by command. `import` and `inspect` are taken in Python, so those modules' names end in `_data`."""
-    modules = sorted(path.stem for path in COMMANDS.glob("[a-z]*.py"))
-    return {module.removesuffix("_data").replace("_", "-"): module for module in modules}
-
-
-def summary(module: str) -> str:
-    """The module's `HELP`, read from its source: importing every command to list them would take seconds."""
-    for node in ast.parse((COMMANDS / f"{module}.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "HELP":
-            return ast.literal_eval(node.value)
-    raise AssertionError(f"{module}.py has no HELP")
 
 
 def overview() -> str:
     """What `python -m apparel --help` prints."""
-    known = commands()
-    lines = [f"  {name:<{max(map(len, known))}}  {summary(module)}" for name, module in known.items()]
-    return "\n".join(
-        ["usage: python -m apparel COMMAND ...", "", "commands:", *lines, ""]
-        + ["`python -m apparel COMMAND --help` explains one; `dvc repro` runs the pipeline."]
-    )
+    width = max(map(len, cli.COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in cli.COMMANDS.items()]
+    usage = ["usage: python -m apparel COMMAND ...", "       python -m apparel --version"]
+    advice = "`python -m apparel COMMAND --help` explains one; `dvc repro` runs the pipeline."
+    return "\n".join([*usage, "", "commands:", *lines, "", advice])
 
 
 def version() -> str:
@@ -70,16 +52,10 @@ def main() -> None:
     if name == "--version":
         print(f"apparel {version()}")
         return
-    known = commands()
-    if name not in known:
-        raise errors.UserError(f"there is no command '{name}'{errors.nearest(name, list(known))}")
-    command = importlib.import_module(f"apparel.cli.{known[name]}")
-    parser = argparse.ArgumentParser(
-        prog=f"python -m apparel {name}",
-        description=command.HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.add_arguments(parser)
+    if name not in cli.COMMANDS:
+        raise errors.UserError(f"there is no command '{name}'{errors.nearest(name, list(cli.COMMANDS))}")
+    parser = argparse.ArgumentParser(prog=f"python -m apparel {name}")
+    command = cli.configure(parser, name)
     command.main(parser.parse_args(rest))
 
 

@@ -1,1 +1,43 @@
-"""The commands of `python -m apparel`, one thin module each."""
+"""The commands of `python -m apparel`: the table that lists them, and a thin module for each."""
+
+import argparse
+import importlib
+from types import ModuleType
+
+COMMANDS = {
+    "compare": (
+        "compare",
+        "compare results: which class got better, whether that is more than chance, and what was changed",
+    ),
+    "completion": ("completion", "print a script that completes commands and options in bash or zsh"),
+    "dashboard": ("dashboard", "open optuna-dashboard on sweeps, also while they run"),
+    "import": (
+        "import_data",
+        "bring in photos with annotations, or starting weights, from a folder, an archive or a git repository",
+    ),
+    "inspect": ("inspect_data", "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"),
+    "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),
+    "results": ("results", "print the per-class table of the last results, and where to look next"),
+    "sweep": ("sweep", "search better parameters: each trial a DVC experiment, a run in MLflow and a trial in Optuna"),
+    "sync": ("sync", "send MLflow what waits because its server was away"),
+    "trace": (
+        "trace",
+        "follow a result back to the photos, parameters, code and machine that made it, and check each link",
+    ),
+    "ui": ("ui", "open MLflow on this project's runs"),
+    "verify": (
+        "verify",
+        "run everything again in a separate copy, and say which output differs from what is here, if any",
+    ),
+}
+"""Module and help by command, so that listing them imports none. `import` and `inspect` are taken in Python: those
+modules' names end in `_data`."""
+
+
+def configure(parser: argparse.ArgumentParser, name: str) -> ModuleType:
+    """Add a command's description and arguments to its parser; return the command's module."""
+    module_name, parser.description = COMMANDS[name]
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    module = importlib.import_module(f"apparel.cli.{module_name}")
+    module.add_arguments(parser)
+    return module

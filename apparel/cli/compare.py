@@ -5,8 +5,6 @@ from pathlib import Path
 
 from apparel.errors import UserError
 
-HELP = "compare results: which class got better, whether that is more than chance, and what was changed"
-
 EXAMPLES = """examples:
   python -m apparel compare main workspace            the last commit's results and those of now
   python -m apparel compare six larger --html c.html  two experiments; the page goes there

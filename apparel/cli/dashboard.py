@@ -6,8 +6,6 @@ from pathlib import Path
 from apparel.cli.ui import check_free
 from apparel.errors import UserError
 
-HELP = "open optuna-dashboard on sweeps, also while they run"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""

@@ -15,8 +15,6 @@ from apparel.utils import interpreter
 if TYPE_CHECKING:
     from apparel.data.ingest.archives import Entry
 
-HELP = "bring in photos with annotations, or starting weights, from a folder, an archive or a git repository"
-
 EXAMPLES = """examples:
   python -m apparel import ../shop --name shop                           a folder, with archives in it or without
   python -m apparel import shop.zip --name shop --dry-run                shows what would come in

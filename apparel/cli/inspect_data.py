@@ -5,8 +5,6 @@ from pathlib import Path
 
 from apparel import paths
 
-HELP = "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"
-
 EXAMPLES = """examples:
   python -m apparel inspect shop                       a table here, and a page with pictures
   python -m apparel inspect shop --html shop.html      the page goes there

@@ -7,8 +7,6 @@ import sys
 from apparel.analysis import vega
 from apparel.errors import UserError
 
-HELP = "draw the curves of the last results on one page that opens without a network"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Takes none or more revisions."""

@@ -2,8 +2,6 @@
 
 import argparse
 
-HELP = "print the per-class table of the last results, and where to look next"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Takes none."""

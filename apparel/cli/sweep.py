@@ -7,8 +7,6 @@ from pathlib import Path
 
 from apparel.errors import UserError
 
-HELP = "search better parameters: each trial a DVC experiment, a run in MLflow and a trial in Optuna"
-
 BEST = -1
 
 EXAMPLES = """examples:

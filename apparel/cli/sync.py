@@ -7,8 +7,6 @@ from apparel.tracking import outbox
 from apparel.tracking.outbox import Outbox
 from apparel.tracking.runs import without_password
 
-HELP = "send MLflow what waits because its server was away"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from apparel.analysis.trace import Chain
     from apparel.analysis.trace_link import Link
 
-HELP = "follow a result back to the photos, parameters, code and machine that made it, and check each link"
-
 EXAMPLES = """examples:
   python -m apparel trace data/results/eval/detections.csv
   python -m apparel trace ~/received/model            a copy, wherever it lies: found by its content

@@ -11,8 +11,6 @@ import sys
 from apparel.errors import UserError
 from apparel.tracking import runs, sender, ui_view
 
-HELP = "open MLflow on this project's runs"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""

@@ -7,8 +7,6 @@ import time
 
 from apparel.errors import UserError
 
-HELP = "run everything again in a separate copy, and say which output differs from what is here, if any"
-
 EXAMPLES = """examples:
   python -m apparel verify                  all stages; asks first, since it takes as long as they did
   python -m apparel verify --stage convert  one stage alone, on what is here

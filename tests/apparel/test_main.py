@@ -2,12 +2,13 @@ import errno
 import os
 import subprocess
 import sys
+import tomllib
 from functools import partial
 
 import pytest
 
 from apparel import __main__ as entry
-from apparel import errors
+from apparel import cli, errors
 from apparel.errors import UserError
 from tests.support.repository import ROOT
 
@@ -20,10 +21,26 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
         "print(*sys.modules, sep='\\n', file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    for name, module in entry.commands().items():
+    for name, (_, summary) in cli.COMMANDS.items():
         assert f"  {name} " in done.stdout
-        assert entry.summary(module) in done.stdout
+        assert summary in done.stdout
     assert not HEAVY & set(done.stderr.split())
+
+
+def test_every_module_of_cli_is_in_the_table_with_its_help():
+    modules = {path.stem for path in (ROOT / "apparel" / "cli").glob("[a-z]*.py")}
+    assert sorted(module for module, _ in cli.COMMANDS.values()) == sorted(modules)
+    assert list(cli.COMMANDS) == sorted(cli.COMMANDS)
+    for name, (module, summary) in cli.COMMANDS.items():
+        assert module.removesuffix("_data").replace("_", "-") == name
+        assert summary.strip()
+
+
+def test_version_is_that_of_pyproject(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["apparel", "--version"])
+    entry.main()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert capsys.readouterr().out == f"apparel {project['version']}\n"
 
 
 def test_unknown_command_names_the_nearest(monkeypatch):
@@ -33,7 +50,7 @@ def test_unknown_command_names_the_nearest(monkeypatch):
 
 
 @pytest.mark.parametrize("ask", ["{} --help", "help {}"])
-@pytest.mark.parametrize("name", entry.commands())
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_each_command_teaches_with_an_example(name, ask, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["apparel", *ask.format(name).split()])
     with pytest.raises(SystemExit) as stop:
