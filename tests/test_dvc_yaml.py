@@ -21,9 +21,6 @@ def stages(path) -> dict[str, dict]:
 STAGES = stages(stage_deps.DVC_YAML)
 DEMO = stages(stage_deps.DEMO_YAML)
 
-RECORDED = {"apparel/tracking/runs.py", "apparel/versioning/provenance.py"}
-"""These write all of params.yaml into MLflow, and none of it into an output."""
-
 
 def outputs(stage: str) -> list[tuple[str, dict]]:
     """Path and options of each output, metrics and plots included."""
@@ -47,7 +44,7 @@ def test_deps_are_what_the_stage_imports(stage):
 def test_params_are_what_the_stage_reads(stage):
     listed = {key if "." in key else f"{key}.{name}" for key in STAGES[stage]["params"] for name in keys_of(key)}
     read = set()
-    for path in set(stage_deps.code(STAGES[stage])) - RECORDED:
+    for path in stage_deps.code(STAGES[stage]):
         if path.endswith(".py"):
             read |= params_read(ROOT / path)
     sections = {name.partition(".")[0] for name in read}
@@ -89,18 +86,51 @@ def test_no_output_turns_the_run_cache_off(stage):
         assert ".." not in path
 
 
-def test_an_import_inside_a_function_counts(tmp_path, monkeypatch):
-    for folder, text in (("stages", "def main():\n    from apparel import late\n"), ("apparel", "")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "__init__.py").write_text("", encoding="utf-8")
-        (tmp_path / folder / "late.py").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(stage_deps, "ROOT", tmp_path)
-    assert stage_deps.code({"cmd": "python -m stages.late"}) == [
+def test_an_import_inside_a_function_counts(tmp_path):
+    write(tmp_path / "stages" / "late.py", "def main():\n    from apparel import late\n")
+    write(tmp_path / "apparel" / "late.py", "")
+    assert stage_deps.code({"cmd": "python -m stages.late"}, tmp_path) == [
         "apparel/__init__.py",
         "apparel/late.py",
         "stages/__init__.py",
         "stages/late.py",
     ]
+
+
+def test_a_template_counts_and_code_that_only_reports_does_not(tmp_path):
+    imported = "from apparel.evaluation import report\nfrom apparel.tracking import runs\n"
+    write(tmp_path / "stages" / "eval.py", imported)
+    write(tmp_path / "apparel" / "evaluation" / "report.py", "PAGE = 'report.html'\n")
+    (tmp_path / "apparel" / "evaluation" / "report.html").write_text("", encoding="utf-8")
+    write(tmp_path / "apparel" / "tracking" / "runs.py", "from apparel import behind\n")
+    (tmp_path / "apparel" / "behind.py").write_text("", encoding="utf-8")
+    used = stage_deps.code({"cmd": "python -m stages.eval"}, tmp_path)
+    assert "apparel/evaluation/report.html" in used
+    assert not [name for name in used if "tracking" in name or "behind" in name]
+
+
+def test_a_package_that_is_used_whole_is_named_as_a_folder(tmp_path):
+    for name in ("models/loss.py", "models/tfod/optimizer.py", "training/loop.py", "training/progress.py"):
+        write(tmp_path / "apparel" / name, "")
+    used = ["apparel/__init__.py", "apparel/training/__init__.py", "apparel/training/loop.py"]
+    used += [f"apparel/models/{name}" for name in ("__init__.py", "loss.py", "tfod/__init__.py", "tfod/optimizer.py")]
+    assert stage_deps.folded(used, tmp_path) == [
+        "apparel/__init__.py",
+        "apparel/models",
+        "apparel/training/__init__.py",
+        "apparel/training/loop.py",
+    ]
+
+
+def write(module: Path, text: str) -> None:
+    """A module, in packages."""
+    module.parent.mkdir(parents=True, exist_ok=True)
+    module.write_text(text, encoding="utf-8")
+    for folder in (module.parent, *module.parent.parents):
+        if folder.name in ("", "apparel", "stages") or (folder.parent / "apparel").is_dir():
+            (folder / "__init__.py").touch()
+        if folder.name in ("apparel", "stages"):
+            return
 
 
 def test_git_ignores_what_dvc_keeps_and_dvc_sees_what_git_keeps(tmp_path):

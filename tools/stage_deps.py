@@ -1,68 +1,70 @@
-"""What each stage in a dvc.yaml is to depend on: `python -m tools.stage_deps` writes it there.
+"""Writes the code that each stage imports under `deps` in dvc.yaml: `make deps`, or `python -m tools.stage_deps`.
 
-A stage's `deps` are its data and the project's files that it imports, transitively. The second half is found here by
-reading the import statements of every module on the way, those inside functions included; nothing is imported.
+A stage's `deps` are its data and the project's files that it imports, transitively, and the templates that they fill.
+A folder of which every module is imported is named as a whole. Code that changes no output is left out, see
+`CHANGES_NO_OUTPUT`: an edit of it reruns nothing.
 """
 
-import ast
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+from tools import imports
+from tools.imports import ROOT
+
 DVC_YAML = ROOT / "dvc.yaml"
 DEMO_YAML = ROOT / "data" / "demo" / "dvc.yaml"
-CODE = ("apparel", "stages", "data")
+
+CHANGES_NO_OUTPUT = (
+    "apparel/tracking",
+    "apparel/versioning/provenance.py",
+    "apparel/training/progress.py",
+    "apparel/training/trial_messages.py",
+)
+"""What stages import to tell MLflow, the terminal, TensorBoard and a sweep how they do; nothing of it enters an output.
+
+`tests/end_to_end/test_without_tracking.py` runs train and eval without it and compares every byte.
+"""
 
 
-def code(stage: dict) -> list[str]:
-    """The project's files behind a stage's `python -m MODULE`, relative to the root, sorted."""
-    waiting, found = files(stage["cmd"].removeprefix("python -m ")), set()
+def code(stage: dict, root: Path = ROOT) -> list[str]:
+    """The project's files behind a stage's `python -m MODULE` that can change its outputs, as paths from `root`."""
+    waiting, used = imports.files(stage["cmd"].removeprefix("python -m "), root), set()
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += imported(path) if path.suffix == ".py" else []
-    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+        name = path.relative_to(root).as_posix()
+        if name in used or changes_no_output(name):
+            continue
+        used.add(name)
+        if path.suffix == ".py":
+            for _, imported in imports.names(path):
+                waiting += imports.files(imported, root)
+            waiting += imports.templates(path)
+    return sorted(used)
 
 
-def imported(module: Path) -> list[Path]:
-    """The project's files that a module imports, and what lies beside it and is named by it, such as `templates`."""
-    found = []
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        match node:
-            case ast.Import(names):
-                found += [file for alias in names for file in files(alias.name)]
-            case ast.ImportFrom(package, names, 0):
-                found += [file for alias in names for file in files(f"{package}.{alias.name}")]
-            case ast.ImportFrom():
-                raise ValueError(f"{module} has a relative import; write it out")
-            case ast.Constant(str(text)) if is_beside(module, text):
-                found.append(module.parent / text)
-    return found
+def changes_no_output(name: str) -> bool:
+    """Whether a file, given by its path from the root, is left out of `deps`."""
+    return any(PurePosixPath(name).is_relative_to(path) for path in CHANGES_NO_OUTPUT)
 
 
-def files(name: str) -> list[Path]:
-    """The files that importing `name` runs: the packages on the way, and the module. None when it is not ours."""
-    parts = name.split(".")
-    if parts[0] not in CODE:
-        return []
-    steps = [ROOT.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
-    candidates = [path for step in steps for path in (step / "__init__.py", step.with_suffix(".py"))]
-    return [path for path in candidates if path.is_file()]
+def folded(used: list[str], root: Path = ROOT) -> list[str]:
+    """The same files, where every module of a package is among them its folder in their place."""
+    packages = {parent for name in used for parent in PurePosixPath(name).parents if len(parent.parts) > 1}
+    whole = {package for package in packages if _modules(root / package, root) <= set(used)}
+    kept = {name for name in used if not any(PurePosixPath(name).is_relative_to(package) for package in whole)}
+    outermost = {package.as_posix() for package in whole if not whole & set(package.parents)}
+    return sorted(kept | outermost)
 
 
-def is_beside(module: Path, text: str) -> bool:
-    """Whether `text` names a file or folder beside the module that is no code."""
-    if not text.replace("_", "").isalnum():
-        return False
-    path = module.parent / text
-    return path.exists() and not any(path.glob("*.py"))
+def _modules(folder: Path, root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in folder.rglob("*.py")}
 
 
 def with_code(stage: dict) -> list[str]:
-    """The stage's `deps` as they are to be: those that are not code as they are, then all of the code."""
-    return [dep for dep in stage["deps"] if not dep.startswith("apparel/") and not dep.endswith(".py")] + code(stage)
+    """The stage's `deps` as they are to be: those that are not code as they are, then its code."""
+    data = [dep for dep in stage["deps"] if PurePosixPath(dep).parts[0] not in imports.CODE]
+    return data + folded(code(stage))
 
 
 def main() -> None:
