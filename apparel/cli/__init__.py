@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": ("inspect_data", "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"),
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),
     "results": ("results", "print the per-class table of the last results, and where to look next"),
+    "run": ("run", "run the pipeline as params.yaml says, or with the values of a recipe as a DVC experiment"),
     "sweep": ("sweep", "search better parameters: each trial a DVC experiment, a run in MLflow and a trial in Optuna"),
     "sync": ("sync", "send MLflow what waits because its server was away"),
     "trace": (

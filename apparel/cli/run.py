@@ -1,0 +1,60 @@
+"""`apparel run`: a recipe of configs/experiments as a DVC experiment, or the pipeline as params.yaml says."""
+
+import argparse
+import signal
+import sys
+
+EXAMPLES = """examples:
+  python -m apparel run                     params.yaml as it is: `dvc repro`
+  python -m apparel run --list              the recipes in configs/experiments
+  python -m apparel run six --dry-run       how long it takes, what to expect, and the `dvc exp run` line
+  python -m apparel run six                 runs that line, as the experiment `six`
+  python -m apparel run six --name six-60 -S train.epochs=60     with another value, under another name
+
+A recipe's values stay in params.yaml afterwards, as DVC has it; `git restore params.yaml` brings back yours.
+Ctrl-C ends the run; the same command continues from the last checkpoint. The exit status is DVC's."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("recipe", nargs="?", help="a file configs/experiments/RECIPE.yaml")
+    parser.add_argument(
+        "-S",
+        "--set-param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a value that wins over the recipe's, such as train.epochs=10",
+    )
+    parser.add_argument("-n", "--name", help="name of the experiment (default: the recipe's)")
+    parser.add_argument("-f", "--force", action="store_true", help="run all stages, and replace an experiment")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be run")
+    parser.add_argument("--list", action="store_true", help="list the recipes")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Checks and shows the command, and runs it.
+
+    Raises:
+        UserError: there is no such recipe, a value is refused, or an import is missing.
+        SystemExit: DVC's exit status, if not 0.
+    """
+    from apparel.analysis import experiment_run, recipes
+
+    if arguments.list:
+        for name in recipes.names():
+            print(f"{name:<12} {recipes.load(name).about}")
+        return
+    run = experiment_run.prepare(arguments.recipe, arguments.name, arguments.set_param, arguments.force)
+    if not arguments.dry_run:
+        run.check_ready()
+    print(run.text(), flush=True)
+    if arguments.dry_run:
+        return
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: no process goes on
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores one
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    status = experiment_run.start(run.command)
+    if status:
+        sys.exit(status)
