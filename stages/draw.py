@@ -5,14 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from apparel import errors, params, paths
-from apparel.data.synthetic import dataset
+from apparel.data.synthetic.dataset import draw_data_set
 from apparel.utils import locking
 
 DEMO = paths.DATA / "demo"
 
 
 class Draw(params.Section):
-    """How many photos, how large, and which."""
+    """Section `draw` of data/demo/params.yaml; `size` is width and height of a photo in pixels."""
 
     photos: params.Count
     photos_without_garment: Annotated[int, Field(ge=0)]
@@ -31,7 +31,7 @@ def main() -> None:
     config = params.load(DEMO / "params.yaml", DemoParams).draw
     if config.photos_without_garment > config.photos:
         raise errors.UserError(f"{DEMO / 'params.yaml'}: draw.photos_without_garment is more than draw.photos")
-    labels = dataset.draw_set(DEMO, config.photos, config.photos_without_garment, config.size, config.seed)
+    labels = draw_data_set(DEMO, config.photos, config.photos_without_garment, config.size, config.seed)
     print(f"{config.photos:,} photos with {len(labels):,} garments drawn in {DEMO}")
 
 

@@ -43,7 +43,7 @@ class Inspection:
         boxes: the labels as `measure` returns them.
         classes: `by_class` of them.
         unreadable: why photos cannot be decoded, by name.
-        pairs: near duplicates, from `duplicates.compare`.
+        pairs: near duplicates, from `duplicates.compare_hashes`.
         divisions: of the photos into train and test.
         strangers: names in a published list that are not photos here, by list.
         detector: whose anchors the boxes were held against.
@@ -80,8 +80,8 @@ def inspect(name: str, config: Params) -> Inspection:
     shapes, threshold = anchors.shapes(model), anchors.matched_threshold(model)
     measured = measure(converted.labels, shapes)
     names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    prints, unreadable = duplicates.look(folder, names)
-    pairs = duplicates.compare(prints)
+    hashes, unreadable = duplicates.hash_photos(folder, names)
+    pairs = duplicates.compare_hashes(hashes)
     return Inspection(
         name=name,
         converted=converted,
@@ -184,7 +184,7 @@ def _division(source: str, rows: list[tuple[str, str]], pairs: pd.DataFrame) -> 
     sides = dict(rows)
     counts = Counter(photo for photo, _ in rows)
     twice = sorted(photo for photo, count in counts.items() if count > 1)
-    return Division(source, sides, split.straddling(pairs, sides), twice)
+    return Division(source, sides, split.straddling_pairs(pairs, sides), twice)
 
 
 def _lists(folder: Path, known: set[str]) -> dict[str, set[str]]:
@@ -192,7 +192,7 @@ def _lists(folder: Path, known: set[str]) -> dict[str, set[str]]:
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".csv", ".txt")):
         try:
-            found[path.relative_to(folder).as_posix()] = split.read_list(path, known)
+            found[path.relative_to(folder).as_posix()] = split.read_photo_list(path, known)
         except UserError:  # a table of something else, such as counts by class
             continue
     return found

@@ -21,7 +21,7 @@ PREPARED = ["convert", "split", "tfrecord"]
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with 40 imported photos, after one `dvc repro`."""
     folder = project_copy.copy(tmp_path_factory.mktemp("changed") / "project")
-    dataset.draw_set(folder.parent / "shop", photos=40, empty=2, side=96, seed=3)
+    dataset.draw_data_set(folder.parent / "shop", photos=40, empty=2, side=96, seed=3)
     done = project_copy.run(folder, "apparel", "import", "../shop", "--name", "shop")
     assert done.returncode == 0, done.stdout
     data = {"name": "shop", "classes": ["Dresses", "Tops"]}

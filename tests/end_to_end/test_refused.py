@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "configs", "configs")
     shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-    dataset.draw_set(paths.DATA / "demo", photos=24, empty=1, side=96, seed=3)
+    dataset.draw_data_set(paths.DATA / "demo", photos=24, empty=1, side=96, seed=3)
     project_copy.set_params(paths.PARAMS, data={"classes": CLASSES})
     return tmp_path
 

@@ -14,7 +14,7 @@ def project(tmp_path, monkeypatch):
     """A project with a few drawn photos, as the current folder."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-    dataset.draw_set(paths.DATA / "demo", photos=12, empty=1, side=96, seed=3)
+    dataset.draw_data_set(paths.DATA / "demo", photos=12, empty=1, side=96, seed=3)
     set_param("classes: [Dresses, Lingerie, Pants_Leggings, Shorts, Skirts, Tops]", "classes: [Tops, Dresses]")
     return tmp_path
 

@@ -10,7 +10,7 @@ from tests.support.repository import ROOT
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Twenty photos of noise, one of them there twice, after convert."""
+    """Twenty photos of noise, two of them the same, after convert."""
     monkeypatch.chdir(tmp_path)
     folder = paths.photos("shop")
     folder.mkdir(parents=True)
@@ -28,25 +28,29 @@ def project(tmp_path, monkeypatch):
 def configure(monkeypatch, **changes):
     loaded = params.load(ROOT / "params.yaml")
     data = loaded.data.model_copy(update={"name": "shop", "classes": ("Tops",)})
-    chosen = loaded.split.model_copy(update=changes)
-    monkeypatch.setattr(params, "load", lambda: loaded.model_copy(update={"data": data, "split": chosen}))
+    split_params = loaded.split.model_copy(update=changes)
+    monkeypatch.setattr(params, "load", lambda: loaded.model_copy(update={"data": data, "split": split_params}))
 
 
 def outputs():
     return {path.name: path.read_bytes() for path in paths.SPLIT.iterdir()}
 
 
-def test_the_tables_are_whole_and_the_same_again(project, monkeypatch):
+def test_the_tables_are_complete_and_the_same_in_a_second_run(project, monkeypatch):
     configure(monkeypatch)
     split.main()
     first = outputs()
     assert first.keys() == {"train.csv", "val.csv", "test.csv", "photos.csv", "summary.csv", "md5.json"}
     photos = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "width", "height", "split"])
-    where = dict(zip(photos["filename"], photos["split"], strict=True))
-    assert len(where) == 20 and where["00.png"] == where["19.png"] and set(where.values()) == {"train", "val", "test"}
+    split_of = dict(zip(photos["filename"], photos["split"], strict=True))
+    assert (
+        len(split_of) == 20
+        and split_of["00.png"] == split_of["19.png"]
+        and set(split_of.values()) == {"train", "val", "test"}
+    )
     parts = [boxes.read(paths.SPLIT / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")]
     assert sum(map(len, parts)) == 18
-    assert all(where[row.filename] == row.split for part in parts for row in part.itertuples())
+    assert all(split_of[row.filename] == row.split for part in parts for row in part.itertuples())
     assert b"Tops,12,2,4,18" in first["summary.csv"]
     split.main()
     assert outputs() == first
@@ -58,4 +62,4 @@ def test_a_pinned_test_list_wins(project, monkeypatch, capsys):
     split.main()
     photos = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
     assert photos.loc[photos["split"] == "test", "filename"].tolist() == ["05.png", "19.png"]
-    assert "straddle test and the training side: 1" in capsys.readouterr().out
+    assert "one photo in test and one in train or val: 1" in capsys.readouterr().out

@@ -1,1 +1,1 @@
-"""The demo data set, drawn by the project itself."""
+"""The synthetic data set `demo`: photos of garments, drawn by this project."""

@@ -1,6 +1,7 @@
-"""The six classes of garments as outlines to draw: symmetric, in units of their own, each a little different.
+"""Outlines of garments of the six classes: symmetric, with random proportions.
 
-x runs from 0 at the garment's middle to the right, y from 0 at its top down; what is given is the right half.
+Coordinates: x runs to the right from 0 at the garment's middle, y runs down from 0 at its top; a top is about one unit
+high. The right half is drawn, the left half mirrors it.
 """
 
 from collections.abc import Callable
@@ -12,14 +13,14 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Garment:
-    """Closed outlines to fill, and lines to draw on them."""
+    """Closed outlines to fill, and lines (seams, pockets, pleats) to draw on them."""
 
     outlines: list[list[Point]]
     seams: list[list[Point]]
 
 
 def curve(start: Point, control: Point, end: Point, steps: int = 12) -> list[Point]:
-    """Points on a quadratic Bezier curve, both ends included."""
+    """Returns points on a quadratic Bezier curve, both ends included."""
     points = []
     for step in range(steps + 1):
         t = step / steps
@@ -31,19 +32,19 @@ def curve(start: Point, control: Point, end: Point, steps: int = 12) -> list[Poi
 
 
 def mirror(half: list[Point]) -> list[Point]:
-    """A closed outline from its right half, which starts at the top and ends at the bottom."""
+    """Returns a closed outline, given its right half from the top to the bottom."""
     return half + [(-x, y) for x, y in reversed(half)]
 
 
 def both_sides(line: list[Point]) -> list[list[Point]]:
-    """A line on the right, and its reflection on the left."""
+    """Returns a line on the right and its reflection on the left."""
     return [line, [(-x, y) for x, y in line]]
 
 
 def _top(random: Random) -> Garment:
     neck, depth = random.uniform(0.14, 0.2), random.uniform(0.08, 0.24)
-    reach = random.uniform(0.25, 0.75)  # the sleeve's length
-    cuff = (0.5 + 0.42 * reach**0.5, 0.12 + 0.7 * reach)
+    sleeve = random.uniform(0.25, 0.75)
+    cuff = (0.5 + 0.42 * sleeve**0.5, 0.12 + 0.7 * sleeve)
     inner = (cuff[0] - 0.2, cuff[1] + 0.07)
     waist, hem = random.uniform(0.38, 0.46), random.uniform(0.9, 1.05)
     body = curve((0.45, 0.36), (waist - 0.03, 0.65), (waist, hem))
@@ -140,7 +141,7 @@ def _lingerie(random: Random) -> Garment:
     return Garment([mirror(bra), mirror(brief)], [*both_sides(lace), *both_sides([(0, top + 0.1), (0.42, top + 0.06)])])
 
 
-MAKERS: dict[str, Callable[[Random], Garment]] = {
+GARMENT_MAKERS: dict[str, Callable[[Random], Garment]] = {
     "Dresses": _dress,
     "Lingerie": _lingerie,
     "Pants_Leggings": _pants,
@@ -150,6 +151,6 @@ MAKERS: dict[str, Callable[[Random], Garment]] = {
 }
 
 
-def make(name: str, random: Random) -> Garment:
-    """A garment of class `name`, one of `MAKERS`, with its proportions drawn from `random`."""
-    return MAKERS[name](random)
+def make_garment(label: str, random: Random) -> Garment:
+    """Returns a garment of class `label`, a key of `GARMENT_MAKERS`, with proportions drawn from `random`."""
+    return GARMENT_MAKERS[label](random)

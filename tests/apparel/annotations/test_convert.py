@@ -8,7 +8,7 @@ from apparel import boxes
 from apparel.annotations import convert as converting
 from apparel.annotations.convert import ALIKE
 from apparel.annotations.records import Box
-from apparel.data.synthetic.dataset import labelimg
+from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
 from apparel.utils import csv_tables
 from tests.support.photo_files import save_turned
@@ -33,7 +33,7 @@ class DataSet:
     def xml(self, file, photo, *found, side=100):
         path = self.annotations / file
         path.parent.mkdir(exist_ok=True)
-        path.write_text(labelimg(photo, side, [Box(*box) for box in found]))
+        path.write_text(labelimg_xml(photo, side, [Box(*box) for box in found]))
 
     def convert(self, class_list=("Tops",), **options):
         return converting.convert(self.photos, self.annotations, class_list, **options)
@@ -233,7 +233,7 @@ def test_boxes_are_turned_with_the_photo(data):
     save_turned(data.photos / "a.jpg", 6)
     stored = Image.open(data.photos / "a.jpg").size
     path = data.annotations / "a.xml"
-    text = labelimg("a.jpg", 0, [Box("Tops", (20, 70, 64, 110))])
+    text = labelimg_xml("a.jpg", 0, [Box("Tops", (20, 70, 64, 110))])
     sizes = f"<width>{stored[0]}</width>\n\t\t<height>{stored[1]}</height>"
     path.write_text(text.replace("<width>0</width>\n\t\t<height>0</height>", sizes))
     converted = data.convert()

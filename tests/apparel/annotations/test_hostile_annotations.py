@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from apparel import boxes, images
 from apparel.annotations import fiat, pascal_voc, report
 from apparel.annotations.records import Box, place
-from apparel.data.synthetic.dataset import labelimg
+from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.images import Header
 from tests.support import photo_files
 from tests.support.fuzzing import CASES, mutated, outcomes
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 PHOTO = Header("JPEG", 100, 80, 80, 100, 6, "RGB")
-XML = labelimg("a.jpg", 100, [Box("Tops", (1, 2, 30, 40)), Box("Skirts", (10, 2, 90, 99), True)]).encode()
+XML = labelimg_xml("a.jpg", 100, [Box("Tops", (1, 2, 30, 40)), Box("Skirts", (10, 2, 90, 99), True)]).encode()
 FIAT = b"path,class,center_x,center_y,w,h,o\n./a.jpg,Tops,50,60,20,10,-14.5\n./b.jpg,Skirts,5,6,2,1,0\n"
 LABELS = b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,Tops,1,2,30,40\nb.jpg,9,9,Skirts,0,0,9,9\n"
 

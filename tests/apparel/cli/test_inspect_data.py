@@ -22,7 +22,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    dataset.draw_set(paths.DATA / "shop", photos=6, empty=1, side=64, seed=0)
+    dataset.draw_data_set(paths.DATA / "shop", photos=6, empty=1, side=64, seed=0)
     return tmp_path
 
 

@@ -9,14 +9,14 @@ from apparel.data import duplicates
 
 
 def garment(seed, size=(320, 320)):
-    """A striped shape of its own on white, as product photos have it."""
-    draw_from = np.random.default_rng(seed)
+    """A striped shape on white, another one for each seed, like a product photo."""
+    random = np.random.default_rng(seed)
     image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
-    corners = [(int(size[0] * x), int(size[1] * y)) for x, y in draw_from.uniform(0.1, 0.9, (6, 2))]
-    draw.polygon(corners, fill=tuple(draw_from.integers(0, 200, 3).tolist()))
-    for x in draw_from.integers(0, size[0], 8).tolist():
-        draw.line([(x, size[1] // 4), (x, size[1])], fill=tuple(draw_from.integers(0, 255, 3).tolist()), width=5)
+    corners = [(int(size[0] * x), int(size[1] * y)) for x, y in random.uniform(0.1, 0.9, (6, 2))]
+    draw.polygon(corners, fill=tuple(random.integers(0, 200, 3).tolist()))
+    for x in random.integers(0, size[0], 8).tolist():
+        draw.line([(x, size[1] // 4), (x, size[1])], fill=tuple(random.integers(0, 255, 3).tolist()), width=5)
     return image
 
 
@@ -30,7 +30,7 @@ CHANGES = {
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six garments; of the first a byte for byte copy, of the second the changed copies, and a file of noise."""
+    """Six garments; a byte-for-byte copy of the first, changed copies of the second, and a file of noise."""
     for seed in range(6):
         garment(seed).save(tmp_path / f"{seed}.png")
     shutil.copy(tmp_path / "0.png", tmp_path / "copy of 0.png")
@@ -44,35 +44,41 @@ def names(folder):
     return [path.name for path in folder.iterdir()]
 
 
-def grouped(folder, names):
-    return duplicates.group(names, duplicates.pairs(folder, names))
+def group(folder, names):
+    return duplicates.group_duplicates(names, duplicates.find_duplicates(folder, names))
 
 
 def test_copies_are_grouped_and_others_are_not(folder):
-    found = grouped(folder, names(folder))
-    together = {name for name, first in found.items() if first == found["1.png"]}
+    groups = group(folder, names(folder))
+    together = {name for name, first in groups.items() if first == groups["1.png"]}
     assert together == {"1.png"} | {f"{name} 1.jpg" for name in CHANGES}
-    assert found["copy of 0.png"] == found["0.png"] == "0.png"
-    assert {name for name, first in found.items() if first == name} >= {"2.png", "3.png", "4.png", "5.png", "noise.jpg"}
+    assert groups["copy of 0.png"] == groups["0.png"] == "0.png"
+    assert {name for name, first in groups.items() if first == name} >= {
+        "2.png",
+        "3.png",
+        "4.png",
+        "5.png",
+        "noise.jpg",
+    }
 
 
-def test_pairs_say_how_near_and_whether_exact(folder):
-    found = duplicates.pairs(folder, ["copy of 0.png", "0.png", "1.png", "smaller 1.jpg"])
-    assert found.columns.tolist() == duplicates.PAIR_COLUMNS
-    assert found.iloc[0].tolist() == ["0.png", "copy of 0.png", 0, True]
-    assert found.iloc[1].tolist()[:2] == ["1.png", "smaller 1.jpg"]
-    assert not found.iloc[1]["exact"] and len(found) == 2
+def test_pairs_have_their_distance_and_whether_they_are_exact(folder):
+    pairs = duplicates.find_duplicates(folder, ["copy of 0.png", "0.png", "1.png", "smaller 1.jpg"])
+    assert pairs.columns.tolist() == duplicates.PAIR_COLUMNS
+    assert pairs.iloc[0].tolist() == ["0.png", "copy of 0.png", 0, True]
+    assert pairs.iloc[1].tolist()[:2] == ["1.png", "smaller 1.jpg"]
+    assert not pairs.iloc[1]["exact"] and len(pairs) == 2
 
 
-def test_order_of_names_and_number_of_cores_change_nothing(folder, monkeypatch):
-    found = duplicates.pairs(folder, names(folder))
+def test_pairs_do_not_depend_on_the_order_of_names_or_the_number_of_cores(folder, monkeypatch):
+    pairs = duplicates.find_duplicates(folder, names(folder))
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert found.equals(duplicates.pairs(folder, names(folder)[::-1]))
+    assert pairs.equals(duplicates.find_duplicates(folder, names(folder)[::-1]))
 
 
-def test_duplicates_of_duplicates_are_together():
+def test_duplicates_of_duplicates_are_in_one_group():
     table = pd.DataFrame([("b", "c", 3, False), ("a", "b", 5, False)], columns=duplicates.PAIR_COLUMNS)
-    assert duplicates.group(["d", "c", "b", "a"], table) == {"a": "a", "b": "a", "c": "a", "d": "d"}
+    assert duplicates.group_duplicates(["d", "c", "b", "a"], table) == {"a": "a", "b": "a", "c": "a", "d": "d"}
 
 
 def test_blocks_do_not_lose_or_repeat_pairs():
@@ -82,18 +88,18 @@ def test_blocks_do_not_lose_or_repeat_pairs():
         (one, other, int((signs[one] != signs[other]).sum()))
         for one in range(30)
         for other in range(one + 1, 30)
-        if (signs[one] != signs[other]).sum() <= duplicates.NEAR
+        if (signs[one] != signs[other]).sum() <= duplicates.MAX_DISTANCE
     ]
     assert len(expected) >= 10
     for rows in (1, 7, 30, 64):
-        assert sorted(duplicates._near(signs, rows)) == sorted(expected)
+        assert sorted(duplicates._near_pairs(signs, rows)) == sorted(expected)
 
 
-def test_none_and_one_photo(folder):
-    assert grouped(folder, []) == {}
-    assert grouped(folder, ["0.png"]) == {"0.png": "0.png"}
+def test_no_photo_and_one_photo(folder):
+    assert group(folder, []) == {}
+    assert group(folder, ["0.png"]) == {"0.png": "0.png"}
 
 
 def test_photos_that_cannot_be_decoded_are_named_with_the_reason(folder):
-    prints, unreadable = duplicates.look(folder, ["noise.jpg", "0.png"])
-    assert list(prints) == ["0.png"] and "noise.jpg" in unreadable["noise.jpg"]
+    hashes, unreadable = duplicates.hash_photos(folder, ["noise.jpg", "0.png"])
+    assert list(hashes) == ["0.png"] and "noise.jpg" in unreadable["noise.jpg"]

@@ -6,16 +6,22 @@ from hypothesis import strategies as st
 
 from apparel import boxes, params
 from apparel.data import duplicates
-from apparel.data import split as splits
+from apparel.data.split import (
+    SPLITS,
+    PinnedSplit,
+    assign_photos,
+    count_boxes,
+    read_pinned_split,
+    split_notes,
+)
 from apparel.errors import UserError
 from tests.support.repository import LABELS
 
-PUBLISHED = LABELS
 MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
-NO_PINS = splits.Pins(None, None, ())
+NOT_PINNED = PinnedSplit(None, None, ())
 
 
-def config(**changes):
+def split_params(**changes):
     values = {
         "seed": 0,
         "test_fraction": 0.2,
@@ -33,7 +39,7 @@ def table(photos):
     return boxes.check(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS))
 
 
-def many(count=400, seed=0):
+def many_photos(count=400, seed=0):
     """Photos with up to three of the classes a (common), b and c (rare), and some without boxes."""
     draw = np.random.default_rng(seed)
     return {
@@ -44,42 +50,42 @@ def many(count=400, seed=0):
     }
 
 
-def assign(photos, pinned=NO_PINS, groups=None, classes="abc", **changes):
-    return splits.assign(list(photos), table(photos), list(classes), config(**changes), pinned, groups)
+def assign(photos, pinned=NOT_PINNED, groups=None, classes="abc", **changes):
+    return assign_photos(list(photos), table(photos), list(classes), split_params(**changes), pinned, groups)
 
 
 def members(assigned, split):
-    return {name for name, found in assigned.items() if found == split}
+    return {name for name, its_split in assigned.items() if its_split == split}
 
 
-def test_each_class_is_shared_out_four_to_one():
-    photos = many()
+def test_each_class_is_split_four_to_one():
+    photos = many_photos()
     assigned = assign(photos)
     assert len(assigned) == 400 and abs(len(members(assigned, "test")) - 80) <= 4
     for label in "abc":
-        having = {name for name, labels in photos.items() if label in labels}
-        assert abs(len(having & members(assigned, "test")) - 0.2 * len(having)) <= 2
-        assert abs(len(having & members(assigned, "val")) - 0.8 * 0.15 * len(having)) <= 2
+        of_class = {name for name, labels in photos.items() if label in labels}
+        assert abs(len(of_class & members(assigned, "test")) - 0.2 * len(of_class)) <= 2
+        assert abs(len(of_class & members(assigned, "val")) - 0.8 * 0.15 * len(of_class)) <= 2
     empty = {name for name, labels in photos.items() if not labels}
     assert abs(len(empty & members(assigned, "test")) - 0.2 * len(empty)) <= 3
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("classes", "each", "sizes"),
+    ("classes", "photos_per_class", "sizes"),
     [(30, 4, (81, 14, 25)), (20, 3, (40, 7, 13)), (12, 9, (73, 13, 22)), (3, 3, (6, 1, 2))],
 )
-def test_many_small_classes_do_not_all_round_alike(classes, each, sizes, seed):
+def test_many_small_classes_are_not_all_rounded_the_same_way(classes, photos_per_class, sizes, seed):
     letters = [chr(ord("a") + number) for number in range(classes)]
-    photos = {f"{letter}{number}": letter for letter in letters for number in range(each)}
+    photos = {f"{letter}{number}": letter for letter in letters for number in range(photos_per_class)}
     assigned = assign(photos, classes=letters, seed=seed)
-    found = [len(members(assigned, split)) for split in splits.SPLITS]
-    assert all(abs(size - wanted) <= max(1, wanted // 10) for size, wanted in zip(found, sizes, strict=True)), found
+    counts = [len(members(assigned, split)) for split in SPLITS]
+    assert all(abs(count - size) <= max(1, size // 10) for count, size in zip(counts, sizes, strict=True)), counts
     assert {name[0] for name in members(assigned, "train")} == set(letters)
 
 
 def test_the_seed_decides_and_the_order_of_photos_does_not():
-    photos = many()
+    photos = many_photos()
     assert assign(photos) == assign(dict(reversed(photos.items())))
     assert list(assign(photos)) == sorted(photos)
     assert assign(photos) != assign(photos, seed=1)
@@ -96,23 +102,23 @@ def test_photos_of_a_group_share_a_split(photos, data):
         assigned = assign(photos, groups=groups, classes="ab")
     except UserError:
         return
-    assert assigned.keys() == photos.keys() and set(assigned.values()) == set(splits.SPLITS)
+    assert assigned.keys() == photos.keys() and set(assigned.values()) == set(SPLITS)
     for group in set(groups.values()):
         assert len({assigned[name] for name in photos if groups[name] == group}) == 1
 
 
-def test_many_copies_of_one_photo_move_no_share():
+def test_many_copies_of_one_photo_do_not_change_the_shares():
     photos = {f"{number:03}.jpg": "a" for number in range(200)}
     groups = {name: "000.jpg" if name < "080.jpg" else name for name in photos}
     for seed in range(5):
         assigned = assign(photos, groups=groups, classes="a", seed=seed)
         assert {assigned[name] for name in photos if name < "080.jpg"} == {"train"}
-        assert [len(members(assigned, split)) for split in splits.SPLITS] == [136, 24, 40]
+        assert [len(members(assigned, split)) for split in SPLITS] == [136, 24, 40]
 
 
 def test_a_class_list_of_one():
     assigned = assign({f"{n}.jpg": "a" for n in range(20)}, classes="a")
-    assert [len(members(assigned, split)) for split in splits.SPLITS] == [14, 2, 4]
+    assert [len(members(assigned, split)) for split in SPLITS] == [14, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -128,17 +134,17 @@ def test_a_split_that_cannot_be_used_is_refused(photos, message):
         assign(photos, classes="ab")
 
 
-def test_pinned_photos_stay_and_val_comes_from_the_training_side():
-    photos = many()
-    some, others = frozenset(list(photos)[:80]), frozenset(list(photos)[80:150])
+def test_pinned_photos_keep_their_split_and_val_is_drawn_from_the_others():
+    photos = many_photos()
+    pinned, other = frozenset(list(photos)[:80]), frozenset(list(photos)[80:150])
     groups = {name: "one" if name in ("000.jpg", "399.jpg", "398.jpg") else name for name in photos}
-    assigned = assign(photos, splits.Pins(None, some, ()), groups)
-    assert members(assigned, "test") == some and len(assigned) == 400
+    assigned = assign(photos, PinnedSplit(None, pinned, ()), groups)
+    assert members(assigned, "test") == pinned and len(assigned) == 400
     assert assigned["398.jpg"] == assigned["399.jpg"]
-    assigned = assign(photos, splits.Pins(some, None, ()))
-    assert members(assigned, "train") | members(assigned, "val") == some and len(assigned) == 400
-    assigned = assign(photos, splits.Pins(some, others, ()))
-    assert members(assigned, "test") == others and assigned.keys() == some | others
+    assigned = assign(photos, PinnedSplit(pinned, None, ()))
+    assert members(assigned, "train") | members(assigned, "val") == pinned and len(assigned) == 400
+    assigned = assign(photos, PinnedSplit(pinned, other, ()))
+    assert members(assigned, "test") == other and assigned.keys() == pinned | other
 
 
 def write_lists(folder, **lists):
@@ -149,21 +155,25 @@ def write_lists(folder, **lists):
 
 def test_lists_are_csv_or_text(tmp_path):
     write_lists(tmp_path, test_csv="class,filename\na,x.jpg\nb,x.jpg\na,gone.jpg\n", train_txt="y.jpg\n\nz.jpg\r\n")
-    found = splits.pins(config(test_list="test.csv", train_list="train.txt"), tmp_path, ["x.jpg", "y.jpg", "z.jpg"])
-    assert found == splits.Pins(frozenset({"y.jpg", "z.jpg"}), frozenset({"x.jpg"}), ("gone.jpg",))
+    pinned = read_pinned_split(
+        split_params(test_list="test.csv", train_list="train.txt"), tmp_path, ["x.jpg", "y.jpg", "z.jpg"]
+    )
+    assert pinned == PinnedSplit(frozenset({"y.jpg", "z.jpg"}), frozenset({"x.jpg"}), ("gone.jpg",))
 
 
-def test_lists_name_photos_past_case_and_past_how_accents_are_written(tmp_path):
+def test_listed_names_match_photos_despite_case_and_the_encoding_of_accents(tmp_path):
     write_lists(tmp_path, test_csv="filename\nu\u0308.jpg\nA.JPG\nB.jpg\n,\n".replace(",", '""'))
-    found = splits.pins(config(test_list="test.csv"), tmp_path, ["ü.jpg", "a.jpg", "b.jpg", "B.jpg", "c.jpg"])
-    assert found == splits.Pins(None, frozenset({"ü.jpg", "a.jpg", "B.jpg"}), ())
+    pinned = read_pinned_split(
+        split_params(test_list="test.csv"), tmp_path, ["ü.jpg", "a.jpg", "b.jpg", "B.jpg", "c.jpg"]
+    )
+    assert pinned == PinnedSplit(None, frozenset({"ü.jpg", "a.jpg", "B.jpg"}), ())
 
 
-def test_lists_name_photos_past_their_endings_where_one_alone_fits(tmp_path):
+def test_listed_names_match_photos_despite_the_extension_if_only_one_fits(tmp_path):
     write_lists(tmp_path, test_csv="filename\na.png\nb.thumbnail\nC.JPEG\nd.gif\ne.jpg\n")
     names = ["a.jpg", "b.thumbnail.jpg", "c.jpg", "d.jpg", "d.png", "e.jpg", "e.png"]
-    found = splits.pins(config(test_list="test.csv"), tmp_path, names)
-    assert found == splits.Pins(None, frozenset({"a.jpg", "b.thumbnail.jpg", "c.jpg", "e.jpg"}), ("d.gif",))
+    pinned = read_pinned_split(split_params(test_list="test.csv"), tmp_path, names)
+    assert pinned == PinnedSplit(None, frozenset({"a.jpg", "b.thumbnail.jpg", "c.jpg", "e.jpg"}), ("d.gif",))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +188,7 @@ def test_lists_name_photos_past_their_endings_where_one_alone_fits(tmp_path):
         ({"test_list": "none.txt"}, "split.test_list: there is no list 'none.txt'"),
         ({"test_list": "bare.csv"}, "no column 'filename'"),
         ({"test_list": "binary.txt"}, "not a text file"),
-        ({"test_list": "other.csv"}, "names 1 photos (q.jpg), none of which is there"),
+        ({"test_list": "other.csv"}, "names 1 photos (q.jpg), none of which is in the data set"),
         ({"test_list": "tests.csv"}, "did you mean 'test.csv'?"),
         ({"test_list": ""}, "there is no list ''"),
         ({"test_list": "empty.csv"}, "names no photos"),
@@ -194,30 +204,30 @@ def test_lists_that_cannot_be_used_are_refused(tmp_path, changes, message):
     write_lists(tmp_path, test_csv="filename\nx.jpg\n")
     (folder / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError) as error:
-        splits.pins(config(**changes), folder, ["x.jpg"])
+        read_pinned_split(split_params(**changes), folder, ["x.jpg"])
     assert message in str(error.value)
 
 
-def test_summary_counts_boxes_in_the_order_of_the_classes():
+def test_boxes_are_counted_in_the_order_of_the_classes():
     labels = table({"1": "aab", "2": "a", "3": "b"})
-    found = splits.summary(labels, {"1": "train", "2": "test"}, ["b", "a"])
-    assert found.columns.tolist() == ["class", "counts_train", "counts_val", "counts_test", "total"]
-    assert found.to_numpy().tolist() == [["b", 1, 0, 0, 1], ["a", 2, 0, 1, 3]]
+    counts = count_boxes(labels, {"1": "train", "2": "test"}, ["b", "a"])
+    assert counts.columns.tolist() == ["class", "counts_train", "counts_val", "counts_test", "total"]
+    assert counts.to_numpy().tolist() == [["b", 1, 0, 0, 1], ["a", 2, 0, 1, 3]]
 
 
-def test_notes_name_what_is_odd():
+def test_notes_name_what_is_unusual():
     assigned = {"1": "train", "2": "test", "3": "val"}
-    counts = splits.summary(table({"1": "ab", "2": "a", "3": "a"}), assigned, ["a", "b"])
+    counts = count_boxes(table({"1": "ab", "2": "a", "3": "a"}), assigned, ["a", "b"])
     pairs = [("1", "2", 3, False), ("1", "3", 3, False), ("2", "9", 3, False)]
     pairs = pd.DataFrame(pairs, columns=duplicates.PAIR_COLUMNS)
-    pinned = splits.Pins(None, frozenset("2"), ("p", "q", "r", "s"))
-    lines = splits.notes(counts, assigned, pinned, pairs, known=5)
+    pinned = PinnedSplit(None, frozenset("2"), ("p", "q", "r", "s"))
+    lines = split_notes(counts, assigned, pinned, pairs, photo_count=5)
     assert lines == [
         "photos in the lists that are not in the data set: 4 (p, q, r and 1 more)",
         "photos in neither list, left out: 2",
         "warning: val has no box of b; nothing is measured for it there",
         "warning: test has no box of b; nothing is measured for it there",
-        "pairs of near duplicates that straddle test and the training side: 1",
+        "pairs of near duplicates with one photo in test and one in train or val: 1",
     ]
 
 
@@ -225,19 +235,19 @@ published = pytest.mark.shared("apparel/labels")
 
 
 def published_split(classes, **lists):
-    labels = boxes.read(PUBLISHED / "labels.csv")
+    labels = boxes.read(LABELS / "labels.csv")
     labels = labels[labels["filename"] != MISSING]
     names = sorted(set(labels["filename"]))
     labels = labels[labels["class"].isin(classes)]
-    chosen = config(**lists)
-    pinned = splits.pins(chosen, PUBLISHED, names)
-    assigned = splits.assign(names, labels, classes, chosen, pinned, None)
-    return splits.summary(labels, assigned, classes).set_index("class"), assigned, pinned
+    config = split_params(**lists)
+    pinned = read_pinned_split(config, LABELS, names)
+    assigned = assign_photos(names, labels, classes, config, pinned, None)
+    return count_boxes(labels, assigned, classes).set_index("class"), assigned, pinned
 
 
 @published
-def test_the_published_summary_comes_out():
-    expected = pd.read_csv(PUBLISHED / "summary.csv", index_col="class")
+def test_the_published_summary_is_reproduced():
+    expected = pd.read_csv(LABELS / "summary.csv", index_col="class")
     counts, assigned, _ = published_split(list(expected.index), test_list="test_labels.csv")
     expected.loc["Dresses", ["counts_train", "total"]] -= 1
     assert (counts["counts_train"] + counts["counts_val"]).equals(expected["counts_train"])
@@ -255,9 +265,9 @@ def test_the_published_summary_comes_out():
         ("two_classes", ["Pants_Leggings", "Dresses"], (213, 307, 54, 68)),
     ],
 )
-def test_the_published_smaller_experiments_come_out(folder, classes, expected):
+def test_the_published_smaller_experiments_are_reproduced(folder, classes, expected):
     lists = {"train_list": f"{folder}/train_labels.csv", "test_list": f"{folder}/test_labels.csv"}
     counts, assigned, pinned = published_split(classes, **lists)
     test = len(members(assigned, "test"))
-    found = counts[["counts_train", "counts_val"]].to_numpy().sum(), counts["counts_test"].sum()
-    assert (len(assigned) - test, found[0], test, found[1]) == expected and not pinned.missing
+    train_boxes, test_boxes = counts[["counts_train", "counts_val"]].to_numpy().sum(), counts["counts_test"].sum()
+    assert (len(assigned) - test, train_boxes, test, test_boxes) == expected and not pinned.missing

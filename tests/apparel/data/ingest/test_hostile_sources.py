@@ -14,7 +14,7 @@ from PIL import Image
 from apparel.annotations import convert
 from apparel.annotations.records import Box
 from apparel.data.ingest import dataset, sources
-from apparel.data.synthetic.dataset import labelimg
+from apparel.data.synthetic.dataset import labelimg_xml
 from tests.support.fuzzing import CASES, NAMES, mutated, outcomes, tree
 
 pytestmark = [
@@ -32,7 +32,7 @@ def photo(width: int, height: int) -> bytes:
 
 def annotation(*corners: str) -> bytes:
     """Of a.jpg, with one box of these corners, whatever they are."""
-    text = labelimg("a.jpg", 40, [Box("Tops", (1, 2, 30, 39))])
+    text = labelimg_xml("a.jpg", 40, [Box("Tops", (1, 2, 30, 39))])
     for name, old, new in zip(("xmin", "ymin", "xmax", "ymax"), ("1", "2", "30", "39"), corners, strict=True):
         text = text.replace(f"<{name}>{old}</{name}>", f"<{name}>{new}</{name}>")
     return text.encode()

@@ -13,12 +13,12 @@ from apparel.data.synthetic import dataset, garments
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("demo")
-    dataset.draw_set(path, photos=40, empty=3, side=160, seed=0)
+    dataset.draw_data_set(path, photos=40, empty=3, side=160, seed=0)
     return path
 
 
-def test_convert_finds_what_was_drawn(folder, tmp_path):
-    converted = convert.convert(folder / "photos", folder / "annotations", list(garments.MAKERS))
+def test_convert_reads_the_drawn_boxes(folder, tmp_path):
+    converted = convert.convert(folder / "photos", folder / "annotations", list(garments.GARMENT_MAKERS))
     boxes.write(converted.labels, tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_bytes() == (folder / "lists" / "labels.csv").read_bytes()
     assert converted.report["repaired"] == converted.report["dropped"] == converted.report["noted"] == {}
@@ -28,33 +28,33 @@ def test_convert_finds_what_was_drawn(folder, tmp_path):
 
 
 def test_the_same_seed_draws_the_same_bytes(folder, tmp_path):
-    dataset.draw_set(tmp_path, photos=40, empty=3, side=160, seed=0)
+    dataset.draw_data_set(tmp_path, photos=40, empty=3, side=160, seed=0)
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert len(files) == 82
     assert [path for path in files if (folder / path).read_bytes() != (tmp_path / path).read_bytes()] == []
 
 
-def test_another_seed_draws_others(folder, tmp_path):
-    dataset.draw_set(tmp_path, photos=2, empty=0, side=160, seed=1)
+def test_another_seed_draws_other_photos(folder, tmp_path):
+    dataset.draw_data_set(tmp_path, photos=2, empty=0, side=160, seed=1)
     assert (tmp_path / "photos" / "drawn-0001.jpg").read_bytes() != (folder / "photos" / "drawn-0001.jpg").read_bytes()
 
 
 def test_photos_are_rgb_of_the_size_asked_for(folder):
     for path in (folder / "photos").iterdir():
-        with Image.open(path) as photo:
-            assert (photo.format, photo.mode, photo.size) == ("JPEG", "RGB", (160, 160))
+        with Image.open(path) as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (160, 160))
 
 
-@pytest.mark.parametrize("label", garments.MAKERS)
-def test_a_box_lies_tight_around_its_garment(label):
+@pytest.mark.parametrize("label", garments.GARMENT_MAKERS)
+def test_a_box_is_tight(label):
     for seed in range(5):
-        picture = Image.new("RGB", (200, 200), "white")
-        found = []
-        dataset.place_garment(Random(f"{label} {seed}"), picture, label, 120, (255, 255, 255), found)
-        xmin, ymin, xmax, ymax = found[0].corners
+        image = Image.new("RGB", (200, 200), "white")
+        drawn_boxes = []
+        dataset.draw_garment(Random(f"{label} {seed}"), image, label, 120, (255, 255, 255), drawn_boxes)
+        xmin, ymin, xmax, ymax = drawn_boxes[0].corners
         assert max(xmax - xmin, ymax - ymin) == pytest.approx(120, abs=2)
         # a garment is far darker than its shadow on white
-        garment = np.argwhere(np.asarray(picture).min(axis=2) < 150)[:, ::-1]
+        garment = np.argwhere(np.asarray(image).min(axis=2) < 150)[:, ::-1]
         assert np.abs(garment.min(axis=0) - (xmin, ymin)).max() <= 3
         assert np.abs(garment.max(axis=0) + 1 - (xmax, ymax)).max() <= 3
 
@@ -62,9 +62,9 @@ def test_a_box_lies_tight_around_its_garment(label):
 def test_one_to_three_garments_hardly_overlap_and_are_not_small():
     counts = Counter()
     for seed in range(60):
-        _, found = dataset.draw_photo(Random(f"photo {seed}"), 160)
-        corners = np.array([box.corners for box in found], dtype=float)
-        counts[len(found)] += 1
+        _, drawn_boxes = dataset.draw_photo(Random(f"photo {seed}"), 160)
+        corners = np.array([box.corners for box in drawn_boxes], dtype=float)
+        counts[len(drawn_boxes)] += 1
         assert (corners >= 0).all()
         assert (corners <= 160).all()
         assert (corners[:, 2:] - corners[:, :2]).max(axis=1).min() >= 0.25 * 160
@@ -73,5 +73,5 @@ def test_one_to_three_garments_hardly_overlap_and_are_not_small():
 
 
 def test_every_class_is_drawn_and_some_more_often():
-    assert set(dataset.SHARES) == set(garments.MAKERS)
-    assert dataset.SHARES["Dresses"] >= 2 * dataset.SHARES["Skirts"]
+    assert set(dataset.CLASS_WEIGHTS) == set(garments.GARMENT_MAKERS)
+    assert dataset.CLASS_WEIGHTS["Dresses"] >= 2 * dataset.CLASS_WEIGHTS["Skirts"]
