@@ -1,3 +1,25 @@
 """From labelled photos of garments to a measured detector. `python -m apparel --help` lists the commands."""
 
+import importlib
+from types import SimpleNamespace
+
 from apparel.utils import tf_environment as tf_environment
+
+FORMER_MODULES = {
+    "detector": {"load": "apparel.models.detector", "detect": "apparel.models.detector"},
+    "photos": {"decode": "apparel.images"},
+}
+"""Functions of modules that were moved, by former module, with their module of today.
+
+A model in MLflow holds a copy of `tracking/pyfunc_model.py` of its day, which imports these names when it is loaded.
+"""
+
+
+def __getattr__(name: str) -> SimpleNamespace:
+    """A stand-in for the former module `name`, with the functions that stored models call."""
+    if name not in FORMER_MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    functions = FORMER_MODULES[name].items()
+    return SimpleNamespace(
+        **{function: getattr(importlib.import_module(module), function) for function, module in functions}
+    )

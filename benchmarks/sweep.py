@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from apparel.errors import UserError
 from apparel.sweeps import failure_log, snapshot, storage, workspace
-from apparel.tracking import outbox
+from apparel.tracking.outbox import outbox_of_run
 
 STUDY = "benchmark"
 SETTINGS = Path("benchmark.yaml")
@@ -79,11 +79,11 @@ def _seconds_to_import() -> float:
 
 def _parts(trial: FrozenTrial, imports: float) -> dict[str, float]:
     """Seconds by part, told by when the worker and the training wrote what they did."""
-    box = outbox.of_run(trial.user_attrs["run"])
-    opened = box.head.start / 1000
-    lines = [line for line in box.lines() if line.kind == "metrics"]
+    outbox = outbox_of_run(trial.user_attrs["run"])
+    opened = outbox.header.start / 1000
+    lines = [line for line in outbox.lines() if line.kind == "metrics"]
     stepped = [line for line in lines if "images_per_second" in line.values]
-    batch = int(next(line.values["train.batch_size"] for line in box.lines() if "train.batch_size" in line.values))
+    batch = int(next(line.values["train.batch_size"] for line in outbox.lines() if "train.batch_size" in line.values))
     first, *others = [batch / line.values["images_per_second"] for line in stepped]
     a_step = median(others)
     began, ended = stepped[0].time / 1000, stepped[-1].time / 1000

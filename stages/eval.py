@@ -39,13 +39,13 @@ def main() -> None:
     vega.ensure()
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
-        run.metrics(evaluate.by_name(test) | evaluate.by_name(val))
-        run.metrics({"test/seconds_per_photo": latency, "test/photos_per_second": 1 / latency})
-        run.folder(report.PICTURES, "pictures")
+        run.log_metrics(evaluate.by_name(test) | evaluate.by_name(val))
+        run.log_metrics({"test/seconds_per_photo": latency, "test/photos_per_second": 1 / latency})
+        run.log_folder(report.PICTURES, "pictures")
         for step, name in enumerate(series):
-            run.picture(report.picture(test, name, images[name]), "detections on test", step)
+            run.log_image(report.picture(test, name, images[name]), "detections on test", step)
         for path in report.FILES:
-            run.file(path, "eval")
+            run.log_file(path, "eval")
     print(report.text(report.read_table()))
     print(f"{latency * 1000:.1f} ms a photo, {1 / latency:.0f} photos/s")
     print(report.where_next())

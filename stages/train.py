@@ -23,10 +23,10 @@ def main() -> None:
         detector.save(paths.MODEL)
         csv_tables.write(loop.history_table(progress), paths.HISTORY)
         files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
-        run.trained(paths.MODEL)
-        run.file(paths.HISTORY)
-        run.folder(paths.MODEL, "model")
-        run.model(paths.MODEL, inputs.first_photo(index, "val"))
+        run.record_model(paths.MODEL)
+        run.log_file(paths.HISTORY)
+        run.log_folder(paths.MODEL, "model")
+        run.log_model(paths.MODEL, inputs.first_photo(index, "val"))
     best = progress.best
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 

@@ -19,7 +19,7 @@ from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import report
-from apparel.tracking import runs as tracking
+from apparel.tracking.server import clean_name
 from apparel.utils import csv_tables
 from apparel.versioning import dvc_lock, git
 
@@ -214,5 +214,5 @@ def run_of(side: Side, reader: "Reader") -> str | None:
     """MLflow's id of the run that a side's model was trained in, where MLflow knows it."""
     if side.run or not side.model:
         return side.run
-    found = reader.tagged(**{tracking.clean(paths.MODEL.as_posix()): side.model})
+    found = reader.tagged(**{clean_name(paths.MODEL.as_posix()): side.model})
     return found[0].id if found else None

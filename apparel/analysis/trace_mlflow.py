@@ -10,6 +10,7 @@ from apparel import paths
 from apparel.analysis.trace_link import Link, is_code
 from apparel.errors import UserError
 from apparel.tracking import local_runs, runs
+from apparel.tracking.server import tracking_uri, without_password
 from apparel.versioning import dvc_hash, dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
 
@@ -57,7 +58,7 @@ def lock_of(run: str) -> tuple[Lock, str]:
     reader = Reader()
     stored = reader.find(run)
     if stored is None:
-        server = runs.without_password(runs.server())
+        server = without_password(tracking_uri())
         raise UserError(f"MLflow at {server} has no run {run}; MLFLOW_TRACKING_URI names another server")
     md5 = _model_of(reader, stored)
     lock = dvc_lock.holding(md5)
@@ -99,7 +100,7 @@ def _add_run(chain: "Chain", lock: Lock, asked: str | None, folder: Path) -> lis
     run = reader.find(asked) if asked else _run_of(reader, md5)
     if run is None:
         raise UserError(
-            f"MLflow at {runs.without_password(runs.server())} has no run that trained this model; "
+            f"MLflow at {without_password(tracking_uri())} has no run that trained this model; "
             "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends what waits here, "
             "`mlflow runs restore` brings back a deleted one, and `dvc repro --force train` makes one anew"
         )
@@ -191,9 +192,7 @@ def _run_of(reader: "Reader", md5: str) -> "StoredRun | None":
     found = reader.tagged(**{paths.MODEL.as_posix(): md5})
     if found:
         return found[0]
-    run = (
-        local_runs.recorded_run(paths.MODEL) if paths.MODEL.is_dir() and dvc_hash.content(paths.MODEL) == md5 else None
-    )
+    run = local_runs.recorded_run(md5)
     return reader.find(run) if run else None
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from apparel.errors import UserError
+from apparel.tracking.server import clean_name
 
 EXAMPLES = """examples:
   python -m apparel compare main workspace            the last commit's results and those of now
@@ -33,7 +34,6 @@ def main(arguments: argparse.Namespace) -> None:
 
     from apparel import paths
     from apparel.analysis import compare, compare_page, result_sets
-    from apparel.tracking import runs as tracking
     from apparel.utils import files
 
     @cache
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     compared = compare.compare([result_sets.load(what, runs) for what in (arguments.first, *arguments.others)])
     print(compare_page.text(compared))
-    name = tracking.clean("-and-".join(compared.names).replace("/", "_") + ".html")
+    name = clean_name("-and-".join(compared.names).replace("/", "_") + ".html")
     page = arguments.html or paths.LOCAL / "compare" / name
     files.write_text(page, compare_page.html(compared))
     print(f"pictures and more: {page}")

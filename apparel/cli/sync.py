@@ -1,62 +1,64 @@
-"""`python -m apparel sync`: sends MLflow what it could not be told while a stage ran."""
+"""`python -m apparel sync`: sends runs to MLflow that its server did not take while a stage ran."""
 
 import argparse
 
 from apparel.errors import UserError
-from apparel.tracking import outbox
-from apparel.tracking.outbox import Outbox
-from apparel.tracking.runs import without_password
+from apparel.tracking.outbox import Outbox, unsent_outboxes
+from apparel.tracking.server import without_password
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.description = (
-        "Training goes on when the MLflow server is away. What could not be sent waits in .apparel/runs,\n"
-        "each run with the address of its server. This sends it; what arrived before is not sent twice.\n"
-        "The exit status is 1 when something waits still."
+        "Training continues when the MLflow server is away. What could not be sent waits in .apparel/runs,\n"
+        "each run with the address of its server. This command sends it; nothing is sent twice.\n"
+        "The exit status is 1 when something still waits."
     )
     parser.epilog = "example: python -m apparel sync --dry-run"
-    parser.add_argument("--dry-run", action="store_true", help="only say what waits, and where it would go")
+    parser.add_argument("--dry-run", action="store_true", help="only list what waits, and where it would go")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Sends, or lists, every run that waits.
 
     Raises:
-        UserError: a run could not be sent whole.
+        UserError: a run could not be sent completely.
     """
-    waiting = outbox.unsent()
-    if not waiting:
+    outboxes = unsent_outboxes()
+    if not outboxes:
         print("Nothing waits: MLflow has everything.")
-    for box in waiting:
-        address = without_password(box.head.server)
-        what = f"{_contents(box)} of run '{box.head.name}', experiment '{box.head.experiment}', to {address}"
+    for outbox in outboxes:
         if arguments.dry_run:
-            print(f"would send {what}")
+            print(f"would send {_summary(outbox)}")
         else:
-            _send(box, what)
-    left = 0 if arguments.dry_run else len(outbox.unsent())
+            _send(outbox)
+    left = 0 if arguments.dry_run else len(unsent_outboxes())
     if left:
         raise UserError(f"{left} {'run waits' if left == 1 else 'runs wait'} still")
 
 
-def _send(box: Outbox, what: str) -> None:
+def _send(outbox: Outbox) -> None:
     from tqdm import tqdm
 
     from apparel.tracking.sender import Sender, problem
 
+    summary, lines = _summary(outbox), sum(1 for _ in outbox.unsent_lines())
     try:
-        sender = Sender(box)
-        with tqdm(total=sum(1 for _ in box.waiting()), desc=box.head.name, unit="line", leave=False) as bar:
+        sender = Sender(outbox)
+        with tqdm(total=lines, desc=outbox.header.name, unit="line", leave=False) as bar:
             sender.send(bar.update)
-    except Exception as error:  # noqa: BLE001 - one run's trouble, whatever it is, must not keep the others back
-        print(f"not sent: {problem(box, error)}")
+    except Exception as error:  # noqa: BLE001 - an error of one run, whatever it is, must not stop the others
+        print(f"not sent: {problem(outbox, error)}")
         return
-    print(f"sent {what}: run {box.sent()[0]}")
+    print(f"sent {summary}: run {outbox.sent()[0]}")
     for refusal in sender.refused:
         print(f"warning: {refusal}")
 
 
-def _contents(box: Outbox) -> str:
-    kinds = [line.kind for line in box.waiting()]
-    return f"{len(kinds)} entries and {kinds.count('file')} files"
+def _summary(outbox: Outbox) -> str:
+    kinds = [line.kind for line in outbox.unsent_lines()]
+    header = outbox.header
+    return (
+        f"{len(kinds)} entries and {kinds.count('file')} files of run '{header.name}', "
+        f"experiment '{header.experiment}', to {without_password(header.server)}"
+    )

@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 from apparel.errors import UserError
-from apparel.tracking import runs, sender, ui_view
+from apparel.tracking import ui_view
+from apparel.tracking.server import connect, tracking_uri, without_password
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +30,13 @@ def main(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: the port is taken, or MLflow ends by itself.
     """
-    server = runs.server()
+    server = tracking_uri()
     if re.match("https?:", server):
-        print(f"MLflow is at {runs.without_password(server)}")
+        print(f"MLflow is at {without_password(server)}")
         return
     check_free(arguments.host, arguments.port)
-    client = sender.connect(server)  # makes the store when there is none yet, in a way that survives Ctrl-C
-    page = f"http://{arguments.host}:{arguments.port}/#{ui_view.share(client)}"
+    client = connect(server)  # makes the store when there is none yet, in a way that survives Ctrl-C
+    page = f"http://{arguments.host}:{arguments.port}/#{ui_view.share_view(client)}"
     print(f"{page}\nanswers in about 15 seconds; Ctrl-C ends it", flush=True)
     options = ["--backend-store-uri", server, "--host", arguments.host, "--port", str(arguments.port)]
     options += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]

@@ -4,8 +4,12 @@ import argparse
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from apparel.errors import UserError
+
+if TYPE_CHECKING:
+    from apparel.versioning.dvc_lock import Lock
 
 EXAMPLES = """examples:
   python -m apparel verify                  all stages; asks first, since it takes as long as they did
@@ -39,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     lock = dvc_lock.workspace()
     names = rerun.stages(lock, arguments.stage)
-    print(f"To be run again: {', '.join(names)}. {_expected(arguments.stage or 'all')}")
+    print(f"To be run again: {', '.join(names)}. {_expected(lock, arguments.stage or 'all')}")
     rerun.check_up_to_date(names)
     if arguments.dry_run or not (arguments.yes or _agreed()):
         print("nothing was run")
@@ -62,7 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"all {count} outputs came out the same, byte for byte")
 
 
-def _expected(what: str) -> str:
+def _expected(lock: "Lock", what: str) -> str:
     from apparel import paths
     from apparel.analysis import rerun as verifying
     from apparel.tracking import local_runs
@@ -70,7 +74,8 @@ def _expected(what: str) -> str:
     seconds = verifying.remembered().get(what)
     if seconds is not None:
         return f"That took {_time(seconds)} the last time."
-    training = local_runs.training_seconds(paths.MODEL) if what in ("all", "train") else 60.0
+    model_hash = lock.hashes().get(paths.MODEL.as_posix(), "none")
+    training = local_runs.training_seconds(model_hash) if what in ("all", "train") else 60.0
     if training is None:
         return "How long the training took is not known here; expect that, and some minutes more."
     return f"Expect about {_time(training)}" + (" for the training, and some minutes more." if training != 60 else ".")

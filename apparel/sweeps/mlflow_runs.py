@@ -10,7 +10,8 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from apparel.params import Params
 from apparel.sweeps import study_table
-from apparel.tracking import local_runs, outbox, runs
+from apparel.tracking import local_runs, runs
+from apparel.tracking.outbox import unsent_outboxes
 from apparel.tracking.runs import Run
 from apparel.utils import processes
 from apparel.versioning import provenance
@@ -35,14 +36,14 @@ class Parent:
     def __enter__(self) -> Self:
         known = self._study.user_attrs
         if "parent_run" in known:
-            self._run = runs.attach(known["parent_run"], self._chosen)
+            self._run = runs.attach_run(known["parent_run"], self._chosen)
             return self
-        self._run = runs.start(self._chosen, f"sweep {self._study.study_name}")
+        self._run = runs.start_run(self._chosen, f"sweep {self._study.study_name}")
         self._study.set_user_attr("parent_run", self._run.id)
-        self._run.tags(provenance.tags(self._chosen) | {"optuna.study": self._study.study_name})
-        self._run.params({f"space.{key}": ranges for key, ranges in known["settings"]["space"].items()})
-        self._run.params({f"fixed.{key}": value for key, value in known["settings"]["fixed"].items()})
-        self._run.inputs(provenance.data(self._chosen), "training")
+        self._run.set_tags(provenance.tags(self._chosen) | {"optuna.study": self._study.study_name})
+        self._run.log_params({f"space.{key}": ranges for key, ranges in known["settings"]["space"].items()})
+        self._run.log_params({f"fixed.{key}": value for key, value in known["settings"]["fixed"].items()})
+        self._run.log_inputs(provenance.data(self._chosen), "training")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -54,7 +55,7 @@ class Parent:
             self.improve()
             self._point_to_best()  # whose run may have got its id in MLflow only now
             for file in report.write(self._study):
-                self._run.file(file)
+                self._run.log_file(file)
         finally:
             self._end(error)
 
@@ -73,10 +74,10 @@ class Parent:
             return
         self._ended = len(states)
         counted = {f"trials/{study_table.WORDS[state]}": states.count(state) for state in set(states)}
-        self._run.metrics(counted, step=len(states))
+        self._run.log_metrics(counted, step=len(states))
         for trial in study_table.best(self._study)[:1]:
             values = dict(zip(study_table.metrics(self._study), trial.values, strict=True))
-            self._run.metrics(trial.user_attrs.get("metrics", {}) | values, step=len(states))
+            self._run.log_metrics(trial.user_attrs.get("metrics", {}) | values, step=len(states))
         self._point_to_best()
 
     def _point_to_best(self) -> None:
@@ -86,10 +87,10 @@ class Parent:
                 "experiment": trial.user_attrs.get("experiment"),
                 "run": study_table.run(trial),
             }
-            self._run.tags({f"best.{name}": value for name, value in (names | study_table.values(trial)).items()})
+            self._run.set_tags({f"best.{name}": value for name, value in (names | study_table.values(trial)).items()})
         if len(self._study.directions) > 1:
             front = [trial.user_attrs.get("experiment", "") for trial in study_table.best(self._study)]
-            self._run.tags({"pareto.front": ", ".join(front)})
+            self._run.set_tags({"pareto.front": ", ".join(front)})
 
 
 def settle(study: Study, chosen: Params) -> None:
@@ -97,16 +98,16 @@ def settle(study: Study, chosen: Params) -> None:
     for trial in study.get_trials(deepcopy=False):
         name = trial.user_attrs.get("run")
         if name and local_runs.is_open(name) and not _is_at_work(trial):
-            end(runs.attach(name, chosen), trial.state, trial.user_attrs.get("failure", ""))
+            end(runs.attach_run(name, chosen), trial.state, trial.user_attrs.get("failure", ""))
 
 
 def _send_what_waits() -> None:
     """A training waits a minute for MLflow to take its run; where that was too short, the rest goes now."""
     from apparel.tracking.sender import Sender
 
-    for box in outbox.unsent():
+    for outbox in unsent_outboxes():
         try:
-            Sender(box).send()
+            Sender(outbox).send()
         except Exception:  # noqa: BLE001 - a server that is away must not cost the sweep its end; `sync` sends later
             continue
 
@@ -136,14 +137,14 @@ def record(study: Study, trial: BaseTrial, chosen: Params, history: Path | None 
         The run, still open: `finish` or `fail` it.
     """
     experiment = trial.user_attrs["experiment"]
-    run = runs.start(chosen, experiment, parent=study.user_attrs.get("parent_run"))
-    run.params(chosen.flat())
-    run.tags({"optuna.study": study.study_name, "optuna.trial": trial.number, "dvc.experiment": experiment})
+    run = runs.start_run(chosen, experiment, parent=study.user_attrs.get("parent_run"))
+    run.log_params(chosen.flat())
+    run.set_tags({"optuna.study": study.study_name, "optuna.trial": trial.number, "dvc.experiment": experiment})
     if history is not None:
-        run.tags({"trained": "earlier: an equal training was in DVC's cache"})
-        run.file(history)
+        run.set_tags({"trained": "earlier: an equal training was in DVC's cache"})
+        run.log_file(history)
         for row in pd.read_csv(history).to_dict("records"):
-            run.metrics({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
+            run.log_metrics({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
     return run
 
 

@@ -14,7 +14,8 @@ from apparel.sweeps import search_space, snapshot, storage, workspace
 from apparel.sweeps.config import LATENCY, Range, Settings
 from apparel.sweeps.search_space import Space
 from apparel.sweeps.snapshot import Snapshot
-from apparel.tracking import outbox
+from apparel.tracking.outbox import OUTBOXES, find_outbox
+from apparel.tracking.server import without_password
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -49,7 +50,7 @@ class Plan:
     def command(self) -> str:
         """What finds the study again from any settings file, with `--report` or `--finish` behind it."""
         local = self.storage == storage.LOCAL
-        place = "" if local else f" --storage {storage.without_password(self.storage)}"
+        place = "" if local else f" --storage {without_password(self.storage)}"
         return f"python -m apparel sweep --study {self.settings.study}{place}"
 
     def text(self) -> str:
@@ -89,7 +90,7 @@ class Plan:
     def _place_lines(self) -> list[str]:
         code = f"commit {self.snapshot.commit[:7]}" + (", with uncommitted changes" if self.snapshot.is_changed else "")
         return [
-            f"storage  {storage.without_password(self.storage)}",
+            f"storage  {without_password(self.storage)}",
             f"code     {code}",
             f"watch    make dashboard, make ui, {self.command} --report; "
             f"logs in {(paths.LOCAL / 'sweeps' / self.settings.study / 'trials').as_posix()}",
@@ -171,14 +172,14 @@ def plain(chosen: Section) -> dict[str, Any]:
 
 def last_training() -> tuple[float, int] | None:
     """Seconds and epochs of the last training that this clone finished; None where there is none."""
-    runs = sorted(outbox.RUNS.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = sorted(OUTBOXES.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in runs[:20]:
-        box = outbox.find(path.parent.name)
-        lines = list(box.lines()) if box else []
+        outbox = find_outbox(path.parent.name)
+        lines = list(outbox.lines()) if outbox else []
         trained = [line.time for line in lines if line.kind == "metrics" and "train/loss" in line.values]
         epochs = next((line.values["train.epochs"] for line in lines if "train.epochs" in line.values), "")
         if any(line.values == {"status": "FINISHED"} for line in lines) and trained and epochs.isdecimal():
-            return (trained[-1] - box.head.start) / 1000, int(epochs)
+            return (trained[-1] - outbox.header.start) / 1000, int(epochs)
     return None
 
 

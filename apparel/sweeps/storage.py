@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel.errors import UserError
+from apparel.tracking.server import without_password
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -105,13 +106,6 @@ def absolute(address: str) -> str:
     """The same address from any folder: a relative SQLite file is one of this folder."""
     file = address.removeprefix("sqlite:///")
     return f"sqlite:///{Path(file).absolute().as_posix()}" if file != address and file != ":memory:" else address
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown."""
-    from apparel.tracking import runs
-
-    return runs.without_password(address)
 
 
 def load(address: str, study: str, wait: bool = False) -> "Study":

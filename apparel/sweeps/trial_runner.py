@@ -190,11 +190,11 @@ class TrialTraining:
             run = mlflow_runs.record(self._worker.study, self._trial, self._params())
             self._trial.set_user_attr("run", run.id)
         elif latency is not None or local_runs.is_open(self._run):
-            run = runs.attach(self._run, self._params())
+            run = runs.attach_run(self._run, self._params())
         else:
             return
         if latency is not None:
-            run.metrics({LATENCY: latency})
+            run.log_metrics({LATENCY: latency})
         mlflow_runs.end(run, ending.state, ending.attributes.get("failure", ""))
 
     def _twin(self) -> Any:

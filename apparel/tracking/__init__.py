@@ -1,1 +1,1 @@
-"""MLflow runs: what a stage records, and the process that sends it."""
+"""MLflow runs: what a stage records, the process that sends it, and runs read back."""

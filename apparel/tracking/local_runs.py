@@ -1,51 +1,44 @@
-"""What this clone knows of its runs without asking MLflow: from their outboxes, and by the weights they made."""
+"""Runs as this clone recorded them, without a request to MLflow: which are open, and which run trained a model."""
 
-import hashlib
 from itertools import pairwise
 from pathlib import Path
 
 from apparel import paths
-from apparel.tracking import outbox
-from apparel.utils import files
+from apparel.tracking.outbox import find_outbox, outbox_of_run
 
 
 def is_open(run: str) -> bool:
-    """Whether processes of this clone began the run of that id, MLflow's or a `Run`'s, and none has ended it."""
-    box = outbox.of_run(run)
-    statuses = [line.values["status"] for line in box.lines() if line.kind == "status"] if box else []
+    """Whether processes of this clone started the run of that id, MLflow's or a `Run`'s, and none has ended it."""
+    outbox = outbox_of_run(run)
+    statuses = [line.values["status"] for line in outbox.lines() if line.kind == "status"] if outbox else []
     return statuses[-1:] == ["RUNNING"]
 
 
-def recorded_run(model: Path) -> str | None:
-    """MLflow's id of the run that trained the model in this folder, as far as this clone saw the training."""
-    record = of_model(model)
+def recorded_run(model_hash: str) -> str | None:
+    """MLflow's id of the run that trained the model with that DVC hash; None if not trained in this clone."""
+    record = model_record(model_hash)
     return mlflow_id(record.read_text(encoding="utf-8")) if record.exists() else None
 
 
-def training_seconds(model: Path) -> float | None:
-    """How long the training of the model in this folder took, all its parts together; None when not seen here."""
-    record = of_model(model)
-    box = outbox.find(record.read_text(encoding="utf-8")) if record.exists() else None
-    lines = [line for line in box.lines() if line.kind in ("metrics", "status")] if box else []
-    ended = next((at for at, line in enumerate(lines) if line.values.get("status") == "FINISHED"), None)
-    if ended is None:
+def training_seconds(model_hash: str) -> float | None:
+    """Duration of the training of the model with that DVC hash, interruptions left out; None if not trained here."""
+    record = model_record(model_hash)
+    outbox = find_outbox(record.read_text(encoding="utf-8")) if record.exists() else None
+    lines = [line for line in outbox.lines() if line.kind in ("metrics", "status")] if outbox else []
+    end = next((index for index, line in enumerate(lines) if line.values.get("status") == "FINISHED"), None)
+    if end is None:
         return None
-    # From the end of one part to the beginning of the next nothing ran.
-    spans = [pair for pair in pairwise(lines[: ended + 1]) if pair[1].values.get("status") != "RUNNING"]
+    # Nothing ran between the end of one process and the start of the next.
+    spans = [pair for pair in pairwise(lines[: end + 1]) if pair[1].values.get("status") != "RUNNING"]
     return sum(after.time - before.time for before, after in spans) / 1000
 
 
 def mlflow_id(run: str) -> str | None:
-    """MLflow's id of the run with that id, a `Run`'s; None while MLflow has not heard of it."""
-    box = outbox.find(run)
-    return box.sent()[0] if box else None
+    """MLflow's id of the run with that outbox; None while MLflow has not heard of it."""
+    outbox = find_outbox(run)
+    return outbox.sent()[0] if outbox else None
 
 
-def of_model(model: Path) -> Path:
-    """The file that says which run made these weights: named by the content of all files of the model."""
-    digest = hashlib.sha256()
-    for file in files.below(model):
-        with file.open("rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
-        digest.update(f"{content} {file.relative_to(model).as_posix()}\n".encode())
-    return paths.LOCAL / "models" / digest.hexdigest()
+def model_record(model_hash: str) -> Path:
+    """The file that holds the id of the run that trained a model, named by DVC's hash of the model's folder."""
+    return paths.LOCAL / "models" / model_hash

@@ -1,4 +1,4 @@
-"""A trained detector put into MLflow as a model that MLflow loads, serves and shows with its signature."""
+"""The trained detector as an MLflow model with a signature, which MLflow loads and serves."""
 
 import base64
 import tempfile
@@ -10,11 +10,14 @@ import pandas as pd
 from apparel.versioning import provenance
 
 NAME = "detector"
-NEEDED = ("tensorflow", "tf_keras", "tf-object-detection-api", "numpy", "pandas", "pillow")
+"""The model's name in MLflow."""
+
+REQUIREMENTS = ("tensorflow", "tf_keras", "tf-object-detection-api", "numpy", "pandas", "pillow")
+"""Packages that MLflow lists with the model, in the versions of today."""
 
 
 def log(client: Any, run: str, folder: Path, example: Path) -> None:
-    """Logs the model as an output of a run; what an earlier, interrupted attempt left is completed.
+    """Logs the model as an output of a run; completes what an interrupted attempt left.
 
     Args:
         client: MLflow's.
@@ -25,17 +28,17 @@ def log(client: Any, run: str, folder: Path, example: Path) -> None:
     from mlflow.entities import LoggedModelOutput
 
     experiment = client.get_run(run).info.experiment_id
-    found = client.search_logged_models([experiment], f"source_run_id = '{run}' AND name = '{NAME}'", max_results=1)
-    model = found[0] if found else client.create_logged_model(experiment, NAME, run, model_type="object detection")
-    with tempfile.TemporaryDirectory() as aside:
-        save(folder, example, Path(aside, "model"), model.model_id, run)
-        client.log_model_artifacts(model.model_id, str(Path(aside, "model")))
+    models = client.search_logged_models([experiment], f"source_run_id = '{run}' AND name = '{NAME}'", max_results=1)
+    model = models[0] if models else client.create_logged_model(experiment, NAME, run, model_type="object detection")
+    with tempfile.TemporaryDirectory() as temporary:
+        save(folder, example, Path(temporary, "model"), model.model_id, run)
+        client.log_model_artifacts(model.model_id, str(Path(temporary, "model")))
     client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
     client.finalize_logged_model(model.model_id, "READY")
 
 
 def save(folder: Path, example: Path, target: Path, model: str | None = None, run: str | None = None) -> None:
-    """Writes the model as `mlflow.pyfunc.load_model` takes it; TensorFlow is not needed for that."""
+    """Writes the model in the format of `mlflow.pyfunc.load_model`, without importing TensorFlow."""
     from mlflow import pyfunc
     from mlflow.models import Model
 
@@ -47,7 +50,7 @@ def save(folder: Path, example: Path, target: Path, model: str | None = None, ru
         artifacts={"model": str(folder.absolute())},
         signature=_signature(),
         input_example=pd.DataFrame({"image": [photo]}),
-        pip_requirements=[f"{name}=={versions[f'version.{name}']}" for name in NEEDED],
+        pip_requirements=[f"{name}=={versions[f'version.{name}']}" for name in REQUIREMENTS],
         mlflow_model=Model(model_id=model, model_uuid=model, run_id=run),
     )
 

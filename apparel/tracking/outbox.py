@@ -1,14 +1,14 @@
-"""What waits for MLflow: one folder a run, which a stage appends to and a sender empties.
+"""Outboxes: what a stage records for MLflow, on disk until the sender has delivered it; one folder for each run.
 
-Everything is on disk before any of it is sent, so a server that is away, a killed process or a full queue loses
-nothing. A folder holds
+Everything is on disk before any of it is sent, so nothing is lost when the server is away, a process is killed or a
+queue is full. MLflow's own asynchronous logging keeps its queue in memory and leaves artifacts out. A folder holds
 
-    run.json     whose lines these are (`Head`)
+    run.json     the run's header (`RunHeader`)
     lines.jsonl  what happened, one JSON object a line, only ever appended to
     files/       copies of files, each until it is sent
     sent.json    the MLflow run, and how many bytes of lines.jsonl it has
 
-Lines are kept after they were sent: a run that MLflow has lost can be sent to it again.
+Lines stay after they were sent: a run that MLflow has lost can be sent again.
 """
 
 import json
@@ -26,67 +26,77 @@ from filelock import FileLock
 from apparel import paths
 from apparel.utils import files
 
-RUNS = paths.LOCAL / "runs"
+OUTBOXES = paths.LOCAL / "runs"
+"""The folder of all outboxes of this clone."""
 
 
 @dataclass(frozen=True)
-class Head:
-    """Who a run is, as known before MLflow has heard of it."""
+class RunHeader:
+    """What identifies a run before MLflow has heard of it.
 
-    server: str  # the tracking URI it belongs to; a relative one starts at the project's root
+    Attributes:
+        server: tracking URI of its server; a relative one starts at the project's root.
+        experiment: the MLflow experiment's name.
+        name: the run's name in MLflow.
+        start: milliseconds since 1970.
+        parent: the run that it is shown under: MLflow's id, or the id of its outbox.
+        run: the run itself where it exists already: MLflow's id, or the id of its first outbox.
+    """
+
+    server: str
     experiment: str
     name: str
-    start: int  # milliseconds since 1970
-    parent: str | None = None  # the run that it is shown under: MLflow's id, or the name of its outbox
-    run: str | None = None  # the run itself, when it exists already: MLflow's id, or the name of its first outbox
+    start: int
+    parent: str | None = None
+    run: str | None = None
 
 
 class Line(NamedTuple):
-    """One thing that happened."""
+    """One entry of lines.jsonl."""
 
     kind: str  # metrics, params, tags, inputs, file, model or status
-    values: dict[str, Any]
+    values: dict[str, Any]  # by name; `place` is the path of a copied file, relative to the outbox
     step: int
     time: int  # milliseconds since 1970
-    end: int  # bytes of lines.jsonl up to and with this line
+    end: int  # offset in lines.jsonl, in bytes, of the line's end
 
 
 class Outbox:
-    """One run's folder. One process at a time appends; one at a time, holding `lock`, sends."""
+    """The folder of one run. One process at a time appends; one at a time sends, and holds `lock` while it does."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.id = folder.name
-        self.head = Head(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        self.header = RunHeader(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         self.lock = FileLock(folder / "lock")
         self._lines = folder / "lines.jsonl"
 
     @classmethod
-    def create(cls, head: Head) -> "Outbox":
-        """A new folder under a name that no other clone will ever choose."""
-        folder = RUNS / uuid.uuid4().hex
-        files.write_json(folder / "run.json", asdict(head))
+    def create(cls, header: RunHeader) -> "Outbox":
+        """A new folder under a random name, which is unique across clones."""
+        folder = OUTBOXES / uuid.uuid4().hex
+        files.write_json(folder / "run.json", asdict(header))
         return cls(folder)
 
     def append(self, kind: str, values: dict[str, Any], step: int = 0, durable: bool = True) -> None:
-        """Adds a line; it outlives the process at once and, when `durable`, the machine as well."""
-        line = {"kind": kind, "values": values, "step": step, "time": now()}
-        torn = not self._ends_whole()
+        """Adds a line. It survives the end of this process and, when `durable`, a crash of the machine."""
+        line = {"kind": kind, "values": values, "step": step, "time": now_ms()}
+        torn = not self._ends_with_newline()
         with self._lines.open("ab") as handle:
-            # A writer that was killed may have left half a line, which ends here and is skipped by readers.
+            # A killed writer may have left half a line: the newline ends it, and readers skip it.
             handle.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
             if durable:
                 handle.flush()
                 os.fsync(handle.fileno())
 
-    def place(self, name: str) -> str:
-        """A place of its own for a copied file with the name that MLflow should show, relative to the folder."""
-        place = Path("files") / uuid.uuid4().hex / name
-        (self.folder / place).parent.mkdir(parents=True)
-        return place.as_posix()
+    def new_file(self, name: str) -> str:
+        """A free path, relative to the folder, for a copied file that MLflow is to show as `name`."""
+        file = Path("files") / uuid.uuid4().hex / name
+        (self.folder / file).parent.mkdir(parents=True)
+        return file.as_posix()
 
     def lines(self, start: int = 0) -> Iterator[Line]:
-        """The whole lines from byte `start` on; what is not a line, such as a torn one, is passed over."""
+        """The lines from byte `start` on; a torn or damaged line is skipped."""
         if not self._lines.exists():
             return
         with self._lines.open("rb") as handle:
@@ -99,12 +109,12 @@ class Outbox:
                     except (ValueError, TypeError):
                         continue
 
-    def waiting(self) -> Iterator[Line]:
-        """The lines that are not known to have arrived."""
+    def unsent_lines(self) -> Iterator[Line]:
+        """The lines that MLflow has not confirmed."""
         return self.lines(self.sent()[1])
 
     def sent(self) -> tuple[str | None, int]:
-        """MLflow's id of the run, when there is one, and how many bytes of the lines it has."""
+        """MLflow's id of the run, None before there is one, and how many bytes of the lines it has."""
         try:
             record = json.loads((self.folder / "sent.json").read_text(encoding="utf-8"))
             return record["run"], record["bytes"]
@@ -115,43 +125,43 @@ class Outbox:
         """Records that MLflow's `run` has the first `sent` bytes."""
         files.write_json(self.folder / "sent.json", {"run": run, "bytes": sent})
 
-    def discard(self, place: str) -> None:
+    def discard(self, file: str) -> None:
         """Deletes a copied file that was sent."""
-        shutil.rmtree((self.folder / place).parent, ignore_errors=True)
+        shutil.rmtree((self.folder / file).parent, ignore_errors=True)
 
-    def _ends_whole(self) -> bool:
+    def _ends_with_newline(self) -> bool:
         try:
             with self._lines.open("rb") as handle:
                 handle.seek(-1, os.SEEK_END)
                 return handle.read() == b"\n"
-        except OSError:  # not there yet, or empty
+        except OSError:  # missing or empty
             return True
 
 
-def find(run: str) -> Outbox | None:
-    """The folder of that name, unless it is gone or was never finished making."""
+def find_outbox(name: str) -> Outbox | None:
+    """The outbox of that id; None if it is gone or its creation was interrupted."""
     try:
-        return Outbox(RUNS / run)
+        return Outbox(OUTBOXES / name)
     except (OSError, ValueError, TypeError):
         return None
 
 
-def of_run(run: str) -> Outbox | None:
-    """The folder of that name, else one whose run has that id in MLflow."""
-    return find(run) or next((box for box in known() if box.sent()[0] == run), None)
+def outbox_of_run(run: str) -> Outbox | None:
+    """The outbox of that id, else one whose run has that id in MLflow."""
+    return find_outbox(run) or next((outbox for outbox in all_outboxes() if outbox.sent()[0] == run), None)
 
 
-def unsent() -> list[Outbox]:
-    """Every run with lines that wait, oldest first."""
-    return [box for box in known() if next(box.waiting(), None)]
+def unsent_outboxes() -> list[Outbox]:
+    """The outboxes with lines that were not sent, oldest first."""
+    return [outbox for outbox in all_outboxes() if next(outbox.unsent_lines(), None)]
 
 
-def known() -> list[Outbox]:
-    """Every run of this clone, oldest first."""
-    found = [find(folder.name) for folder in RUNS.iterdir()] if RUNS.is_dir() else []
-    return sorted(filter(None, found), key=lambda box: (box.head.start, box.id))
+def all_outboxes() -> list[Outbox]:
+    """The outboxes of this clone, oldest first."""
+    outboxes = [find_outbox(folder.name) for folder in OUTBOXES.iterdir()] if OUTBOXES.is_dir() else []
+    return sorted(filter(None, outboxes), key=lambda outbox: (outbox.header.start, outbox.id))
 
 
-def now() -> int:
-    """Wall time in milliseconds since 1970, as MLflow counts it."""
+def now_ms() -> int:
+    """Wall time in milliseconds since 1970, the unit of MLflow's times."""
     return time.time_ns() // 1_000_000

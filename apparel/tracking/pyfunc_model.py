@@ -1,10 +1,10 @@
-"""The trained detector as MLflow loads it: photos in, a table of detections out.
+"""The trained detector as an MLflow pyfunc model: photos in, a table of detections out.
 
     model = mlflow.pyfunc.load_model("models:/m-...")
     model.predict(pandas.DataFrame({"image": [base64.b64encode(jpeg).decode()]}), params={"lowest_score": 0.5})
 
-MLflow keeps this file with the model and runs it when the model is loaded, beside the project's own packages: nothing
-is unpickled.
+MLflow stores a copy of this file with the model and runs it when the model is loaded; it needs the package `apparel`.
+Nothing is unpickled. What a stored copy imports must stay importable: see `__getattr__` in apparel/__init__.py.
 """
 
 import base64
@@ -45,20 +45,21 @@ class Garments(PythonModel):
         """
         from apparel.models import detector
 
-        photos = [_decode(text, number) for number, text in enumerate(model_input["image"])]
-        found = detector.detect(self._detector, photos)
-        return found[found["score"] >= (params or {}).get("lowest_score", 0.0)].reset_index(drop=True)
+        photos = [_decode(text, row) for row, text in enumerate(model_input["image"])]
+        detections = detector.detect(self._detector, photos)
+        lowest_score = (params or {}).get("lowest_score", 0.0)
+        return detections[detections["score"] >= lowest_score].reset_index(drop=True)
 
 
-def _decode(text: str, number: int):
+def _decode(text: str, row: int):
     from apparel import images
     from apparel.errors import UserError
 
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError, TypeError):
-        raise UserError(f"image {number} is not base64") from None
-    return images.decode(data, Path(f"image {number}"))
+        raise UserError(f"image {row} is not base64") from None
+    return images.decode(data, Path(f"image {row}"))
 
 
 set_model(Garments())

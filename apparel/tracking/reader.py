@@ -1,4 +1,4 @@
-"""Runs read back from MLflow: by id or name or tag, with their files; and files put beside them afterwards."""
+"""Runs read back from MLflow: search by id, name or tag, download of their files, and upload of further ones."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel.errors import UserError
-from apparel.tracking import sender
-from apparel.tracking.runs import LOCAL_SERVER, server, without_password
+from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -17,7 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as MLflow has it; parameters and tags are text, `data` holds the DVC hash of each input by its path."""
+    """A run in MLflow.
+
+    Attributes:
+        id: MLflow's.
+        name: as MLflow shows it.
+        status: such as `FINISHED`.
+        params: parameters by dotted name, as text.
+        tags: tags by name.
+        metrics: last value of each metric.
+        data: DVC's hash of each input by its path.
+    """
 
     id: str
     name: str
@@ -29,74 +38,75 @@ class StoredRun:
 
 
 class Reader:
-    """The runs of the server in use. Each method raises `UserError` when that is away."""
+    """The runs of the server in use. Every method raises `UserError` when the server cannot be reached."""
 
     def __init__(self) -> None:
-        with _answering():
-            # A store that is not there yet has no runs, and reading is no reason to make one.
-            nothing = server() == LOCAL_SERVER and not sender.DATABASE.exists()
-            self._client = None if nothing else sender.connect(server())
+        with _mlflow_errors():
+            # `connect` would create a missing database, which takes seconds; it has no runs.
+            empty = tracking_uri() == LOCAL_SERVER and not DATABASE.exists()
+            self._client = None if empty else connect(tracking_uri())
 
-    def find(self, what: str) -> StoredRun | None:
-        """The run of that id or name.
+    def find(self, name: str) -> StoredRun | None:
+        """The run of that id or name, or None.
 
         Raises:
-            UserError: several runs have the name; says which.
+            UserError: several runs have the name; lists their ids.
         """
-        if re.fullmatch("[0-9a-f]{32}", what):
-            found = self._search(f"attributes.run_id = '{what}'")
+        if re.fullmatch("[0-9a-f]{32}", name):
+            runs = self._search(f"attributes.run_id = '{name}'")
         else:
-            found = [] if "'" in what else self._search(f"attributes.run_name = '{what}'")
-        if len(found) > 1:
-            ids = ", ".join(run.id for run in found)
-            raise UserError(f"{len(found)} runs are named '{what}'; name one by its id: {ids}")
-        return found[0] if found else None
+            runs = [] if "'" in name else self._search(f"attributes.run_name = '{name}'")
+        if len(runs) > 1:
+            ids = ", ".join(run.id for run in runs)
+            raise UserError(f"{len(runs)} runs are named '{name}'; name one by its id: {ids}")
+        return runs[0] if runs else None
 
     def tagged(self, **tags: str) -> list[StoredRun]:
         """The runs that have all of these tags, the latest first."""
         return self._search(" and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items()))
 
     def fetch(self, run: str, path: str, folder: Path) -> Path:
-        """Copies a file of a run, or a folder of files, into `folder`; returns where it is now.
+        """Downloads a file or folder of a run into `folder`; returns its local path.
 
         Raises:
             UserError: the run has no such file.
         """
-        with _answering():
-            within = path.rpartition("/")[0] or None
-            if path not in {file.path for file in self._client.list_artifacts(run, within)}:
+        with _mlflow_errors():
+            parent = path.rpartition("/")[0] or None
+            if path not in {file.path for file in self._client.list_artifacts(run, parent)}:
                 raise UserError(f"MLflow's run {run} has no {path}")
             return Path(self._client.download_artifacts(run, path, str(folder)))
 
     def attach(self, run: str, file: Path, folder: str) -> None:
-        """Puts a file beside those of a run, under `folder`."""
-        with _answering():
+        """Uploads a file to a run, under `folder`."""
+        with _mlflow_errors():
             self._client.log_artifact(run, str(file), folder)
 
     def _search(self, condition: str) -> list[StoredRun]:
         if self._client is None:
             return []
-        with _answering():
+        with _mlflow_errors():
             experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
             return [_stored(run) for run in self._client.search_runs(experiments, condition)]
 
 
 def _stored(run: "Run") -> StoredRun:
     inputs: list[Any] = run.inputs.dataset_inputs if run.inputs else []
-    digests = {each.dataset.name: each.dataset.digest for each in inputs}
+    digests = {entry.dataset.name: entry.dataset.digest for entry in inputs}
     info, data = run.info, run.data
     return StoredRun(info.run_id, info.run_name, info.status, data.params, data.tags, data.metrics, digests)
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _mlflow_errors() -> Iterator[None]:
+    """Raises errors of MLflow and its store as `UserError`."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError  # of a damaged database, which MLflow passes on
+    from sqlalchemy.exc import SQLAlchemyError  # MLflow lets errors of a damaged database through
 
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
         reason = without_password(" ".join(str(error).split())[:300])
-        remedy = "start or mend it, or name another with MLFLOW_TRACKING_URI"
-        raise UserError(f"MLflow at {without_password(server())} cannot be read ({reason}); {remedy}") from None
+        remedy = "start or repair it, or name another with MLFLOW_TRACKING_URI"
+        raise UserError(f"MLflow at {without_password(tracking_uri())} cannot be read ({reason}); {remedy}") from None

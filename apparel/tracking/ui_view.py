@@ -1,20 +1,32 @@
-"""What MLflow's run list shows: average precision by class beside the name, instead of the script that ran."""
+"""The columns of MLflow's run list in `apparel ui`: average precision by class.
+
+MLflow's default list has no metric columns; choosing six by hand is needed again in each browser and experiment.
+"""
 
 import json
 from typing import Any
 
 KEY = "apparel"
+"""Name of the view in the address: `viewStateShareKey=apparel`."""
+
 TAG = f"mlflow.sharedViewState.{KEY}"
-"""Where MLflow looks for the view that an address with `viewStateShareKey=apparel` asks for."""
+"""Tag of an experiment in which MLflow keeps a shared view of that name."""
 
 
-def share(client: Any) -> str:
-    """Gives each experiment a view with a column a class; returns the part of the newest one's address behind `#`."""
+def share_view(client: Any) -> str:
+    """Gives each experiment a view with a column for each class.
+
+    Args:
+        client: MLflow's.
+
+    Returns:
+        The part behind `#` of the address of the newest experiment with results.
+    """
     experiments = client.search_experiments(order_by=["last_update_time DESC"])
     newest = None
     for experiment in experiments:
-        latest = client.search_runs([experiment.experiment_id], max_results=20)
-        metrics = {name for run in latest for name in run.data.metrics}
+        runs = client.search_runs([experiment.experiment_id], max_results=20)
+        metrics = {name for run in runs for name in run.data.metrics}
         by_class = sorted(name for name in metrics if name.startswith("test/AP50/"))
         if by_class:
             columns = [f"metrics.`{name}`" for name in ("test/mAP50", *by_class)] + ["attributes.`Dataset`"]
@@ -22,7 +34,7 @@ def share(client: Any) -> str:
             if experiment.tags.get(TAG) != view:
                 client.set_experiment_tag(experiment.experiment_id, TAG, view)
             newest = newest or experiment.experiment_id
-    # Without the workflow type MLflow shows what it has for language models; its switch is at the top left.
+    # Without this workflow type MLflow shows its pages for language models.
     if newest is None:
         return "/experiments?workflowType=machine_learning"
     return f"/experiments/{newest}/runs?viewStateShareKey={KEY}&workflowType=machine_learning"

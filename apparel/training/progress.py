@@ -41,7 +41,7 @@ class Reports:
             self._bar.set_postfix_str(f"{speed}, loss {values['train/loss']:.3f}", refresh=False)
             self._bar.update(0)
         if "val/mAP50" in values or step % STEPS_BETWEEN_LINES == 0 or step == 1:
-            self._run.metrics(values, step)
+            self._run.log_metrics(values, step)
             self._write(step, values)
 
     def _write(self, step: int, values: dict[str, float]) -> None:

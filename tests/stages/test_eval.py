@@ -30,17 +30,17 @@ class Recorder:
     def __init__(self):
         self.values, self.files = {}, []
 
-    def metrics(self, values, step=0):
+    def log_metrics(self, values, step=0):
         self.values |= values
 
-    def file(self, path, folder=""):
+    def log_file(self, path, folder=""):
         assert path.is_file()
         self.files.append(f"{folder}/{path.name}")
 
-    def picture(self, picture, key, step):
+    def log_image(self, picture, key, step):
         self.files.append(f"images/{key} {step}")
 
-    def folder(self, path, folder):
+    def log_folder(self, path, folder):
         self.files += [f"{folder}/{file.name}" for file in path.iterdir()]
 
 

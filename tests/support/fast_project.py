@@ -19,8 +19,8 @@ def main() -> None:
         files.write_json(paths.MODEL / "kept" / "classes.json", list(chosen.data.classes))
         files.write_text(paths.HISTORY, "epoch,train/loss,val/loss,val/mAP50\\n1,1.0,1.0,0.5\\n")
         files.write_json(paths.VAL_METRICS, {"val": {"mAP50": 0.5, "step": chosen.train.seed}})
-        run.trained(paths.MODEL)
-        run.folder(paths.MODEL, "model")
+        run.record_model(paths.MODEL)
+        run.log_folder(paths.MODEL, "model")
 
 
 if __name__ == "__main__":
@@ -43,7 +43,7 @@ def main() -> None:
         files.write_text(path if path.suffix else path / "one.txt", f"{path.name} of {model}")
     files.write_json(paths.METRICS, {"test": {"mAP50": 0.5}})
     with runs.run_of_model(paths.MODEL, params.load()) as run:
-        run.metrics({"test/mAP50": 0.5})
+        run.log_metrics({"test/mAP50": 0.5})
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 
 class Nobody:
-    """Stands in for `apparel.tracking.runs.Sending`."""
+    """Stands in for `apparel.tracking.runs.SenderProcess`."""
 
-    def __init__(self, box):
+    def __init__(self, outbox):
         pass
 
     def finish(self):

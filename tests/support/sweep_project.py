@@ -64,7 +64,7 @@ def work(folder):
     try:
         with runs.open_run(chosen, folder.name) as run:
             report = trial_messages.connect(
-                lambda step, values: run.metrics(values, step), run.id, lambda step: step // STEPS
+                lambda step, values: run.log_metrics(values, step), run.id, lambda step: step // STEPS
             )
             rows = [validation(train, epoch) for epoch in range(1, train.epochs + 1)]
             for step in range(first + 1, train.epochs * STEPS + 1):

@@ -9,7 +9,7 @@ import pytest
 from apparel.analysis import trace
 from apparel.cli import trace as command
 from apparel.errors import UserError
-from apparel.tracking import runs, sender
+from apparel.tracking.server import LOCAL_SERVER, connect, tracking_uri
 from apparel.versioning import dvc_hash, dvc_lock
 from tests.support import project_copy, three_stage_project
 
@@ -28,7 +28,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        client = sender.connect(runs.LOCAL_SERVER)
+        client = connect(LOCAL_SERVER)
         experiment = client.create_experiment("shop", "mlartifacts/1")
         run = client.create_run(experiment, tags=tags, run_name="first").info.run_id
         client.log_param(run, "train.seed", 0)
@@ -152,7 +152,7 @@ TAGS = {
 @pytest.mark.parametrize("fault", TAGS)
 def test_what_mlflow_has_is_held_against_the_lock(shop, fault):
     tags, kind, words = TAGS[fault]
-    client = sender.connect(runs.server())
+    client = connect(tracking_uri())
     for name, value in tags.items():
         client.set_tag(shop[1], name, value)
     assert words in problems(DETECTIONS)[kind]

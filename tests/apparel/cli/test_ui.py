@@ -11,7 +11,8 @@ import pytest
 from apparel import params
 from apparel.cli import ui
 from apparel.errors import UserError
-from apparel.tracking import runs, sender, ui_view
+from apparel.tracking import runs, ui_view
+from apparel.tracking.server import connect, tracking_uri
 from tests.support import chromium
 from tests.support.repository import ROOT
 from tests.support.servers import HANG, answers, wait_for
@@ -39,9 +40,9 @@ def page(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with runs.open_run(params.load(ROOT / "params.yaml"), "key", name="the drawn run") as run:
         for step in range(5):
-            run.metrics({"train/loss": 1.0 - step / 10}, step)
-        run.metrics({"test/AP50/Dresses": 0.8125})
-        run.text("one,two\n1,2\n", "table.csv")
+            run.log_metrics({"train/loss": 1.0 - step / 10}, step)
+        run.log_metrics({"test/AP50/Dresses": 0.8125})
+        run.log_bytes(b"one,two\n1,2\n", "table.csv")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     served = subprocess.Popen([sys.executable, "-m", "apparel", "ui", "--port", str(port)])
@@ -58,7 +59,7 @@ def page(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_mlflow_shows_the_run(page, tmp_path):
-    view = ui_view.share(sender.connect(runs.server()))
+    view = ui_view.share_view(connect(tracking_uri()))
     (folder,) = Path("mlartifacts/1").iterdir()
     run = f"/experiments/1/runs/{folder.name}"
     figures = ("test/AP50/Dresses", "0.8125", "train.batch_size", "machine.cores", "Finished")

@@ -16,7 +16,8 @@ from apparel import params
 from apparel.cli import dashboard, sync
 from apparel.errors import UserError
 from apparel.sweeps import mlflow_runs
-from apparel.tracking import local_runs, runs, sender
+from apparel.tracking import local_runs
+from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support import chromium, studies
 from tests.support.repository import ROOT
 from tests.support.servers import HANG, answers, wait_for
@@ -77,7 +78,7 @@ def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
     with mlflow_runs.Parent(study, chosen):
         for trial in study.trials[:4]:
             with mlflow_runs.record(study, trial, chosen) as run:
-                run.metrics({"val/mAP50": trial.value}, 10)
+                run.log_metrics({"val/mAP50": trial.value}, 10)
         mlflow_runs.record(study, study.trials[6], chosen).kill(pruned="at step 20")
     sync.main(argparse.Namespace(dry_run=False))  # a busy machine may not have sent all within a run's patience
     check_runs(study)
@@ -95,7 +96,7 @@ def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
 
 def check_runs(study):
     """The children lie below the parent, each ended as its trial did, and lead back to it."""
-    client = sender.connect(runs.LOCAL_SERVER)
+    client = connect(LOCAL_SERVER)
     parent = local_runs.mlflow_id(study.user_attrs["parent_run"])
     experiment = client.get_run(parent).info.experiment_id
     children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time"])

@@ -5,7 +5,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from apparel.tracking import runs, sender
+from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support import project_copy, sweep_project
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, mon
     assert all(f"tiny-{number:03}" in listed for number in range(4))
     assert "tiny-003" in project_copy.run(folder, "dvc", "exp", "show", "--csv").stdout
     monkeypatch.chdir(folder)
-    client = sender.connect(runs.LOCAL_SERVER)
+    client = connect(LOCAL_SERVER)
     found = client.search_runs([each.experiment_id for each in client.search_experiments()], order_by=["start_time"])
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     assert [run.info.run_name for run in parents] == ["sweep tiny"]
@@ -98,7 +98,7 @@ def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     for _ in range(30):  # the workers' own senders may be at it still, on a busy machine
         project_copy.sync(folder)
-        found = sender.connect(runs.LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
+        found = connect(LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
         if all("latency" in run.data.metrics for run in found):
             break
     assert [run.data.metrics["latency"] for run in found] == [160, 160, 96, 160]  # the sweep's own run first

@@ -7,7 +7,8 @@ from optuna.trial import TrialState
 
 from apparel import params, paths
 from apparel.sweeps import mlflow_runs
-from apparel.tracking import outbox, runs
+from apparel.tracking import runs
+from apparel.tracking.outbox import all_outboxes, find_outbox
 from apparel.utils import processes
 from tests.support import silent_sender, studies
 from tests.support.repository import ROOT
@@ -18,7 +19,7 @@ HISTORY = "step,epoch,val/mAP50\n10,1.0,0.25\n20,2.0,0.5\n"
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "Sending", silent_sender.Nobody)
+    monkeypatch.setattr(runs, "SenderProcess", silent_sender.Nobody)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
@@ -33,11 +34,11 @@ def study():
 
 
 def values(name, kind):
-    return {key: value for line in outbox.find(name).lines() if line.kind == kind for key, value in line.values.items()}
+    return {key: value for line in find_outbox(name).lines() if line.kind == kind for key, value in line.values.items()}
 
 
 def statuses(name):
-    return [line.values["status"] for line in outbox.find(name).lines() if line.kind == "status"]
+    return [line.values["status"] for line in find_outbox(name).lines() if line.kind == "status"]
 
 
 def test_the_parent_has_the_best_trials_metrics_and_the_report(study, chosen):
@@ -48,10 +49,10 @@ def test_the_parent_has_the_best_trials_metrics_and_the_report(study, chosen):
     assert measured == {"val/mAP50": 0.7, "trials/complete": 6, "trials/pruned": 1, "trials/failed": 1}
     tags = values(parent, "tags")
     assert (tags["best.trial"], tags["best.experiment"], tags["best.train.resolution"]) == ("3", "drawn-003", "512")
-    files = [Path(line.values["place"]).name for line in outbox.find(parent).lines() if line.kind == "file"]
+    files = [Path(line.values["place"]).name for line in find_outbox(parent).lines() if line.kind == "file"]
     assert files == ["report.html", "trials.csv"]
     assert statuses(parent) == ["RUNNING", "FINISHED"]
-    assert outbox.find(parent).head.name == "sweep drawn"
+    assert find_outbox(parent).header.name == "sweep drawn"
 
 
 def test_of_two_objectives_the_parent_has_the_front_and_the_best_in_the_first(chosen):
@@ -71,7 +72,7 @@ def test_a_sweep_that_goes_on_goes_on_in_its_run(study, chosen):
     study.set_user_attr("parent_run", "a" * 32)  # another machine's
     with mlflow_runs.Parent(study, chosen):
         pass
-    assert {box.head.run for box in outbox.known()} == {None, "a" * 32}
+    assert {outbox.header.run for outbox in all_outboxes()} == {None, "a" * 32}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_report_that_fails_leaves_no_run_open(study, chosen):
     ],
 )
 def test_runs_that_were_left_open_end_as_their_trials_did(chosen, state, status):
-    study, run = studies.make(), runs.start(chosen, "killed -9")
+    study, run = studies.make(), runs.start_run(chosen, "killed -9")
     studies.add(study, 300, 8, 0.001, 0.5, state, run=run.id)
     mlflow_runs.settle(study, chosen)
     assert statuses(run.id)[-1] == status
@@ -112,7 +113,7 @@ def test_runs_that_were_left_open_end_as_their_trials_did(chosen, state, status)
 
 
 def test_a_training_that_is_under_way_is_left_alone(chosen):
-    study, run = studies.make(), runs.start(chosen, "at work")
+    study, run = studies.make(), runs.start_run(chosen, "at work")
     studies.add(study, 300, 8, 0.001, 0.5, TrialState.RUNNING, run=run.id, worker=processes.describe())
     mlflow_runs.settle(study, chosen)
     assert statuses(run.id) == ["RUNNING"]
@@ -123,9 +124,9 @@ def test_a_trial_from_the_cache_has_a_run_with_its_curve(study, chosen):
     Path("history.csv").write_text(HISTORY, encoding="utf-8")
     with mlflow_runs.record(study, study.trials[2], chosen, Path("history.csv")) as run:
         pass
-    head = outbox.find(run.id).head
-    assert (head.parent, head.name) == ("b" * 32, "drawn-002")
-    metrics = [(line.step, line.values) for line in outbox.find(run.id).lines() if line.kind == "metrics"]
+    header = find_outbox(run.id).header
+    assert (header.parent, header.name) == ("b" * 32, "drawn-002")
+    metrics = [(line.step, line.values) for line in find_outbox(run.id).lines() if line.kind == "metrics"]
     assert metrics == [(10, {"epoch": 1.0, "val/mAP50": 0.25}), (20, {"epoch": 2.0, "val/mAP50": 0.5})]
     tags = values(run.id, "tags")
     assert (tags["optuna.study"], tags["optuna.trial"], tags["dvc.experiment"]) == ("drawn", "2", "drawn-002")

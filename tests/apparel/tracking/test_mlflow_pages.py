@@ -9,8 +9,10 @@ from lxml import html
 
 from apparel import params, paths
 from apparel.evaluation import evaluate, report
-from apparel.tracking import local_runs, outbox, sender
+from apparel.tracking import local_runs
 from apparel.tracking import runs as tracking
+from apparel.tracking.outbox import find_outbox
+from apparel.tracking.sender import Sender
 from tests.apparel.sweeps.test_dashboard import served
 from tests.support import chromium, measured_project, project_copy, silent_sender
 from tests.support.repository import ROOT
@@ -41,7 +43,7 @@ def runs(tmp_path, monkeypatch):
     """Two runs, each by its id in MLflow, with their AP50; the second has another learning rate."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(tracking, "Sending", silent_sender.Nobody)
+    monkeypatch.setattr(tracking, "SenderProcess", silent_sender.Nobody)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME"):
         monkeypatch.delenv(name, raising=False)
     measured_project.new(tmp_path)
@@ -55,11 +57,11 @@ def send(name, learning_rate, found):
     test = measured_project.write(NAMES, found)
     figures = evaluate.by_name(test)
     with tracking.open_run(params.load(), name, name=name) as run:
-        run.metrics(figures)
+        run.log_metrics(figures)
         for step, photo in enumerate(NAMES):
             image = (paths.photos("demo") / photo).read_bytes()
-            run.picture(report.picture(test, photo, image), SERIES, step)
-    sender.Sender(outbox.find(run.id)).send()
+            run.log_image(report.picture(test, photo, image), SERIES, step)
+    Sender(find_outbox(run.id)).send()
     return local_runs.mlflow_id(run.id), {metric: f"{round(figures[metric], 3):g}" for metric in METRICS}
 
 

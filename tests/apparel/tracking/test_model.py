@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from apparel import params, paths
-from apparel.tracking import local_runs, outbox, runs, sender
+from apparel.tracking import local_runs, runs
+from apparel.tracking.outbox import find_outbox
+from apparel.tracking.sender import Sender
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
 
@@ -28,10 +30,10 @@ def test_a_run_has_one_model_that_mlflow_loads(tmp_path, monkeypatch):
     detector.Detector(config, tiny_detector.CLASSES).save(paths.MODEL)
     photo = inputs.first_photo(index, "val")
     with runs.open_run(params.load(ROOT / "params.yaml"), "key") as run:
-        run.model(paths.MODEL, photo)
-    box = outbox.find(run.id)
-    box.advance(box.sent()[0], 0)  # as after a crash: all is sent once more
-    sender.Sender(box).send()
+        run.log_model(paths.MODEL, photo)
+    outbox = find_outbox(run.id)
+    outbox.advance(outbox.sent()[0], 0)  # as after a crash: all is sent once more
+    Sender(outbox).send()
 
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     (stored,) = mlflow.search_logged_models(experiment_ids=["1"], output_format="list")

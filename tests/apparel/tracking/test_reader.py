@@ -10,8 +10,10 @@ from apparel.analysis import result_sets
 from apparel.cli import compare
 from apparel.errors import UserError
 from apparel.evaluation import report
-from apparel.tracking import local_runs, outbox, runs, sender
+from apparel.tracking import local_runs, runs
+from apparel.tracking.outbox import find_outbox
 from apparel.tracking.reader import Reader
+from apparel.tracking.sender import Sender
 from tests.support import measured_project
 from tests.support.repository import ROOT
 
@@ -32,10 +34,10 @@ def send(name, found):
     """A run with the results of a detector that finds this share of the Tops."""
     measured_project.write(NAMES, {"Dresses": 1.0, "Skirts": 0.5, "Tops": found})
     with runs.open_run(params.load(ROOT / "params.yaml"), name, name=name) as run:
-        run.trained(paths.MODEL)
+        run.record_model(paths.MODEL)
         for path in (each for each in report.FILES if each.exists()):
-            run.file(path, "eval")
-    sender.Sender(outbox.find(run.id)).send()  # what a busy machine had no time for
+            run.log_file(path, "eval")
+    Sender(find_outbox(run.id)).send()  # what a busy machine had no time for
     return local_runs.mlflow_id(run.id)
 
 

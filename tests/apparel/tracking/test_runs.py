@@ -1,17 +1,16 @@
-"""What a run writes, and which run a stage gets. The process that sends is tested in test_tracking_sender.py."""
+"""What a run writes, and which run a stage gets. The process that sends is tested in test_sender.py."""
 
 import math
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from apparel import params
-from apparel.errors import Pruned, UserError
-from apparel.tracking import local_runs, outbox, runs
+from apparel.errors import Pruned
+from apparel.tracking import local_runs, runs
+from apparel.tracking.outbox import all_outboxes, find_outbox
 from tests.support import project_copy, silent_sender
 from tests.support.repository import ROOT
 
@@ -21,7 +20,7 @@ TRIAL = ("APPAREL_PARENT_RUN_ID", "APPAREL_STUDY", "APPAREL_TRIAL")
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "Sending", silent_sender.Nobody)
+    monkeypatch.setattr(runs, "SenderProcess", silent_sender.Nobody)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_EXP_NAME", *TRIAL):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -40,7 +39,7 @@ def model():
 
 
 def lines(run, kind):
-    return [line for line in outbox.find(run.id).lines() if line.kind == kind]
+    return [line for line in find_outbox(run.id).lines() if line.kind == kind]
 
 
 def values(run, kind):
@@ -53,19 +52,19 @@ def statuses(run):
 
 def test_a_run_says_what_it_was_given(chosen):
     with runs.open_run(chosen, "k1") as run:
-        run.metrics({"train/loss": 0.5}, step=7)
+        run.log_metrics({"train/loss": 0.5}, step=7)
     assert values(run, "params")["train.batch_size"] == str(chosen.train.batch_size)
     assert set(values(run, "params")) == set(chosen.flat())
     assert values(run, "tags")["version.tensorflow"].startswith("2.")
     assert [(line.step, line.values) for line in lines(run, "metrics")] == [(7, {"train/loss": 0.5})]
     assert statuses(run) == ["RUNNING", "FINISHED"]
-    head = outbox.find(run.id).head
-    assert (head.server, head.experiment, head.run) == ("sqlite:///mlflow.db", "demo", None)
+    header = find_outbox(run.id).header
+    assert (header.server, header.experiment, header.run) == ("sqlite:///mlflow.db", "demo", None)
 
 
 def test_eval_adds_to_the_run_that_trained_these_weights(chosen, model):
     with runs.open_run(chosen, "k1") as trained:
-        trained.trained(model)
+        trained.record_model(model)
     with runs.open_run(chosen, "k2"):
         pass
     with runs.run_of_model(model, chosen) as run:
@@ -80,7 +79,7 @@ def test_the_code_that_trained_and_the_code_that_measured_stay_apart(chosen, mod
     project_copy.git(folder, "add", "code.py")
     project_copy.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "first")
     with runs.open_run(chosen, "k1") as run:
-        run.trained(model)
+        run.record_model(model)
     Path("code.py").write_text("new")
     runs.run_of_model(model, chosen)
     tags = values(run, "tags")
@@ -91,14 +90,14 @@ def test_the_code_that_trained_and_the_code_that_measured_stay_apart(chosen, mod
 def test_the_latest_training_of_the_same_weights_counts(chosen, model):
     for _ in range(2):
         with runs.open_run(chosen, "k1") as trained:
-            trained.trained(model)
+            trained.record_model(model)
     assert runs.run_of_model(model, chosen).id == trained.id
 
 
 @pytest.mark.parametrize("change", ["content", "name"])
 def test_other_weights_are_another_run_and_say_so(chosen, model, change):
     with runs.open_run(chosen, "k1") as trained:
-        trained.trained(model)
+        trained.record_model(model)
     file = model / "checkpoint" / "ckpt-0.index"
     if change == "content":
         file.write_bytes(b"Weights")
@@ -115,10 +114,10 @@ def test_other_weights_are_another_run_and_say_so(chosen, model, change):
 def test_an_unfinished_training_goes_on_in_its_run(chosen):
     killed = runs.open_run(chosen, "k1")
     for step in range(10):
-        killed.metrics({"train/loss": 1.0}, step)
+        killed.log_metrics({"train/loss": 1.0}, step)
     with runs.open_run(chosen, "k1") as run:
         for step in range(5, 15):  # from the last checkpoint
-            run.metrics({"train/loss": 1.0, "val/loss": 1.0}, step)
+            run.log_metrics({"train/loss": 1.0, "val/loss": 1.0}, step)
     assert run.id == killed.id
     assert [line.step for line in lines(run, "metrics") if "train/loss" in line.values] == list(range(15))
     assert [line.step for line in lines(run, "metrics") if "val/loss" in line.values] == list(range(5, 15))
@@ -157,13 +156,13 @@ def test_each_trial_of_a_sweep_has_its_run_and_says_which_it_is(chosen, monkeypa
 
 def test_a_run_is_attached_to_and_ended_by_another_process(chosen, monkeypatch):
     killed = runs.open_run(chosen, "k1")
-    runs.attach(killed.id, chosen).fail("killed by signal 9")
+    runs.attach_run(killed.id, chosen).fail("killed by signal 9")
     assert statuses(killed) == ["RUNNING", "RUNNING", "FAILED"]
     assert not local_runs.is_open(killed.id)
-    outbox.find(killed.id).advance("c" * 32, 0)
-    assert runs.attach("c" * 32, chosen).id == killed.id  # by MLflow's id
-    elsewhere = runs.attach("a" * 32, chosen)  # what another machine knows by that name
-    assert outbox.find(elsewhere.id).head.run == "a" * 32
+    find_outbox(killed.id).advance("c" * 32, 0)
+    assert runs.attach_run("c" * 32, chosen).id == killed.id  # by MLflow's id
+    elsewhere = runs.attach_run("a" * 32, chosen)  # what another machine knows by that name
+    assert find_outbox(elsewhere.id).header.run == "a" * 32
     monkeypatch.setenv("MLFLOW_RUN_ID", killed.id)
     assert runs.open_run(chosen, "k2").id == killed.id
 
@@ -172,14 +171,14 @@ def test_files_are_added_without_a_word_on_the_status(chosen):
     run = runs.open_run(chosen, "k1")
     Path("report.html").write_text("<p>found</p>")
     runs.add_files(run.id, chosen, [Path("report.html")])
-    (added,) = [box for box in outbox.known() if box.id != run.id]
-    assert (added.head.run, [line.kind for line in added.lines()]) == (run.id, ["file"])
+    (added,) = [outbox for outbox in all_outboxes() if outbox.id != run.id]
+    assert (added.header.run, [line.kind for line in added.lines()]) == (run.id, ["file"])
     assert statuses(run) == ["RUNNING"]
 
 
 def test_another_server_is_another_run(chosen, model, monkeypatch):
     with runs.open_run(chosen, "k1") as here:
-        here.trained(model)
+        here.record_model(model)
     killed = runs.open_run(chosen, "k2")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@server")
     assert runs.run_of_model(model, chosen).id != here.id
@@ -188,20 +187,20 @@ def test_another_server_is_another_run(chosen, model, monkeypatch):
 
 def test_a_run_can_be_given_and_put_under_another(chosen, model, monkeypatch):
     with runs.open_run(chosen, "k1") as other:
-        other.trained(model)
+        other.record_model(model)
     monkeypatch.setenv("MLFLOW_RUN_ID", "a" * 32)
     monkeypatch.setenv("APPAREL_PARENT_RUN_ID", "b" * 32)
     with runs.open_run(chosen, "k1", name="trial 3") as run:
-        run.trained(model)
-    head = outbox.find(run.id).head
-    assert (head.run, head.parent, head.name) == ("a" * 32, "b" * 32, "trial 3")
+        run.record_model(model)
+    header = find_outbox(run.id).header
+    assert (header.run, header.parent, header.name) == ("a" * 32, "b" * 32, "trial 3")
     assert run.id != other.id
     assert runs.run_of_model(model, chosen).id == run.id
 
 
 def test_what_no_chart_can_show_becomes_nan(chosen):
     run = runs.open_run(chosen, "k1")
-    run.metrics({"a": math.inf, "b": -math.inf, "c": math.nan, "d": 1})
+    run.log_metrics({"a": math.inf, "b": -math.inf, "c": math.nan, "d": 1})
     sent = values(run, "metrics")
     assert sent.pop("d") == 1.0
     assert all(math.isnan(value) for value in sent.values()) and len(sent) == 3
@@ -211,69 +210,28 @@ def test_files_are_copied_at_once(chosen):
     Path("pictures/best").mkdir(parents=True)
     Path("pictures/best/1.png").write_bytes(b"before")
     run = runs.open_run(chosen, "k1")
-    run.folder(Path("pictures"), "pictures")
+    run.log_folder(Path("pictures"), "pictures")
     Path("pictures/best/1.png").write_bytes(b"after")
     (line,) = [line for line in lines(run, "file") if line.values["folder"] == "pictures/best"]
-    assert Path(outbox.find(run.id).folder, line.values["place"]).read_bytes() == b"before"
+    assert Path(find_outbox(run.id).folder, line.values["place"]).read_bytes() == b"before"
 
 
 def test_many_values_and_long_ones_go_in_parts(chosen):
     run = runs.open_run(chosen, "k1")
-    run.tags({f"tag{number}": "x" * 9000 for number in range(120)})
+    run.set_tags({f"tag{number}": "x" * 9000 for number in range(120)})
     assert sum(name.startswith("tag") for name in values(run, "tags")) == 120
     assert max(len(line.values) for line in lines(run, "tags")) <= 50
     assert max(len(value) for value in values(run, "tags").values()) == 5000
 
 
-@pytest.mark.parametrize("name", ["test/AP50/Pants_Leggings", "train/loss", "val/mAP50", "mlflow.source.git.commit"])
-def test_good_names_stay(name):
-    assert runs.clean(name) == name
-
-
-def test_a_cleaned_file_keeps_its_ending():
-    assert runs.clean("IMG #1.png").endswith(".png")
-
-
-@given(st.lists(st.text(max_size=300), min_size=2, max_size=2, unique=True))
-def test_two_names_never_become_one(names):
-    one, other = map(runs.clean, names)
-    assert one != other
-
-
-@pytest.mark.parametrize(
-    "pair", [("T-shirts & tops", "T-shirts # tops"), ("a//b", "a/b"), ("", "_"), ("x" * 300, "x" * 301)]
-)
-def test_names_that_look_alike_once_cleaned_stay_apart(pair):
-    assert runs.clean(pair[0]) != runs.clean(pair[1])
-
-
-def test_a_password_is_not_shown():
-    assert runs.without_password("https://me:secret@host:5000/x") == "https://host:5000/x"
-
-
 def test_pictures_are_named_as_mlflow_steps_through_them(chosen):
     run = runs.open_run(chosen, "k1")
     for step in (0, 1, 0):
-        run.picture(Image.new("RGB", (600, 300)), "detections/on test", step)
-    places = [Path(line.values["place"]) for line in lines(run, "file") if line.values["folder"] == "images"]
+        run.log_image(Image.new("RGB", (600, 300)), "detections/on test", step)
+    files = [Path(line.values["place"]) for line in lines(run, "file") if line.values["folder"] == "images"]
     pattern = r"detections~on test\+step\+([01])\+timestamp\+\d+\+[0-9a-f-]{36}(\.png|\+compressed\.webp)"
-    assert all(re.fullmatch(pattern, place.name) for place in places)
-    assert len(places) == 6 and len({place.name for place in places}) == 4  # the same step again replaces itself
-    small = next(place for place in places if place.suffix == ".webp")
-    assert Image.open(outbox.find(run.id).folder / small).size == (256, 128)
+    assert all(re.fullmatch(pattern, file.name) for file in files)
+    assert len(files) == 6 and len({file.name for file in files}) == 4  # the same step again refiles itself
+    small = next(file for file in files if file.suffix == ".webp")
+    assert Image.open(find_outbox(run.id).folder / small).size == (256, 128)
     assert values(run, "tags")["mlflow.loggedImages"] == "True"
-
-
-@pytest.mark.parametrize("address", ["localhost:5000", "server.example:80/", "http://", "https:/"])
-def test_an_address_that_could_never_be_reached_is_refused_before_anything_waits_for_it(monkeypatch, address):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI is"):
-        runs.server()
-
-
-@pytest.mark.parametrize(
-    "address", ["http://localhost:5000", "sqlite:///mlflow.db", "./mlruns", "file:///a", "databricks"]
-)
-def test_addresses_are_left_as_they_are(monkeypatch, address):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    assert runs.server() == address

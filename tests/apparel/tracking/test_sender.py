@@ -2,21 +2,18 @@
 
 import argparse
 import math
-import posixpath
 import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from apparel import params
 from apparel.cli import sync
 from apparel.errors import UserError
-from apparel.tracking import outbox, runs, sender_process
-from apparel.tracking import sender as tracking_sender
-from apparel.tracking.outbox import Head, Outbox
+from apparel.tracking import runs, sender_process
+from apparel.tracking.outbox import OUTBOXES, Outbox, RunHeader, find_outbox
 from apparel.tracking.sender import ID_TAG, Sender
+from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support.repository import ROOT
 
 
@@ -29,49 +26,49 @@ def project(tmp_path_factory):
 def here(project, monkeypatch):
     monkeypatch.chdir(project)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.rmtree(outbox.RUNS, ignore_errors=True)
+    shutil.rmtree(OUTBOXES, ignore_errors=True)
 
 
 @pytest.fixture
 def client(here):
-    return tracking_sender.connect(runs.LOCAL_SERVER)
+    return connect(LOCAL_SERVER)
 
 
 @pytest.fixture
-def box(here):
-    return new_box()
+def outbox(here):
+    return new_outbox()
 
 
-def new_box(**head):
-    head = {"server": runs.LOCAL_SERVER, "experiment": "demo", "name": "a run", "start": 1000} | head
-    return Outbox.create(Head(**head))
+def new_outbox(**fields):
+    header = {"server": LOCAL_SERVER, "experiment": "demo", "name": "a run", "start": 1000} | fields
+    return Outbox.create(RunHeader(**header))
 
 
-def add_file(box, name, text, folder=None):
-    place = box.place(name)
-    (box.folder / place).write_text(text)
-    box.append("file", {"place": place, "folder": folder})
+def add_file(outbox, name, text, folder=None):
+    file = outbox.new_file(name)
+    (outbox.folder / file).write_text(text)
+    outbox.append("file", {"place": file, "folder": folder})
 
 
-def fill(box):
+def fill(outbox):
     """A whole run: 50 steps, and everything else once."""
-    box.append("status", {"status": "RUNNING"})
-    box.append("params", {"train.steps": "50"})
-    box.append("tags", {"git.dirty": "false"})
-    box.append("inputs", {"path": "data/demo/photos", "context": "training", "md5": "1" * 32 + ".dir", "nfiles": 3})
+    outbox.append("status", {"status": "RUNNING"})
+    outbox.append("params", {"train.steps": "50"})
+    outbox.append("tags", {"git.dirty": "false"})
+    outbox.append("inputs", {"path": "data/demo/photos", "context": "training", "md5": "1" * 32 + ".dir", "nfiles": 3})
     for step in range(50):
-        box.append("metrics", {"train/loss": 1 / (step + 1), "val/mAP50": math.nan if step == 0 else 0.5}, step)
-    add_file(box, "1.png", "picture", "pictures/best")
-    box.append("status", {"status": "FINISHED"})
+        outbox.append("metrics", {"train/loss": 1 / (step + 1), "val/mAP50": math.nan if step == 0 else 0.5}, step)
+    add_file(outbox, "1.png", "picture", "pictures/best")
+    outbox.append("status", {"status": "FINISHED"})
 
 
-def runs_of(client, box):
+def runs_of(client, outbox):
     experiment = client.get_experiment_by_name("demo").experiment_id
-    return client.search_runs([experiment], f"tags.`{ID_TAG}` = '{box.id}'")
+    return client.search_runs([experiment], f"tags.`{ID_TAG}` = '{outbox.id}'")
 
 
-def check_whole(client, box):
-    (run,) = runs_of(client, box)
+def check_whole(client, outbox):
+    (run,) = runs_of(client, outbox)
     history = client.get_metric_history(run.info.run_id, "train/loss")
     assert [(point.step, point.value) for point in history] == [(step, 1 / (step + 1)) for step in range(50)]
     assert len(client.get_metric_history(run.info.run_id, "val/mAP50")) == 50
@@ -85,198 +82,186 @@ def check_whole(client, box):
     return run
 
 
-def test_everything_arrives_as_it_was(client, box):
-    fill(box)
-    ends = [line.time for line in box.lines()]
-    Sender(box).send()
-    run = check_whole(client, box)
+def test_everything_arrives_as_it_was(client, outbox):
+    fill(outbox)
+    ends = [line.time for line in outbox.lines()]
+    Sender(outbox).send()
+    run = check_whole(client, outbox)
     assert (run.info.run_name, run.info.start_time, run.info.end_time) == ("a run", 1000, ends[-1])
     times = [point.timestamp for point in client.get_metric_history(run.info.run_id, "train/loss")]
-    assert times == [line.time for line in box.lines() if line.kind == "metrics"]
-    assert not list(box.waiting())
-    assert not list((box.folder / "files").iterdir())  # copies are deleted once they are sent
+    assert times == [line.time for line in outbox.lines() if line.kind == "metrics"]
+    assert not list(outbox.unsent_lines())
+    assert not list((outbox.folder / "files").iterdir())  # copies are deleted once they are sent
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["run known", "run forgotten"])
-def test_sent_twice_is_there_once(client, box, known):
+def test_sent_twice_is_there_once(client, outbox, known):
     """As after a crash between sending and taking note of it."""
-    fill(box)
-    copy = shutil.copytree(box.folder / "files", box.folder / "copy")
-    Sender(box).send()
-    run, _ = box.sent()
-    shutil.copytree(copy, box.folder / "files", dirs_exist_ok=True)
-    box.advance(run if known else None, 0)
-    Sender(box).send()
-    check_whole(client, box)
+    fill(outbox)
+    copy = shutil.copytree(outbox.folder / "files", outbox.folder / "copy")
+    Sender(outbox).send()
+    run, _ = outbox.sent()
+    shutil.copytree(copy, outbox.folder / "files", dirs_exist_ok=True)
+    outbox.advance(run if known else None, 0)
+    Sender(outbox).send()
+    check_whole(client, outbox)
 
 
-def test_what_is_added_later_joins_the_run(client, box):
-    box.append("metrics", {"train/loss": 1.0}, 0)
-    Sender(box).send()
-    box.append("metrics", {"test/mAP50": 0.5})
-    Sender(outbox.find(box.id)).send()
-    (run,) = runs_of(client, box)
+def test_what_is_added_later_joins_the_run(client, outbox):
+    outbox.append("metrics", {"train/loss": 1.0}, 0)
+    Sender(outbox).send()
+    outbox.append("metrics", {"test/mAP50": 0.5})
+    Sender(find_outbox(outbox.id)).send()
+    (run,) = runs_of(client, outbox)
     assert run.data.metrics == {"train/loss": 1.0, "test/mAP50": 0.5}
 
 
 @pytest.mark.parametrize("lost", ["deleted in MLflow", "gone from its store"])
-def test_a_lost_run_is_sent_again_from_its_first_line(client, box, lost):
-    box.append("metrics", {"train/loss": 1.0}, 0)
-    Sender(box).send()
-    first, sent = box.sent()
+def test_a_lost_run_is_sent_again_from_its_first_line(client, outbox, lost):
+    outbox.append("metrics", {"train/loss": 1.0}, 0)
+    Sender(outbox).send()
+    first, sent = outbox.sent()
     if lost == "deleted in MLflow":
         client.delete_run(first)
     else:
         client.set_tag(first, ID_TAG, "another")
-        box.advance("f" * 32, sent)
-    box.append("metrics", {"test/mAP50": 0.5})
-    Sender(box).send()
-    (run,) = runs_of(client, box)
+        outbox.advance("f" * 32, sent)
+    outbox.append("metrics", {"test/mAP50": 0.5})
+    Sender(outbox).send()
+    (run,) = runs_of(client, outbox)
     assert run.info.run_id not in (first, "f" * 32)
     assert run.data.metrics == {"train/loss": 1.0, "test/mAP50": 0.5}
 
 
 def test_a_run_that_was_given_is_used_and_never_replaced(client):
     given_run = client.create_run(client.create_experiment("sweep")).info.run_id
-    box = new_box(run=given_run)
-    box.append("metrics", {"train/loss": 1.0})
-    Sender(box).send()
+    outbox = new_outbox(run=given_run)
+    outbox.append("metrics", {"train/loss": 1.0})
+    Sender(outbox).send()
     assert client.get_run(given_run).data.metrics == {"train/loss": 1.0}
     client.delete_run(given_run)
-    box.append("metrics", {"train/loss": 2.0}, 1)
+    outbox.append("metrics", {"train/loss": 2.0}, 1)
     with pytest.raises(Exception, match=given_run):
-        Sender(box).send()
-    assert len(list(box.waiting())) == 1
+        Sender(outbox).send()
+    assert len(list(outbox.unsent_lines())) == 1
 
 
 @pytest.mark.parametrize("known", ["by MLflow's id", "by its outbox", "by another clone's outbox"])
 def test_a_run_is_shown_under_its_parent(client, known):
-    parent = new_box()
+    parent = new_outbox()
     parent.append("status", {"status": "RUNNING"})
     if known != "by its outbox":
         Sender(parent).send()
-    box = new_box(parent=parent.sent()[0] if known == "by MLflow's id" else parent.id)
-    box.append("status", {"status": "RUNNING"})
+    outbox = new_outbox(parent=parent.sent()[0] if known == "by MLflow's id" else parent.id)
+    outbox.append("status", {"status": "RUNNING"})
     if known == "by another clone's outbox":
         shutil.rmtree(parent.folder)
-    Sender(box).send()
-    (run,) = runs_of(client, box)
+    Sender(outbox).send()
+    (run,) = runs_of(client, outbox)
     (above,) = runs_of(client, parent)
     assert run.data.tags["mlflow.parentRunId"] == above.info.run_id
 
 
-def test_a_run_waits_for_a_parent_that_another_clone_has_not_sent_yet(client, box):
-    orphan = new_box(parent=box.id)
+def test_a_run_waits_for_a_parent_that_another_clone_has_not_sent_yet(client, outbox):
+    orphan = new_outbox(parent=outbox.id)
     orphan.append("status", {"status": "RUNNING"})
-    box.folder.rename(box.folder.with_name("elsewhere"))
-    with pytest.raises(Exception, match=box.id):
+    outbox.folder.rename(outbox.folder.with_name("elsewhere"))
+    with pytest.raises(Exception, match=outbox.id):
         Sender(orphan).send()
-    box.folder.with_name("elsewhere").rename(box.folder)
+    outbox.folder.with_name("elsewhere").rename(outbox.folder)
     Sender(orphan).send()
-    assert not list(orphan.waiting())
+    assert not list(orphan.unsent_lines())
 
 
-def test_a_run_given_by_its_outbox_is_used(client, box):
-    box.append("metrics", {"train/loss": 1.0})
-    again = new_box(run=box.id)
+def test_a_run_given_by_its_outbox_is_used(client, outbox):
+    outbox.append("metrics", {"train/loss": 1.0})
+    again = new_outbox(run=outbox.id)
     again.append("status", {"status": "FINISHED"})
     Sender(again).send()
-    (run,) = runs_of(client, box)
+    (run,) = runs_of(client, outbox)
     assert (run.info.run_id, run.info.status) == (again.sent()[0], "FINISHED")
 
 
-def test_a_changed_parameter_becomes_a_tag(client, box):
-    box.append("params", {"eval.pictures": "6", "train.seed": "0"})
-    Sender(box).send()
-    box.append("params", {"eval.pictures": "10", "train.seed": "0", "eval.new": "1"})
-    Sender(box).send()
-    (run,) = runs_of(client, box)
+def test_a_changed_parameter_becomes_a_tag(client, outbox):
+    outbox.append("params", {"eval.pictures": "6", "train.seed": "0"})
+    Sender(outbox).send()
+    outbox.append("params", {"eval.pictures": "10", "train.seed": "0", "eval.new": "1"})
+    Sender(outbox).send()
+    (run,) = runs_of(client, outbox)
     assert run.data.params == {"eval.pictures": "6", "train.seed": "0", "eval.new": "1"}
     assert {name for name in run.data.tags if name.startswith("changed.")} == {"changed.eval.pictures"}
     assert run.data.tags["changed.eval.pictures"] == "10"
 
 
 @pytest.mark.parametrize(("tag", "status"), [("failure", "FAILED"), ("pruned", "KILLED"), ("stopped", "KILLED")])
-def test_why_a_run_ended_is_forgotten_once_it_goes_on(client, box, tag, status):
-    box.append("tags", {tag: "disk full"})
-    box.append("status", {"status": status})
-    Sender(box).send()
-    (run,) = runs_of(client, box)
+def test_why_a_run_ended_is_forgotten_once_it_goes_on(client, outbox, tag, status):
+    outbox.append("tags", {tag: "disk full"})
+    outbox.append("status", {"status": status})
+    Sender(outbox).send()
+    (run,) = runs_of(client, outbox)
     assert (run.info.status, run.data.tags[tag]) == (status, "disk full")
-    box.append("status", {"status": "RUNNING"})
-    Sender(box).send()
-    (run,) = runs_of(client, box)
+    outbox.append("status", {"status": "RUNNING"})
+    Sender(outbox).send()
+    (run,) = runs_of(client, outbox)
     assert run.info.status == "RUNNING"
     assert tag not in run.data.tags
 
 
-def test_what_mlflow_refuses_is_named_and_keeps_nothing_else_back(client, box):
+def test_what_mlflow_refuses_is_named_and_keeps_nothing_else_back(client, outbox):
     for step in range(10):
-        box.append("metrics", {"bad#name" if step == 4 else "good": 1.0}, step)
-    sender = Sender(box)
+        outbox.append("metrics", {"bad#name" if step == 4 else "good": 1.0}, step)
+    sender = Sender(outbox)
     sender.send()
-    (run,) = runs_of(client, box)
+    (run,) = runs_of(client, outbox)
     assert [point.step for point in client.get_metric_history(run.info.run_id, "good")] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     (refusal,) = sender.refused
     assert "bad#name" in refusal
 
 
-def test_files_are_found_after_the_project_moved(client, box, project, monkeypatch):
-    add_file(box, "1.png", "picture", "pictures")
-    Sender(box).send()
+def test_files_are_found_after_the_project_moved(client, outbox, project, monkeypatch):
+    add_file(outbox, "1.png", "picture", "pictures")
+    Sender(outbox).send()
     moved = project.with_name("moved project")
     project.rename(moved)
     try:
         monkeypatch.chdir(moved)
-        (run,) = runs_of(client, box)
+        (run,) = runs_of(client, outbox)
         assert run.info.artifact_uri.startswith("mlartifacts/")
         assert Path(client.download_artifacts(run.info.run_id, "pictures/1.png")).read_text() == "picture"
     finally:
         moved.rename(project)
 
 
-@given(name=st.text(max_size=300))
-def test_mlflow_takes_every_cleaned_name(name):
-    from mlflow.store.artifact.artifact_repo import verify_artifact_path
-    from mlflow.utils.validation import _validate_metric_name, _validate_tag_name
-
-    cleaned = runs.clean(name)
-    _validate_metric_name(cleaned)
-    _validate_tag_name(cleaned)
-    verify_artifact_path(cleaned)
-    assert len(posixpath.basename(cleaned)) > 0
-
-
-def test_sync_says_what_it_would_send_then_sends_it(client, box, capsys):
-    fill(box)
+def test_sync_says_what_it_would_send_then_sends_it(client, outbox, capsys):
+    fill(outbox)
     sync.main(argparse.Namespace(dry_run=True))
     assert "would send 56 entries and 1 files of run 'a run'" in capsys.readouterr().out
-    assert len(list(box.waiting())) == 56
+    assert len(list(outbox.unsent_lines())) == 56
     sync.main(argparse.Namespace(dry_run=False))
-    check_whole(client, box)
-    assert f"run {box.sent()[0]}" in capsys.readouterr().out
+    check_whole(client, outbox)
+    assert f"run {outbox.sent()[0]}" in capsys.readouterr().out
     sync.main(argparse.Namespace(dry_run=False))
     assert "Nothing waits" in capsys.readouterr().out
 
 
-def test_sync_fails_while_something_waits_and_sends_the_rest(client, box, capsys):
-    away = new_box(server="http://user:secret@127.0.0.1:1", start=1)
+def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, capsys):
+    away = new_outbox(server="http://user:secret@127.0.0.1:1", start=1)
     away.append("tags", {"a": "b"})
-    fill(box)
+    fill(outbox)
     with pytest.raises(UserError, match="1 run waits still"):
         sync.main(argparse.Namespace(dry_run=False))
-    check_whole(client, box)
+    check_whole(client, outbox)
     printed = capsys.readouterr().out
     assert "not sent: MLflow at http://127.0.0.1:1" in printed
     assert "secret" not in printed
 
 
-def test_sync_leaves_alone_what_another_process_sends(client, box, capsys):
-    fill(box)
-    with outbox.find(box.id).lock, pytest.raises(UserError, match="1 run waits still"):
+def test_sync_leaves_alone_what_another_process_sends(client, outbox, capsys):
+    fill(outbox)
+    with find_outbox(outbox.id).lock, pytest.raises(UserError, match="1 run waits still"):
         sync.main(argparse.Namespace(dry_run=False))
     assert "another process sends this run now" in capsys.readouterr().out
-    assert not runs_of(client, box)
+    assert not runs_of(client, outbox)
 
 
 def test_a_stage_and_its_sender(client, monkeypatch):
@@ -285,13 +270,13 @@ def test_a_stage_and_its_sender(client, monkeypatch):
     chosen = params.load(ROOT / "params.yaml")
     with runs.open_run(chosen, "key") as run:
         for step in range(100):
-            run.metrics({"train/loss": 1.0}, step)
+            run.log_metrics({"train/loss": 1.0}, step)
         Path("model").mkdir()
         Path("model/weights").write_bytes(b"1234")
-        run.folder(Path("model"), "model")
-    box = outbox.find(run.id)
-    assert not list(box.waiting()), (box.folder / "sender.log").read_text()
-    (sent,) = runs_of(client, box)
+        run.log_folder(Path("model"), "model")
+    outbox = find_outbox(run.id)
+    assert not list(outbox.unsent_lines()), (outbox.folder / "sender.log").read_text()
+    (sent,) = runs_of(client, outbox)
     assert sent.info.status == "FINISHED"
     assert sent.data.params["data.name"] == "demo"
     assert len(client.get_metric_history(sent.info.run_id, "train/loss")) == 100

@@ -1,0 +1,93 @@
+"""The MLflow tracking server: its address, a client for it, and the names that it accepts."""
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock
+
+from apparel import paths
+from apparel.errors import UserError
+
+LOCAL_SERVER = "sqlite:///mlflow.db"
+"""Tracking URI unless MLFLOW_TRACKING_URI names another: a database in the project's root folder."""
+
+DATABASE = Path("mlflow.db")
+"""The file of `LOCAL_SERVER`."""
+
+LONGEST_NAME = 250
+"""Characters: MLflow's limit for the name of a metric, parameter, tag or file."""
+
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # A request fails soon, and the sender tries again later: nothing hangs on a server that does not answer.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Settings of MLflow's client, where the user's environment has no others."""
+
+
+def tracking_uri() -> str:
+    """The tracking URI in use.
+
+    Raises:
+        UserError: MLFLOW_TRACKING_URI is a host and port without a scheme, or a scheme without a host. Runs would wait
+            for such a server for ever.
+    """
+    address = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
+    if re.match(r"[\w.-]+:\d+(/|$)", address):
+        raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which is no address; did you mean 'http://{address}'?")
+    if re.match(r"https?:/*$", address):
+        raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which names no server")
+    return address
+
+
+def without_password(address: str) -> str:
+    """A tracking URI, or a text that holds one, without user name and password."""
+    return re.sub(r"//[^/@ ]*@", "//", address)
+
+
+def clean_name(name: str) -> str:
+    """`name` as MLflow accepts it: letters, digits, `_-. ` and single slashes, at most 250 characters.
+
+    A name that had to be changed ends in a hash of the original, so that two names never become one.
+    """
+    parts = [re.sub(r"[^\w.\- ]", "_", part) for part in name[: LONGEST_NAME - 9].split("/")]
+    cleaned = "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
+    if cleaned == name:
+        return name
+    path = PurePosixPath(cleaned)
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return path.with_name(f"{path.stem}-{digest}{path.suffix}").as_posix()
+
+
+def connect(address: str) -> Any:
+    """An MLflow client. Creates the project's own database first if it is missing."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    # Two processes that create the tables of one database at once leave a broken one.
+    with FileLock(paths.LOCAL / "mlflow.lock"):
+        if address == LOCAL_SERVER and not DATABASE.exists():
+            _create_database()
+        return MlflowClient(address)
+
+
+def _create_database() -> None:
+    """Creates MLflow's tables in another folder, then moves the file: MLflow refuses a half-made database."""
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    new_store = paths.LOCAL / "new-store"
+    shutil.rmtree(new_store, ignore_errors=True)
+    new_store.mkdir()
+    engine = create_sqlalchemy_engine(f"sqlite:///{(new_store / DATABASE).as_posix()}")
+    _initialize_tables(engine)
+    engine.dispose()
+    (new_store / DATABASE).replace(DATABASE)
+    new_store.rmdir()
