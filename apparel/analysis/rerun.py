@@ -143,10 +143,10 @@ def remembered() -> dict[str, int]:
 def _copy_code() -> None:
     """A clone at the same commit, with the tracked files as they are now."""
     COPY.parent.mkdir(exist_ok=True)
-    clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", "--template=", ".", str(COPY)]
-    if git.commit("HEAD") is None or subprocess.run(clone, check=False).returncode:
+    clone = ("clone", "--quiet", "--shared", "--no-checkout", "--template=", ".", str(COPY))
+    if git.commit("HEAD") is None or git.run(*clone, stdout=None, stderr=None).returncode:
         raise UserError("git could not clone this repository; it needs a commit, see above")
-    subprocess.run(["git", "-C", str(COPY), "reset", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    git.output("reset", "--quiet", folder=COPY)
     for name in git.files():
         if Path(name).is_file():
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)

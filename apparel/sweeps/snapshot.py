@@ -4,11 +4,11 @@ A snapshot is a git commit: HEAD, or what `git stash create` makes of HEAD and u
 neither the working tree nor the stash. A reference of its own keeps it from git's clearing up.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from apparel.errors import UserError
+from apparel.versioning import git
 
 CARRIED = ("apparel", "stages", "configs", "data", "dvc.yaml", "params.yaml")
 MADE = (":(exclude)data/results", ":(exclude,glob)**/dvc.lock")
@@ -36,29 +36,29 @@ def take(settings: Path) -> Snapshot:
         UserError: this is no git repository with a commit, or an untracked file would not be carried.
     """
     try:
-        top, commit = git("rev-parse", "--show-toplevel"), git("rev-parse", "HEAD")
+        top, commit = git.output("rev-parse", "--show-toplevel"), git.output("rev-parse", "HEAD")
     except UserError:
         raise UserError("a sweep stands on a git commit: run `git init`, `git add .` and `git commit`") from None
     if Path(top).resolve() != Path.cwd().resolve():
         raise UserError(f"run the sweep from the root of the git repository, {top}")
-    listed = git("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *MADE)
+    listed = git.output("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *MADE)
     untracked = [name for name in listed.split("\0") if name and Path(name) != settings]
     if untracked:
         shown = ", ".join(untracked[:5]) + (f" and {len(untracked) - 5} more" if len(untracked) > 5 else "")
         raise UserError(f"git does not track {shown}: trials would lack that; `git add` it, or move it elsewhere")
-    state = git("stash", "create", "sweep") or commit
-    return Snapshot(commit, state, git("rev-parse", f"{state}^{{tree}}"))
+    state = git.output("stash", "create", "sweep") or commit
+    return Snapshot(commit, state, git.output("rev-parse", f"{state}^{{tree}}"))
 
 
 def keep(study: str, snapshot: Snapshot) -> None:
     """Holds on to a study's snapshot in this repository."""
-    git("update-ref", _reference(study), snapshot.state)
+    git.output("update-ref", _reference(study), snapshot.state)
 
 
 def is_kept(snapshot: Snapshot) -> bool:
     """Whether this repository has it."""
     try:
-        git("cat-file", "-e", f"{snapshot.state}^{{commit}}")
+        git.output("cat-file", "-e", f"{snapshot.state}^{{commit}}")
     except UserError:
         return False
     return True
@@ -66,22 +66,7 @@ def is_kept(snapshot: Snapshot) -> bool:
 
 def read(snapshot: Snapshot, path: str) -> str:
     """A file's text as the snapshot has it."""
-    return git("show", f"{snapshot.state}:{path}")
-
-
-def git(*arguments: str, folder: Path = Path()) -> str:
-    """What git prints.
-
-    Raises:
-        UserError: git is missing or fails; with its own words.
-    """
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise UserError("git is not installed") from None
-    if done.returncode:
-        raise UserError(f"git {arguments[0]}: {' '.join(done.stderr.decode(errors='replace').split())}")
-    return done.stdout.decode(errors="replace").strip()
+    return git.output("show", f"{snapshot.state}:{path}")
 
 
 def _reference(study: str) -> str:

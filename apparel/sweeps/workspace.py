@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from apparel import paths
 from apparel.sweeps import search_space
-from apparel.sweeps.snapshot import Snapshot, git
+from apparel.sweeps.snapshot import Snapshot
 from apparel.utils import files, interpreter, processes
+from apparel.versioning import git
 
 if TYPE_CHECKING:
     from dvc.stage import PipelineStage
@@ -35,7 +36,7 @@ class Workspace:
         """Makes the clone anew, whatever a killed worker left there."""
         shutil.rmtree(self.folder, onerror=_writable)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        git("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(self.project), str(self.folder))
+        git.output("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(self.project), str(self.folder))
         self._git("checkout", "--quiet", "--detach", self._snapshot.commit)
         self._configure()
         self.reset()
@@ -86,7 +87,7 @@ class Workspace:
                     _empty(stage)
 
     def _git(self, *arguments: str) -> str:
-        return git(*arguments, folder=self.folder)
+        return git.output(*arguments, folder=self.folder)
 
     def _configure(self) -> None:
         """The project's own settings of DVC, its cache, and links in place of copies."""
@@ -104,7 +105,7 @@ class Workspace:
 
 def existing(study: str) -> list[str]:
     """The project's experiments that have names as this study's."""
-    listed = git("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps")
+    listed = git.output("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps")
     return sorted(name for name in listed.splitlines() if name.startswith(f"{study}-"))
 
 
@@ -126,8 +127,8 @@ def _author() -> list[str]:
     """Whom git names as the author in the project; it refuses to commit for nobody."""
     options = []
     for key, otherwise in (("user.name", "apparel sweep"), ("user.email", "sweep@localhost")):
-        known = subprocess.run(["git", "config", key], capture_output=True, text=True, check=False).stdout.strip()
-        options += ["-c", f"{key}={known or otherwise}"]
+        configured = git.run("config", key).stdout.decode().strip()
+        options += ["-c", f"{key}={configured or otherwise}"]
     return options
 
 

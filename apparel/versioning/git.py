@@ -1,8 +1,9 @@
-"""What git knows: commits and experiments by name, those that hold a text, and their files."""
+"""Git: running it, commits and DVC experiments by name, and the files that a commit has."""
 
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from apparel.errors import UserError
 
@@ -10,16 +11,43 @@ EXPERIMENTS = "refs/exps"
 """Where DVC keeps experiments: refs/exps/<first 2 digits of the baseline>/<the other 38>/<name>."""
 
 
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess:
+    """Runs git and captures what it prints, as bytes; `options` are those of `subprocess.run` and come first.
+
+    A failure of git is no error here: the caller looks at `returncode`.
+
+    Raises:
+        UserError: git is not installed.
+    """
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    try:
+        return subprocess.run(["git", *arguments], check=False, **options)
+    except FileNotFoundError:
+        raise UserError("git is not installed, or not on PATH") from None
+
+
+def output(*arguments: str, folder: Path = Path()) -> str:
+    """What git prints in `folder`, without white space around it.
+
+    Raises:
+        UserError: git is not installed, or fails; its own words are the message.
+    """
+    done = run(*arguments, cwd=folder)
+    if done.returncode:
+        raise UserError(f"git {arguments[0]}: {' '.join(done.stderr.decode(errors='replace').split())}")
+    return done.stdout.decode(errors="replace").strip()
+
+
 def commit(name: str) -> str | None:
     """The full hash of the commit that a name, as git takes one, stands for."""
-    found = _run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    found = run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
     return found.stdout.decode().strip() if found.returncode == 0 else None
 
 
 def experiments() -> dict[str, list[str]]:
     """The commits of each DVC experiment's name; several where it was given on more than one baseline."""
     found: dict[str, list[str]] = {}
-    for line in _run("for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).stdout.decode().splitlines():
+    for line in run("for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).stdout.decode().splitlines():
         revision, _, ref = line.partition(" ")
         parts = ref.split("/")
         if len(parts) == 5 and len(parts[2]) == 2 and len(parts[3]) == 38:
@@ -50,18 +78,18 @@ def resolve(name: str) -> str:
 
 def mentioning(text: str, files: list[str]) -> list[str]:
     """The commits, of branches and of experiments, newest first, that brought a text into a file or took it out."""
-    return _run("log", "--all", "--format=%H", f"-S{text}", "--", *files).stdout.decode().split()
+    return run("log", "--all", "--format=%H", f"-S{text}", "--", *files).stdout.decode().split()
 
 
 def read(revision: str, path: str) -> bytes | None:
     """A file as a commit has it, or None."""
-    found = _run("cat-file", "blob", f"{revision}:{path}")
+    found = run("cat-file", "blob", f"{revision}:{path}")
     return found.stdout if found.returncode == 0 else None
 
 
 def files() -> list[str]:
     """The files that git tracks, by their paths from the root of the work tree."""
-    listed = _run("ls-files", "-z", "--cached").stdout
+    listed = run("ls-files", "-z", "--cached").stdout
     return [os.fsdecode(name) for name in listed.split(b"\0") if name]
 
 
@@ -71,25 +99,16 @@ def lay_out(revision: str, folder: Path, patch: bytes = b"") -> None:
     Raises:
         UserError: the patch does not fit the commit.
     """
-    objects = Path(_run("rev-parse", "--git-path", "objects").stdout.decode().strip()).absolute()
+    objects = Path(run("rev-parse", "--git-path", "objects").stdout.decode().strip()).absolute()
     tree, new_objects = folder / "tree", folder / "objects"
     new_objects.mkdir(parents=True)
     tree.mkdir()
-    apart = {
+    environment = os.environ | {
         "GIT_INDEX_FILE": str((folder / "index").absolute()),
         "GIT_OBJECT_DIRECTORY": str(new_objects.absolute()),
         "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects),
     }
-    _run("read-tree", revision, **apart)
-    if patch and _run("apply", "--cached", "--whitespace=nowarn", "-", given=patch, **apart).returncode:
+    run("read-tree", revision, env=environment)
+    if patch and run("apply", "--cached", "--whitespace=nowarn", "-", input=patch, env=environment).returncode:
         raise UserError(f"the recorded changes.patch does not fit commit {revision[:7]}")
-    _run("checkout-index", "--all", f"--prefix={tree.absolute().as_posix()}/", **apart)
-
-
-def _run(*arguments: str, given: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            ["git", *arguments], input=given, env=os.environ | environment, capture_output=True, check=False
-        )
-    except FileNotFoundError:
-        raise UserError("git is not installed, or not on PATH") from None
+    run("checkout-index", "--all", f"--prefix={tree.absolute().as_posix()}/", env=environment)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from apparel import paths
+from apparel.errors import UserError
 from apparel.params import Params
+from apparel.versioning import git
 
 PACKAGES = (
     "tensorflow", "tf_keras", "tf-object-detection-api", "numpy", "pandas", "pillow", "dvc", "mlflow",
@@ -111,10 +113,10 @@ def _cpu() -> str:
 
 def _git(*arguments: str) -> bytes | None:
     try:
-        run = subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):  # no git, no repository, or no commit yet
+        done = git.run(*arguments, timeout=60)
+    except (UserError, OSError, subprocess.TimeoutExpired):
         return None
-    return run.stdout
+    return done.stdout if done.returncode == 0 else None  # not 0: no repository, or no commit yet
 
 
 def _yaml(path: Path) -> dict[str, Any]:

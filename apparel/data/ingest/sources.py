@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from apparel.data.ingest.archives import Allowance, Entry, is_archive, unpack
 from apparel.errors import UserError, plain
+from apparel.versioning import git
 
 PROTOCOLS = "file:git:https:ssh"
 """What git may use; others, such as `ext`, run commands."""
@@ -180,10 +181,7 @@ def _git(*arguments: str, stdout: int | None = None) -> subprocess.CompletedProc
     """Runs git, its progress and errors for the user to see; it may not ask for a password."""
     environment = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
     environment |= {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        return subprocess.run(["git", *SAFE_GIT, *arguments], env=environment, stdout=stdout, text=True, check=False)
-    except FileNotFoundError:
-        raise UserError("git is not installed, or not on PATH") from None
+    return git.run(*SAFE_GIT, *arguments, env=environment, stdout=stdout, stderr=None, text=True)
 
 
 def _walk(root: Path) -> Iterator[Entry]:
