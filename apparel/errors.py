@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -23,6 +23,17 @@ class Pruned(UserError):
 def plain(text: str) -> str:
     """`text` on one line that any terminal and file can hold, cut at 200 characters."""
     return "".join(sign if sign.isprintable() else "?" for sign in text[:200])
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """A library's message on one line, cut at `limit` characters; the name of the error where it says nothing."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
+def some_of(names: Sequence[str], limit: int) -> str:
+    """The first `limit` of the names, and how many there are besides: `a, b, c and 4 more`."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -2,13 +2,15 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from apparel import classes, paths
 from apparel.errors import UserError, nearest
+from apparel.utils import yaml
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -132,35 +134,37 @@ class Params(Section):
 
     def flat(self) -> dict[str, Any]:
         """All values by dotted name, such as `train.batch_size`; lists are joined by commas."""
-        return {
-            f"{section}.{key}": ",".join(value) if isinstance(value, tuple) else value
-            for section, values in self.model_dump().items()
-            for key, value in values.items()
-        }
+        return flatten(self.model_dump(), join_lists=True)
 
 
 Model = TypeVar("Model", bound=Section)
 
 
 def load(path: Path = paths.PARAMS, model: type[Model] = Params) -> Model:
-    """Reads and checks a params file against `model`, whose fields are sections.
+    """Reads a params file as `model`, whose fields are sections.
 
     Raises:
         UserError: the file is missing or not YAML, or a key is unknown, missing or ill-typed; names each such key.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    return parse(yaml.load(path, "run from the project's root folder"), str(path), model)
 
+
+def parse(values: Any, where: str = "params.yaml", model: type[Model] = Params) -> Model:
+    """Turns plain nested values into `model`.
+
+    Raises:
+        UserError: a key is unknown, missing or ill-typed; names each such key, and the nearest valid name.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: expected the keys {', '.join(model.model_fields)}, found {type(values).__name__}")
     try:
-        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} not found; run from the project's root folder") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return check(values, str(path), model)
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [problem for problem in error.errors() if not _follows(problem, error.errors())]
+        raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in problems)) from None
 
 
-def check_name(name: str, where: str) -> str:
+def parse_name(name: str, where: str) -> str:
     """Returns a folder name that came from outside, or raises a `UserError` that says `where`."""
     try:
         return TypeAdapter(Name).validate_python(name)
@@ -168,42 +172,76 @@ def check_name(name: str, where: str) -> str:
         raise UserError(f"{where}: {name!r} is no folder name of letters, digits, '_', '-' and '.'") from None
 
 
-def check(values: Any, where: str = "params.yaml", model: type[Model] = Params) -> Model:
-    """Turns plain nested values into `model`.
+def flatten(sections: Mapping[str, Any], join_lists: bool = False) -> dict[str, Any]:
+    """Nested values by dotted name, such as `train.batch_size`; with `join_lists`, lists as text with commas.
 
     Raises:
-        UserError: a key is unknown, missing or ill-typed; names each such key, and the nearest valid name.
+        AttributeError: `sections` is no mapping.
     """
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: expected sections {', '.join(model.model_fields)}, found {type(values).__name__}")
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems = [each for each in error.errors() if not _follows(each, error.errors())]
-        raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in problems)) from None
+    flat: dict[str, Any] = {}
+    for name, value in sections.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{below}": leaf for below, leaf in flatten(value, join_lists).items()}
+        elif join_lists and isinstance(value, list | tuple):
+            flat[str(name)] = ",".join(map(str, value))
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dotted name as nested sections: what `flatten` was given."""
+    sections: dict[str, Any] = {}
+    for name, value in values.items():
+        *above, key = name.split(".")
+        section = sections
+        for part in above:
+            section = section.setdefault(part, {})
+        section[key] = value
+    return sections
 
 
 def _follows(problem: dict, others: list[dict]) -> bool:
-    """A list whose entries are all refused counts as empty, too, which it is not."""
+    """A list whose entries are all refused is reported as empty, too, which it is not."""
     depth = len(problem["loc"])
-    below = [each for each in others if len(each["loc"]) > depth and each["loc"][:depth] == problem["loc"]]
+    below = [other for other in others if len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"]]
     return problem["type"] == "too_short" and bool(below)
 
 
 def _explain(problem: dict, model: type[Section]) -> str:
-    location = [str(part) for part in problem["loc"]]
-    name = ".".join(location[:2])
+    """One of pydantic's errors in the terms of the file: `train.epochs: should be greater than 0, found -1`."""
+    location = list(problem["loc"])
+    while location and isinstance(location[-1], int):  # which entry of a list, which the value found shows
+        location.pop()
+    name, value = ".".join(map(str, location)), problem["input"]
     if problem["type"] == "missing":
         return f"{name} is missing"
     if problem["type"] == "extra_forbidden":
-        section = model.model_fields[location[0]].annotation if len(location) > 1 else model
-        return f"{name} is unknown{nearest(location[-1], list(section.model_fields))}"
+        return f"{name} is unknown{nearest(str(location[-1]), list(_model_at(location[:-1], model).model_fields))}"
     message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     if problem["type"] == "model_type":
-        message = f"should have the keys {', '.join(model.model_fields[location[0]].annotation.model_fields)}"
-    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
-        hint = nearest(problem["input"].lower(), re.findall("'(.*?)'", message))
-        return f"{name}: {message[0].lower()}{message[1:]}, found {problem['input']!r}{hint * ('did you' in hint)}"
+        message = f"should have the keys {', '.join(_model_at(location, model).model_fields)}"
     if not name:
         return message
-    return f"{name}: {message[0].lower()}{message[1:]}, found {problem['input']!r}"
+    hint = ""
+    if problem["type"] == "literal_error" and isinstance(value, str):
+        nearest_value = nearest(value.lower(), re.findall("'(.*?)'", message))
+        hint = nearest_value if "did you" in nearest_value else ""
+    is_whole_section = problem["type"] == "value_error" and isinstance(value, dict)
+    found = "" if is_whole_section else f", found {value!r}{hint}"
+    return f"{name}: {message[0].lower()}{message[1:]}{found}"
+
+
+def _model_at(location: list[str | int], model: type[Section]) -> type[Section]:
+    """The section that lies at this location of `model`: keys of a dictionary and numbers in a list are passed over."""
+    for part in location:
+        if part in model.model_fields:
+            model = _section_in(model.model_fields[part].annotation) or model
+    return model
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section in a type such as `dict[str, tuple[Section, ...]]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)

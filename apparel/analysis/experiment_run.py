@@ -12,7 +12,7 @@ from apparel import params, paths
 from apparel.analysis import recipes
 from apparel.analysis.recipes import Recipe, Values
 from apparel.errors import UserError
-from apparel.utils import interpreter, processes
+from apparel.utils import interpreter, processes, yaml
 from apparel.versioning import git
 
 SECONDS_TO_END = 30
@@ -95,17 +95,15 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
     recipes.check_values(today, values, recipes.path(name).as_posix() if name else paths.PARAMS.as_posix())
     values = recipes.merge(values, recipes.parse_overrides(overrides))
     checked = recipes.check_values(today, values, "-S")
-    experiment = params.check_name(experiment, "--name") if experiment else name
+    experiment = params.parse_name(experiment, "--name") if experiment else name
     command = recipes.dvc_command(experiment, values, force)
     return Run(command, checked, recipe, experiment, force, _inherited(today, values))
 
 
 def _inherited(today: Values, values: Values) -> list[str]:
     """Keys, not among `values`, whose value today is not the last commit's: a run before may have left it."""
-    from ruamel.yaml import YAML
-
     committed = git.read("HEAD", paths.PARAMS.as_posix())
-    before = YAML(typ="safe").load(committed) if committed else today
+    before = yaml.parse(committed, paths.PARAMS.name) if committed else today
     return [
         f"{section}.{key}"
         for section, keys in today.items()

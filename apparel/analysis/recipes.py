@@ -92,7 +92,7 @@ def check_values(base: Values, changes: Values, where: str) -> params.Params:
     Raises:
         UserError: a key is unknown (names the nearest), or a value is not allowed.
     """
-    return params.check(merge(base, changes), where)
+    return params.parse(merge(base, changes), where)
 
 
 def dvc_command(name: str | None, values: Values, force: bool = False) -> list[str]:

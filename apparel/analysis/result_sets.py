@@ -19,8 +19,9 @@ from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import report
+from apparel.params import flatten
 from apparel.tracking.server import clean_name
-from apparel.utils import csv_tables
+from apparel.utils import csv_tables, yaml
 from apparel.versioning import dvc_lock, git
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _of_run(name: str, run: "StoredRun", reader: "Reader") -> Side:
     with tempfile.TemporaryDirectory() as folder:
         fetched = [reader.fetch(run.id, f"eval/{path.name}", Path(folder)) for path in NEEDED]
         measured = _tables(fetched[0].parent)  # in `eval` or not, as the kind of store has it
-    photos = paths.photos(params.check_name(run.params.get("data.name", ""), f"data.name of MLflow's run {run.id}"))
+    photos = paths.photos(params.parse_name(run.params.get("data.name", ""), f"data.name of MLflow's run {run.id}"))
     commit = run.tags.get("eval.git.commit") or run.tags.get("mlflow.source.git.commit", "")
     dirty = " and uncommitted changes" if run.tags.get("eval.git.dirty") == "true" else ""
     return Side(
@@ -196,17 +197,10 @@ def _numbers(texts: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _params(files: "DVCFileSystem") -> dict[str, str]:
     """As `Params.flat`, but of whatever a revision holds: older ones may have other keys."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        sections = YAML(typ="safe").load(files.read_text(paths.PARAMS.as_posix()))
-        return {
-            f"{section}.{key}": ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            for section, values in sections.items()
-            for key, value in values.items()
-        }
-    except (OSError, YAMLError, AttributeError, UnicodeDecodeError) as error:
+        sections = yaml.parse(files.read_bytes(paths.PARAMS.as_posix()), paths.PARAMS.name)
+        return {name: str(value) for name, value in flatten(sections, join_lists=True).items()}
+    except (UserError, OSError, AttributeError) as error:
         raise UserError(f"{paths.PARAMS} cannot be read there: {' '.join(str(error).split())[:300]}") from None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from apparel import paths
 from apparel.errors import UserError
+from apparel.utils import yaml
 from apparel.versioning import dvc_hash, dvc_lock, git
 
 NAMED = 3
@@ -107,15 +108,12 @@ class Contents:
 
 def check_tracked(path: str, md5: str, tree: Path) -> str:
     """What is wrong with a `.dvc` file that should name this content, or nothing; also where there is none."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     file = tree / f"{path}.dvc"
     if not file.exists():
         return ""
     try:
-        found = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["outs"][0]["md5"]
-    except (YAMLError, UnicodeDecodeError, LookupError, TypeError):
+        found = yaml.load(file)["outs"][0]["md5"]
+    except (UserError, LookupError, TypeError):
         return f"{path}.dvc is damaged: git restore {path}.dvc"
     return "" if found == md5 else f"{path}.dvc names another content, {found}; `dvc repro` takes that as new"
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from apparel import paths
 from apparel.analysis.trace_link import Link, is_code
 from apparel.errors import UserError
+from apparel.params import flatten
 from apparel.tracking import local_runs, runs
 from apparel.tracking.server import tracking_uri, without_password
+from apparel.utils import yaml
 from apparel.versioning import dvc_hash, dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
 
@@ -176,14 +178,9 @@ def _parameters(lock: Lock, stages: list[str], trees: list[Path]) -> Link:
 
 def _values(file: Path) -> list[tuple[str, str]]:
     """The values of a params file by dotted name, as text; none when it is missing or damaged."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return [
-            (name, repr(value)) for name, value in dvc_lock.flat(YAML(typ="safe").load(file.read_text("utf-8"))).items()
-        ]
-    except (OSError, YAMLError, UnicodeDecodeError, AttributeError):
+        return [(name, repr(value)) for name, value in flatten(yaml.load(file), join_lists=True).items()]
+    except (UserError, OSError, AttributeError):
         return []
 
 

@@ -104,11 +104,11 @@ def _draw_demo() -> None:
 
 
 def _check_name(name: str) -> str:
-    from apparel.params import check_name
+    from apparel.params import parse_name
 
     if name in RESERVED or name.endswith(".dvc"):
         raise UserError(f"--name: '{name}' is taken by the project itself; choose another")
-    return check_name(name, "--name")
+    return parse_name(name, "--name")
 
 
 def _check_free(target: Path, replace: bool) -> None:

@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.analysis import inspect_data, inspect_page
     from apparel.utils import files
 
-    name = params.check_name(arguments.name, "NAME")
+    name = params.parse_name(arguments.name, "NAME")
     found = inspect_data.inspect(name, params.load())
     print(inspect_page.text(found))
     page = arguments.html or paths.LOCAL / "inspect" / f"{name}.html"

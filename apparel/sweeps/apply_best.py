@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from apparel import params, paths
 from apparel.errors import UserError
 from apparel.sweeps import report, search_space, study_table
-from apparel.utils import files
+from apparel.utils import files, yaml
 
 
 def pick(study: Study, number: int | None) -> FrozenTrial:
@@ -68,11 +68,9 @@ def changed(text: str, values: search_space.Values) -> str:
     Raises:
         UserError: it has no such keys, or does not take such values.
     """
-    from ruamel.yaml import YAML
-
     params.load()
-    new = search_space.edited(text, values)
-    params.check(YAML(typ="safe").load(new), f"{paths.PARAMS} with the trial's values")
+    new = yaml.edit(text, params.nest(values))
+    params.parse(yaml.parse(new, paths.PARAMS.name), f"{paths.PARAMS} with the trial's values")
     return new
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from apparel.errors import UserError, nearest
+from apparel import params
 from apparel.params import Count, Name, Section, Seed
+from apparel.utils import yaml
 
 LATENCY = "latency"
 """The objective that is no metric of val: milliseconds that the trained model takes for a photo."""
@@ -121,43 +122,14 @@ class Settings(Section):
 
 
 def load(path: Path) -> Settings:
-    """Reads and checks the file.
+    """Reads a sweep file.
 
     Raises:
         UserError: it is missing or not YAML, or a key is unknown, missing, ill-typed or makes no sense; names it.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path} not found; name another with --config") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return check(values, str(path))
+    return parse(yaml.load(path, "name another with --config"), str(path))
 
 
-def check(values: Any, where: str) -> Settings:
+def parse(values: Any, where: str) -> Settings:
     """Turns plain nested values into settings; raises a `UserError` that names each wrong key."""
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: expected the keys {', '.join(Settings.model_fields)}")
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(map(_explain, error.errors()))) from None
-
-
-MODELS = {"objectives": Objective, "sampler": Sampler, "pruner": Pruner, "budget": Budget, "space": Range}
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    location = [str(part) for part in problem["loc"]]
-    name = ".".join(location)
-    if problem["type"] == "missing":
-        return f"{name} is missing"
-    if problem["type"] == "extra_forbidden":
-        model = MODELS[location[0]] if len(location) > 1 else Settings
-        return f"{name} is unknown{nearest(location[-1], list(model.model_fields))}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{name}: {message}" if name else message
+    return params.parse(values, where, Settings)

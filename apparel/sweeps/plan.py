@@ -16,6 +16,7 @@ from apparel.sweeps.search_space import Space
 from apparel.sweeps.snapshot import Snapshot
 from apparel.tracking.outbox import OUTBOXES, find_outbox
 from apparel.tracking.server import without_password
+from apparel.utils import yaml
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -35,7 +36,7 @@ class Plan:
     @property
     def params(self) -> params.Params:
         """params.yaml as the sweep began with it."""
-        return params.check(search_space.nested(self.space.base | self.space.start))
+        return params.parse(params.nest(self.space.base | self.space.start))
 
     @property
     def trials(self) -> int | None:
@@ -158,15 +159,13 @@ def make(config: Path, address: str, workers: int, changes: dict[str, Any]) -> P
 
 def today(taken: Snapshot) -> dict[str, dict[str, Any]]:
     """params.yaml of a snapshot, checked, as nested plain values."""
-    from ruamel.yaml import YAML
-
-    values = YAML(typ="safe").load(snapshot.read(taken, paths.PARAMS.as_posix()))
-    params.check(values)
+    values = yaml.parse(snapshot.read(taken, paths.PARAMS.as_posix()), paths.PARAMS.name)
+    params.parse(values)
     return values
 
 
 def plain(chosen: Section) -> dict[str, Any]:
-    """The settings as JSON has them, which `settings.check` takes."""
+    """The settings as JSON has them, which `settings.parse` takes."""
     return json.loads(json.dumps(chosen.model_dump()))
 
 
@@ -187,7 +186,7 @@ def _changed(chosen: Settings, changes: dict[str, Any]) -> Settings:
     given = {name: value for name, value in changes.items() if value is not None}
     study = {"study": given.pop("study")} if "study" in given else {}
     budget = {"budget": plain(chosen.budget) | given}
-    return settings.check(plain(chosen) | study | budget, "the command line")
+    return settings.parse(plain(chosen) | study | budget, "the command line")
 
 
 def _existing(address: str, name: str) -> "Study | None":
@@ -236,7 +235,7 @@ def _check_objectives(chosen: Settings, built: Space, where: str) -> None:
 
 def _check_same(study: "Study", chosen: Settings, config: Path) -> None:
     """A study stays what it was begun as; only its budget and its pruner may change."""
-    begun = settings.check(study.user_attrs["settings"], f"study {chosen.study}")
+    begun = settings.parse(study.user_attrs["settings"], f"study {chosen.study}")
     for part in ("objectives", "sampler", "fixed", "space"):
         if getattr(begun, part) != getattr(chosen, part):
             raise UserError(

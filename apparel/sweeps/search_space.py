@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apparel import params
 from apparel.errors import UserError, nearest
 from apparel.sweeps.config import Range, Settings
+from apparel.utils import files, yaml
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -85,7 +86,7 @@ def build(settings: Settings, today: dict[str, dict[str, Any]], where: str) -> S
     Raises:
         UserError: a key is unknown, a range excludes itself, or holds a value that params.yaml could not; names it.
     """
-    flat = {f"{section}.{key}": value for section, values in today.items() for key, value in values.items()}
+    flat = params.flatten(today)
     for key in [*settings.fixed, *settings.space]:
         check_key(key, flat, where)
     for key in settings.fixed.keys() & settings.space.keys():
@@ -119,40 +120,9 @@ def holds(found: Range, values: Values) -> bool:
     return all(values[key] in _listed(wanted) for key, wanted in found.when.items())
 
 
-def nested(values: Values) -> dict[str, dict[str, Any]]:
-    """Sections with their keys, as in params.yaml, from dotted keys."""
-    sections: dict[str, dict[str, Any]] = {}
-    for key, value in values.items():
-        section, _, rest = key.partition(".")
-        sections.setdefault(section, {})[rest] = value
-    return sections
-
-
 def write(path: Path, values: Values) -> None:
     """Puts values into a params.yaml and leaves its comments and all other lines as they are."""
-    from apparel.utils import files
-
-    files.write_text(path, edited(path.read_text(encoding="utf-8"), values))
-
-
-def edited(text: str, values: Values) -> str:
-    """The text of a params.yaml with these values, its comments and all other lines as they were."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.representer.add_representer(
-        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    document = yaml.load(text)
-    for section, changes in nested(values).items():
-        document[section].update(changes)
-    changed = StringIO()
-    yaml.dump(document, changed)
-    return changed.getvalue()
+    files.write_text(path, yaml.edit(path.read_text(encoding="utf-8"), params.nest(values)))
 
 
 def _suggest(trial: "Trial", named: str, found: Range) -> Any:
@@ -198,7 +168,7 @@ def _check_order(space: dict[str, tuple[Range, ...]], flat: Values, where: str) 
 
 
 def _check_values(values: Values, where: str) -> None:
-    params.check(nested(values), where)
+    params.parse(params.nest(values), where)
 
 
 def _extremes(found: Range) -> tuple[Any, ...]:

@@ -222,7 +222,7 @@ class TrialTraining:
         return (self._worker.space.base | self._values)[key]
 
     def _params(self) -> params.Params:
-        return params.check(search_space.nested(self._worker.space.base | self._values))
+        return params.parse(params.nest(self._worker.space.base | self._values))
 
     def _environment(self) -> dict[str, str]:
         study = self._worker.study

@@ -46,7 +46,7 @@ class Worker:
         self.study = storage.load(job.storage, job.study, wait=True)
         known = self.study.user_attrs
         taken = Snapshot(**known["snapshot"] | {"state": job.state})
-        self.settings = config.check(known["settings"], f"study {job.study}")
+        self.settings = config.parse(known["settings"], f"study {job.study}")
         self.space = search_space.build(self.settings, plan.today(taken), f"study {job.study}")
         self.folder = folder_of(job.study)
         seconds = None if job.minutes is None else 60 * job.minutes

@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from apparel.errors import UserError
+from apparel.params import flatten
+from apparel.utils import yaml
 from apparel.versioning import git
 
 FILES = ("data/demo/dvc.lock", "dvc.lock")
@@ -16,8 +18,8 @@ RESTORE = "`git restore dvc.lock` brings back the committed one, `dvc repro` mak
 
 HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
-UNREADABLE = (ValueError, LookupError, AttributeError, TypeError)
-"""What reading a lock raises that is none."""
+UNREADABLE = (UserError, ValueError, LookupError, AttributeError, TypeError)
+"""Exceptions raised by a file that is not a valid dvc.lock."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,17 @@ class Lock:
         found: dict[str, Any] = {}
         for stage in stages:
             for section in self.stages[stage].get("params", {}).values():
-                found |= flat(section)
+                found |= flatten(section, join_lists=True)
         return dict(sorted(found.items()))
 
     def read_values(self, stage: str) -> list[tuple[str, str, str]]:
         """The parameters that a stage read: the params file, the dotted name, and the value as text."""
         sections = self.stages[stage].get("params", {}).items()
-        return [(file, name, repr(value)) for file, section in sections for name, value in flat(section).items()]
+        return [
+            (file, name, repr(value))
+            for file, section in sections
+            for name, value in flatten(section, join_lists=True).items()
+        ]
 
 
 def at(revision: str) -> Lock:
@@ -121,18 +127,12 @@ def is_whole(content: bytes | None) -> bool:
 
     try:
         return content is None or bool(COMPILED_LOCKFILE_SCHEMA(_loaded(content)))
-    except (ValueError, Invalid):
+    except (UserError, Invalid):
         return False
 
 
 def _loaded(content: bytes) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe").load(content.decode("utf-8")) or {}
-    except YAMLError as error:
-        raise ValueError("no YAML") from error
+    return yaml.parse(content, "dvc.lock") or {}
 
 
 def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _checked(stage: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(entry["path"], str) or not HASH.fullmatch(entry.get("md5", "0" * 32)):
             raise TypeError(entry)
     for section in stage["params"].values():
-        flat(section)
+        flatten(section)
     return stage
 
 
@@ -168,14 +168,3 @@ def _in_order(lock: Lock) -> None:
 
 def _hashes(entries: list[dict[str, Any]]) -> dict[str, str]:
     return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted name, lists as text."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = ",".join(map(str, value)) if isinstance(value, list) else value
-    return found

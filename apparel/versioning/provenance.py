@@ -12,6 +12,7 @@ from typing import Any
 from apparel import paths
 from apparel.errors import UserError
 from apparel.params import Params
+from apparel.utils import yaml
 from apparel.versioning import git
 
 PACKAGES = (
@@ -120,10 +121,8 @@ def _git(*arguments: str) -> bytes | None:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
+    """What one of DVC's own files says; nothing where it is missing or damaged."""
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, YAMLError, UnicodeDecodeError):
+        return yaml.load(path) or {}
+    except (UserError, OSError):
         return {}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from apparel.errors import UserError
+from apparel.utils import yaml
 from apparel.versioning import dvc_hash
 
 
@@ -42,9 +43,7 @@ def _recorded(folder: Path) -> str | None:
 
 def _yaml(path: Path) -> dict[str, Any]:
     """What one of DVC's own files says; nothing where there is none."""
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe").load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return yaml.load(path) if path.is_file() else {}
 
 
 def _listed(md5: str) -> dict[str, str]:

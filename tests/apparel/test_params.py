@@ -47,7 +47,7 @@ def types_of(section: str, key: str) -> set[str]:
 
 def test_the_file_has_every_key_in_order_and_no_other() -> None:
     assert {section: list(keys) for section, keys in VALUES.items()} == SECTIONS
-    assert params.check(VALUES).flat().keys() == {f"{section}.{key}" for section, key in KEYS}
+    assert params.parse(VALUES).flat().keys() == {f"{section}.{key}" for section, key in KEYS}
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
@@ -55,7 +55,7 @@ def test_a_missing_key_is_named(section: str, key: str) -> None:
     values = copy.deepcopy(VALUES)
     del values[section][key]
     with pytest.raises(UserError, match=rf"{section}\.{key} is missing"):
-        params.check(values)
+        params.parse(values)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -63,10 +63,10 @@ def test_a_missing_section_and_one_that_is_none_are_named(section: str) -> None:
     values = copy.deepcopy(VALUES)
     del values[section]
     with pytest.raises(UserError, match=rf"{section} is missing"):
-        params.check(values)
+        params.parse(values)
     for wrong in (None, 3, "text", [], True):
         with pytest.raises(UserError, match=rf"params\.yaml: {section}"):
-            params.check(values | {section: wrong})
+            params.parse(values | {section: wrong})
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
@@ -75,7 +75,7 @@ def test_a_value_of_any_wrong_type_is_named(section: str, key: str) -> None:
     assert {"object"} < wrong
     for value in (value for kind in wrong for value in OF_TYPE[kind]):
         with pytest.raises(UserError, match=rf"{section}\.{key}: .*found"):
-            params.check(changed(section, key, value))
+            params.parse(changed(section, key, value))
 
 
 @given(place=st.sampled_from(KEYS), data=st.data())
@@ -89,7 +89,7 @@ def test_a_misspelt_key_is_named_with_the_right_one(place: tuple[str, str], data
     values = copy.deepcopy(VALUES)
     values[section][misspelt] = values[section].pop(key)
     with pytest.raises(UserError) as error:
-        params.check(values)
+        params.parse(values)
     message = str(error.value)
     assert f"{section}.{key} is missing" in message
     assert f"{section}.{misspelt} is unknown" in message
@@ -104,7 +104,7 @@ def test_a_misspelt_key_is_named_with_the_right_one(place: tuple[str, str], data
 def test_any_value_is_taken_as_it_is_or_refused_by_name(place: tuple[str, str], value: Any) -> None:
     section, key = place
     try:
-        checked = params.check(changed(section, key, value))
+        checked = params.parse(changed(section, key, value))
     except UserError as error:
         assert f"{section}.{key}" in str(error)
     else:
@@ -156,12 +156,12 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
 )
 def test_values_that_make_no_sense_are_refused(section: str, key: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        params.check(changed(section, key, value))
+        params.parse(changed(section, key, value))
 
 
 def test_a_section_without_keys_is_told_what_it_should_have() -> None:
     with pytest.raises(UserError, match=r"tfrecord: should have the keys photos_per_shard, found None"):
-        params.check(VALUES | {"tfrecord": None})
+        params.parse(VALUES | {"tfrecord": None})
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, f"split: {{seed: {'9' * 5000}}}"])
@@ -169,3 +169,11 @@ def test_what_yamls_reader_chokes_on_is_named(tmp_path: Path, text: str) -> None
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="is not valid YAML"):
         params.load(tmp_path / "params.yaml")
+
+
+def test_nested_values_are_flattened_to_dotted_names_and_back() -> None:
+    values = {"a": {"b": 1, "c": [1, 2]}, "d": {"e": {"f": None}}}
+    flat = params.flatten(values)
+    assert flat == {"a.b": 1, "a.c": [1, 2], "d.e.f": None}
+    assert params.nest(flat) == values
+    assert params.flatten(values, join_lists=True)["a.c"] == "1,2"

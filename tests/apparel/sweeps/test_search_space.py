@@ -19,7 +19,7 @@ SPACE = {
 
 
 def checked(**changes) -> config.Settings:
-    return config.check({"study": "s", "budget": {"trials": 4}, "space": SPACE} | changes, "sweep.yaml")
+    return config.parse({"study": "s", "budget": {"trials": 4}, "space": SPACE} | changes, "sweep.yaml")
 
 
 def built(today=None, **changes) -> search_space.Space:
@@ -118,7 +118,7 @@ def test_every_drawn_value_is_in_its_range_and_passes_the_params(seed, kind):
         values = made.suggest(trial)
         assert values["train.batch_size"] in ((4, 8) if values["train.resolution"] == 512 else (8, 16, 24, 32))
         assert 1e-4 <= values["train.learning_rate"] <= 1e-2
-        params.check(search_space.nested(made.base | values))
+        params.parse(params.nest(made.base | values))
         assert trial.params == made.names(values)
         study.tell(trial, values["train.learning_rate"])
 

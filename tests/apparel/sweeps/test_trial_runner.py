@@ -31,7 +31,7 @@ SPACE = {"train.learning_rate": {"choice": [0.1]}}
     ids=lambda each: " and ".join(one["metric"] for one in each) if isinstance(each, list) else "",
 )
 def test_each_validation_is_told_once(objectives, told, tmp_path):
-    chosen = config.check({"study": "s", "budget": {"trials": 1}, "objectives": objectives, "space": SPACE}, "here")
+    chosen = config.parse({"study": "s", "budget": {"trials": 1}, "objectives": objectives, "space": SPACE}, "here")
     study = optuna.create_study(directions=[each["direction"] for each in objectives])
     study.set_metric_names([each["metric"] for each in objectives])
     trial = study.ask()

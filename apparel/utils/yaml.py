@@ -1,0 +1,58 @@
+"""YAML files: one reader with one form of error, and edits that keep comments and layout."""
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from apparel.errors import UserError, one_line
+
+
+def load(path: Path, if_missing: str = "") -> Any:
+    """Reads a file as plain values: YAML 1.2, no tags that construct objects; None when it is empty.
+
+    Raises:
+        UserError: there is no such file, and `if_missing` says what to do; or it is not UTF-8 or not YAML.
+    """
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path} not found{if_missing and f'; {if_missing}'}") from None
+    return parse(content, str(path))
+
+
+def parse(content: bytes | str, name: str) -> Any:
+    """Reads a text as plain values, as `load` does; `name` is what an error calls it.
+
+    Raises:
+        UserError: it is not UTF-8 or not YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(content.decode("utf-8") if isinstance(content, bytes) else content)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid YAML: {one_line(error)}") from None
+
+
+def edit(text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """A text of sections with some of their values changed; comments and all other lines stay as they are.
+
+    Raises:
+        KeyError: the text has no such section.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # no line is folded
+    yaml.representer.add_representer(
+        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    document = yaml.load(text)
+    for section, values in changes.items():
+        document[section].update(values)
+    changed = StringIO()
+    yaml.dump(document, changed)
+    return changed.getvalue()

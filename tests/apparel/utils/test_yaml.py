@@ -1,0 +1,32 @@
+"""YAML: what is read, how a file that is none is named, and what an edit leaves alone."""
+
+import pytest
+
+from apparel.errors import UserError
+from apparel.utils import yaml
+
+
+def test_a_file_is_read_as_plain_values(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: [1, no]\nb: {c: null}\n", encoding="utf-8")
+    assert yaml.load(tmp_path / "a.yaml") == {"a": [1, "no"], "b": {"c": None}}
+
+
+def test_a_missing_file_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(UserError, match=r"a\.yaml not found; run this$"):
+        yaml.load(tmp_path / "a.yaml", "run this")
+    with pytest.raises(UserError, match=r"not found$"):
+        yaml.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"a: \xff", b"a: 1\na: 2", b"!!python/object:os.system {}", b"[" * 100_000]
+)
+def test_what_is_no_yaml_is_named_on_one_line(content):
+    with pytest.raises(UserError, match=r"^some file is not valid YAML: ") as error:
+        yaml.parse(content, "some file")
+    assert "\n" not in str(error.value)
+
+
+def test_an_edit_keeps_comments_quotes_and_order():
+    text = "# first\na:\n  b: 'x'  # why\n  c: 1\n\nd:\n  e: [1, 2]\n"
+    assert yaml.edit(text, {"a": {"c": None}}) == text.replace("c: 1", "c: null")
