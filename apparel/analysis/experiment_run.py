@@ -32,12 +32,14 @@ class Run:
     experiment: str | None
     force: bool
     inherited: list[str]
+    overridden: bool
 
     def text(self) -> str:
         """What the recipe says of itself, what else has to be known, and the command as bash takes it."""
         lines = []
         if self.recipe:
             lines += [f"{key:<7} {getattr(self.recipe, key)}" for key in ("about", "takes", "expect")]
+            lines += ["note    this is said of the recipe as it is, without -S"] if self.overridden else []
         if self.inherited:
             edited = ", ".join(self.inherited)
             lines.append(f"note    params.yaml is not as committed, and this run takes from it: {edited}")
@@ -97,7 +99,7 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
     checked = recipes.check_values(today, values, "-S")
     experiment = params.parse_name(experiment, "--name") if experiment else name
     command = recipes.dvc_command(experiment, values, force)
-    return Run(command, checked, recipe, experiment, force, _inherited(today, values))
+    return Run(command, checked, recipe, experiment, force, _inherited(today, values), bool(overrides))
 
 
 def _inherited(today: Values, values: Values) -> list[str]:
