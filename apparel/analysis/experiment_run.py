@@ -94,9 +94,9 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
     recipe = recipes.load(name) if name else None
     today = params.load().model_dump(mode="json")
     values = recipe.params if recipe else {}
-    recipes.check_values(today, values, recipes.path(name).as_posix() if name else paths.PARAMS.as_posix())
+    recipes.apply_values(today, values, recipes.path(name).as_posix() if name else paths.PARAMS.as_posix())
     values = recipes.merge(values, recipes.parse_overrides(overrides))
-    checked = recipes.check_values(today, values, "-S")
+    checked = recipes.apply_values(today, values, "-S")
     experiment = params.parse_name(experiment, "--name") if experiment else name
     command = recipes.dvc_command(experiment, values, force)
     return Run(command, checked, recipe, experiment, force, _inherited(today, values), bool(overrides))
@@ -105,12 +105,11 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
 def _inherited(today: Values, values: Values) -> list[str]:
     """Keys, not among `values`, whose value today is not the last commit's: a run before may have left it."""
     committed = git.read("HEAD", paths.PARAMS.as_posix())
-    before = yaml.parse(committed, paths.PARAMS.name) if committed else today
+    before = params.flatten(yaml.parse(committed, paths.PARAMS.name) if committed else today)
     return [
-        f"{section}.{key}"
-        for section, keys in today.items()
-        for key, value in keys.items()
-        if key not in values.get(section, {}) and before.get(section, {}).get(key) != value
+        key
+        for key, value in params.flatten(today).items()
+        if key not in params.flatten(values) and before.get(key) != value
     ]
 
 

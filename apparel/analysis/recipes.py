@@ -86,8 +86,8 @@ def merge(base: Values, changes: Values) -> Values:
     return base | {section: base.get(section, {}) | keys for section, keys in changes.items()}
 
 
-def check_values(base: Values, changes: Values, where: str) -> params.Params:
-    """Returns the whole of params.yaml with these changes; `where` says in errors where they were given.
+def apply_values(base: Values, changes: Values, where: str) -> params.Params:
+    """The whole of params.yaml with these changes; `where` says in errors where they were given.
 
     Raises:
         UserError: a key is unknown (names the nearest), or a value is not allowed.
@@ -100,7 +100,7 @@ def dvc_command(name: str | None, values: Values, force: bool = False) -> list[s
     if name is None and not values:
         return ["dvc", "repro", *(["--force"] if force else [])]
     named = ["-n", name] if name else []
-    pairs = [f"{section}.{key}={_text(value)}" for section, keys in values.items() for key, value in keys.items()]
+    pairs = [f"{key}={_text(value)}" for key, value in params.flatten(values).items()]
     options = [word for pair in pairs for word in ("-S", pair)]
     return ["dvc", "exp", "run", *named, *(["--force"] if force else []), *options]
 

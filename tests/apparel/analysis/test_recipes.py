@@ -18,7 +18,7 @@ SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, 
 @pytest.mark.parametrize("name", recipes.names())
 def test_each_recipe_is_valid_and_says_what_to_expect(name):
     recipe = recipes.load(name)
-    checked = recipes.check_values(params.load().model_dump(mode="json"), recipe.params, name)
+    checked = recipes.apply_values(params.load().model_dump(mode="json"), recipe.params, name)
     assert checked.data.name == recipe.params["data"]["name"]
     assert all(re.search(r"\w+ .*\w", text) for text in (recipe.about, recipe.takes, recipe.expect))
 
@@ -53,7 +53,7 @@ def test_an_unknown_key_names_the_file_and_the_nearest_key(tmp_path, monkeypatch
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
     (tmp_path / "mine.yaml").write_text(text.replace("    epochs:", "    epoch:"), encoding="utf-8")
     with pytest.raises(UserError, match=r"mine\.yaml: train\.epoch is unknown; did you mean 'epochs'"):
-        recipes.check_values(base, recipes.load("mine").params, "mine.yaml")
+        recipes.apply_values(base, recipes.load("mine").params, "mine.yaml")
     (tmp_path / "mine.yaml").write_text(text.replace("expect:", "expects:"), encoding="utf-8")
     with pytest.raises(UserError, match=r"mine\.yaml: .*expects is unknown; did you mean 'expect'"):
         recipes.load("mine")
@@ -72,7 +72,7 @@ def test_dvc_sets_the_values_of_the_recipe(name, tmp_path):
     file.write_bytes(paths.PARAMS.read_bytes())
     words = recipes.dvc_command(name, changes)
     apply_overrides(file, words[words.index("-S") + 1 :: 2])
-    assert params.load(file) == recipes.check_values(base, changes, name)
+    assert params.load(file) == recipes.apply_values(base, changes, name)
 
 
 def test_the_line_can_be_pasted_into_bash():
