@@ -1,4 +1,4 @@
-"""What the README says under "Share it": a second clone gets everything from a DVC remote, and runs nothing."""
+"""What docs/sharing.md says: a second clone gets everything from a DVC remote, and runs nothing."""
 
 import socket
 import subprocess
