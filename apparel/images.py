@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 """The only decoders that get to see a file; its content decides, not its extension."""
@@ -139,7 +139,7 @@ def _hostile(path: Path) -> Iterator[None]:
             f"{path} is not a {', '.join(FORMATS)} photo, whatever its name; remove or convert it"
         ) from None
     except Exception as error:  # noqa: BLE001 - codecs raise nearly anything on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         remedy = "replace it, or remove it and its annotation, in lists/ too"
         raise UserError(f"{path} is damaged ({reason}); {remedy}") from None
 

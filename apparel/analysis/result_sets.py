@@ -17,7 +17,7 @@ import pandas as pd
 from apparel import boxes, params, paths
 from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line
 from apparel.evaluation import report
 from apparel.params import flatten
 from apparel.tracking.server import clean_name
@@ -136,7 +136,7 @@ def _copy(files: "DVCFileSystem", path: Path, target: Path, name: str) -> None:
             "`dvc repro` measures, `dvc fetch` and `dvc exp pull` bring results from a remote"
         ) from None
     except (DvcException, OSError) as error:
-        raise UserError(f"{path.as_posix()} of {name} cannot be had: {' '.join(str(error).split())[:300]}") from None
+        raise UserError(f"{path.as_posix()} of {name} cannot be had: {one_line(error)}") from None
 
 
 def _of_run(name: str, run: "StoredRun", reader: "Reader") -> Side:
@@ -201,7 +201,7 @@ def _params(files: "DVCFileSystem") -> dict[str, str]:
         sections = yaml.parse(files.read_bytes(paths.PARAMS.as_posix()), paths.PARAMS.name)
         return {name: str(value) for name, value in flatten(sections, join_lists=True).items()}
     except (UserError, OSError, AttributeError) as error:
-        raise UserError(f"{paths.PARAMS} cannot be read there: {' '.join(str(error).split())[:300]}") from None
+        raise UserError(f"{paths.PARAMS} cannot be read there: {one_line(error)}") from None
 
 
 def run_of(side: Side, reader: "Reader") -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from apparel import paths
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line, some_of
 from apparel.utils import yaml
 from apparel.versioning import dvc_hash, dvc_lock, git
 
@@ -57,7 +57,7 @@ class Contents:
         was = self.files(path, md5)
         now = dvc_hash.within(Path(path)) if was and Path(path).is_dir() else {}
         differing = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-        which = f" ({_some(differing, len(was))})" if differing else ""
+        which = f" ({some_of(differing, NAMED)} of {len(was)} files)" if differing else ""
         return f"changed in the workspace{which}; {self.restore(path, md5)}"
 
     def restore(self, path: str, md5: str) -> str:
@@ -77,11 +77,11 @@ class Contents:
             return f"the list of its files in DVC's cache is damaged: delete {self._cached(md5)}, {self._fetch(path)}"
         missing = [name for name, each in parts.items() if not self._cached(each).exists()]
         if missing:
-            return f"DVC's cache lacks {_some(missing, len(parts))}; {self._fetch(path)}"
+            return f"DVC's cache lacks {some_of(missing, NAMED)} of {len(parts)} files; {self._fetch(path)}"
         damaged = [name for name, each in parts.items() if dvc_hash.file(self._cached(each)) != each]
         if damaged:
-            where = self._cached(parts[damaged[0]])
-            return f"damaged in DVC's cache: {_some(damaged, len(parts))}; delete {where}, {self._fetch(path)}"
+            which = f"{some_of(damaged, NAMED)} of {len(parts)} files"
+            return f"damaged in DVC's cache: {which}; delete {self._cached(parts[damaged[0]])}, {self._fetch(path)}"
         return ""
 
     def _listed(self, md5: str) -> dict[str, str]:
@@ -149,10 +149,6 @@ def _cache() -> Any:
         with Repo() as repo:
             return repo.cache.local
     except DvcException as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"DVC cannot open the project ({reason}); run from the root folder of a clone") from None
-
-
-def _some(names: list[str], total: int) -> str:
-    more = f" and {len(names) - NAMED} more of {total} files" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+        raise UserError(
+            f"DVC cannot open the project ({one_line(error)}); run from the root folder of a clone"
+        ) from None

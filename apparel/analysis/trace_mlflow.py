@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from apparel import paths
 from apparel.analysis.trace_link import Link, is_code
-from apparel.errors import UserError
+from apparel.errors import UserError, some_of
 from apparel.params import flatten
 from apparel.tracking import local_runs, runs
 from apparel.tracking.server import tracking_uri, without_password
@@ -108,7 +108,7 @@ def _add_run(chain: "Chain", lock: Lock, asked: str | None, folder: Path) -> lis
         )
     known = {link.name: link.value for link in chain.links}
     wrong = [*_differing(chain.parameters, run), *_other_data(known, run)]
-    problem = f"differs from dvc.lock in {_some(wrong)}; {DIFFERING}" if wrong else ""
+    problem = f"differs from dvc.lock in {some_of(wrong, NAMED)}; {DIFFERING}" if wrong else ""
     if run.status != "FINISHED":
         problem = problem or f"its status is {run.status}; `python -m apparel sync` sends what waits, if anything does"
     chain.links.append(Link("run", run.id, f"{run.name}, {run.status.lower()}", "MLflow", problem))
@@ -160,7 +160,9 @@ def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
     value = dvc_hash.folder(code)
     if not unknown:
         return Link("code", f"of {stage}: {len(code)} files", value, "git", files=code)
-    problem = f"as it ran, {_some(unknown)} is in no commit or recorded change known here; commit, then `dvc repro`"
+    problem = (
+        f"as it ran, {some_of(unknown, NAMED)} is in no commit or recorded change known here; commit, then `dvc repro`"
+    )
     return Link("code", f"of {stage}: {len(code)} files", value, "", problem, code)
 
 
@@ -172,7 +174,7 @@ def _parameters(lock: Lock, stages: list[str], trees: list[Path]) -> Link:
     digest = dvc_hash.data(repr(sorted(read)).encode())
     if not unknown:
         return Link("parameters", f"{len(read)} values", digest, "git")
-    problem = f"what dvc.lock has for {_some(unknown)} is in no commit or recorded change known here"
+    problem = f"what dvc.lock has for {some_of(unknown, NAMED)} is in no commit or recorded change known here"
     return Link("parameters", f"{len(read)} values", digest, "", f"{problem}; {dvc_lock.RESTORE}")
 
 
@@ -223,10 +225,6 @@ def _same(value: Any, stored: str) -> bool:
 def _other_data(known: dict[str, str], run: "StoredRun") -> list[str]:
     said = [*run.data.items(), *run.tags.items()]  # a tag, too, holds the hash of each, that of the model included
     return list(dict.fromkeys(path for path, md5 in said if path in known and known[path] != md5))
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _new(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from apparel import boxes, classes, images, paths
 from apparel.annotations import fiat, pascal_voc
 from apparel.annotations import report as repairs
 from apparel.annotations.records import Annotation, Box, Problem, Problems, folded, place, unique
-from apparel.errors import UserError
+from apparel.errors import UserError, some_of
 
 WORTH_PROCESSES = 5_000
 """Files; fewer are read by one core before others have started."""
@@ -110,11 +110,10 @@ def refuse_vanished(data_set: Path) -> None:
         names = listed.read_text(encoding="utf-8").split("\n")[:-1] if listed.is_file() else []
         gone = [name for name in names if not (data_set / part / name).is_file()]
         if gone:
-            others = f" and {len(gone) - 1} others" if len(gone) > 1 else ""
             tracked = (data_set / f"{part}.dvc").as_posix()
             raise UserError(
-                f"{data_set / part / gone[0]}{others} came with the import and is gone; to have it back: "
-                f"git restore {tracked}, then dvc checkout {tracked}; to do without, take it out of {listed}"
+                f"gone since the import: {data_set / part / some_of(gone, 1)}; to restore them: "
+                f"git restore {tracked}, then dvc checkout {tracked}; to do without, take them out of {listed}"
             )
 
 

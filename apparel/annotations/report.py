@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from apparel.annotations.records import Outcome, Problem
-from apparel.errors import UserError
+from apparel.errors import UserError, some_of
 from apparel.utils import files
 
 
@@ -55,6 +55,5 @@ def _lines(report: dict, *outcomes: Outcome) -> Iterator[str]:
     for outcome in outcomes:
         for reason, found in report[outcome].items():
             files = list(found["files"])
-            named = ", ".join(files[:3]) + (f" and {len(files) - 3:,} more files" if len(files) > 3 else "")
             lost = f", {found['boxes']:,} boxes" if found.get("boxes", 0) > found["count"] else ""
-            yield f"{outcome} {found['count']:,}: {reason}{lost} ({named})"
+            yield f"{outcome} {found['count']:,}: {reason}{lost} ({some_of(files, 3)})"

@@ -19,7 +19,7 @@ import pandas as pd
 from apparel import boxes
 from apparel.data import example_writer
 from apparel.data.example_writer import Photo
-from apparel.errors import UserError
+from apparel.errors import UserError, some_of
 from apparel.utils import files
 from apparel.versioning import dvc_hash
 
@@ -190,10 +190,9 @@ def _count(photos: list[Photo], classes: Sequence[str]) -> dict:
 
 def _check_space(photos: list[Photo], folder: Path) -> None:
     """Raises before anything is written where the disk cannot hold the photos as they are; names missing ones."""
-    missing = [photo.path for photo in photos if not photo.path.is_file()]
+    missing = [str(photo.path) for photo in photos if not photo.path.is_file()]
     if missing:
-        others = f" and {len(missing) - 1} others are" if len(missing) > 1 else " is"
-        raise UserError(f"{missing[0]}{others} missing; import the photos again, or remove their annotations")
+        raise UserError(f"missing: {some_of(missing, 1)}; import the photos again, or remove their annotations")
     needed = sum(photo.path.stat().st_size for photo in photos)
     free = shutil.disk_usage(folder).free
     if needed > free:

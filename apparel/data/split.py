@@ -15,7 +15,7 @@ import pandas as pd
 
 from apparel import params
 from apparel.annotations.records import file_name, folded, unique
-from apparel.errors import UserError, nearest, plain
+from apparel.errors import UserError, nearest, plain, some_of
 from apparel.utils import csv_tables
 
 SPLITS = ("train", "val", "test")
@@ -171,8 +171,7 @@ def straddling_pairs(pairs: pd.DataFrame, assigned: Mapping[str, str]) -> pd.Dat
 
 def named(names: Iterable[str], shown: int = 3) -> str:
     """The first of the names, and how many more there are."""
-    names = [plain(name) for name in names]
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+    return some_of([plain(name) for name in names], shown)
 
 
 def _listed_names(path: Path) -> set[str]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from apparel import boxes
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line
 from apparel.models import inputs
 from apparel.models.tfod import model as compat_model
 from apparel.models.tfod import pipeline_file
@@ -56,9 +56,8 @@ class Detector:
             self.model = compat_model.build(config)
             self._create_variables()
         except (ValueError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
-            reason = " ".join(str(error).split())[:300]
             raise UserError(
-                f"the detector cannot be built at a resolution of {self.resolution} pixels: {reason}"
+                f"the detector cannot be built at a resolution of {self.resolution} pixels: {one_line(error)}"
             ) from None
         # AutoGraph would rewrite the API's code, which has no need of it, for most of a minute.
         self._evaluate = tf.function(self._evaluate_batch, autograph=False)

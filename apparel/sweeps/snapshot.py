@@ -7,7 +7,7 @@ neither the working tree nor the stash. A reference of its own keeps it from git
 from dataclasses import dataclass
 from pathlib import Path
 
-from apparel.errors import UserError
+from apparel.errors import UserError, some_of
 from apparel.versioning import git
 
 CARRIED = ("apparel", "stages", "configs", "data", "dvc.yaml", "params.yaml")
@@ -44,8 +44,9 @@ def take(settings: Path) -> Snapshot:
     listed = git.output("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *MADE)
     untracked = [name for name in listed.split("\0") if name and Path(name) != settings]
     if untracked:
-        shown = ", ".join(untracked[:5]) + (f" and {len(untracked) - 5} more" if len(untracked) > 5 else "")
-        raise UserError(f"git does not track {shown}: trials would lack that; `git add` it, or move it elsewhere")
+        raise UserError(
+            f"git does not track {some_of(untracked, 5)}: trials would lack that; `git add` it, or move it elsewhere"
+        )
     state = git.output("stash", "create", "sweep") or commit
     return Snapshot(commit, state, git.output("rev-parse", f"{state}^{{tree}}"))
 

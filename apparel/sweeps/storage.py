@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line
 from apparel.tracking.server import without_password
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def open_storage(address: str, wait: bool = False) -> Patient:
     try:
         return Patient(_patiently(_open)(address) if wait else _open(address))
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ConnectionError, ValueError) as error:
-        text = " ".join(str(error).split())[:300]
-        raise UserError(f"no study can be kept at {without_password(address)}: {text}") from None
+        raise UserError(f"no study can be kept at {without_password(address)}: {one_line(error)}") from None
 
 
 def _open(address: str) -> "BaseStorage":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line
 from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, tracking_uri, without_password
 
 if TYPE_CHECKING:
@@ -107,6 +107,6 @@ def _mlflow_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = without_password(" ".join(str(error).split())[:300])
+        reason = without_password(one_line(error))
         remedy = "start or repair it, or name another with MLFLOW_TRACKING_URI"
         raise UserError(f"MLflow at {without_password(tracking_uri())} cannot be read ({reason}); {remedy}") from None

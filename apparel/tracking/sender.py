@@ -18,6 +18,7 @@ from typing import Any
 from filelock import Timeout
 
 from apparel import paths
+from apparel.errors import one_line
 from apparel.tracking import model
 from apparel.tracking.outbox import OUTBOXES, Line, Outbox, outbox_of_run
 from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, without_password
@@ -212,8 +213,7 @@ def problem(outbox: Outbox, error: Exception) -> str:
     """One line on what went wrong, without the password of the server's address."""
     if isinstance(error, Timeout):
         return "another process sends this run now"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return without_password(f"MLflow at {outbox.header.server} does not take the run ({text[:300]})")
+    return without_password(f"MLflow at {outbox.header.server} does not take the run ({one_line(error)})")
 
 
 def _first_request(lines: Iterable[Line], limit: int) -> list[Line]:

@@ -14,7 +14,7 @@ import pandas as pd
 import tensorflow as tf
 
 from apparel import paths
-from apparel.errors import Pruned, UserError
+from apparel.errors import Pruned, UserError, one_line
 from apparel.evaluation import metrics
 from apparel.models import inputs, pipeline_config
 from apparel.models.detector import Detector, detect_split, sum_in_order
@@ -126,7 +126,7 @@ class Training:
             return {name: float(value) for name, value in self._train_step(batch).items()}
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             file = paths.CONFIGS / f"{self.train.detector}.config"
-            raise UserError(f"{file} makes no training: {' '.join(str(error).split())[:300]}") from None
+            raise UserError(f"{file} makes no training: {one_line(error)}") from None
 
     def _step(self, batch: inputs.BATCH) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:

@@ -86,7 +86,7 @@ def test_what_vanished_is_refused_by_name_and_comes_back_as_the_message_says(ran
     done = project_copy.run(ran, "dvc", "repro")
     assert done.returncode != 0
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("error: "))
-    assert f"{SHOP / part / victim.name} came with the import and is gone" in line
+    assert f"gone since the import: {SHOP / part / victim.name}" in line
     project_copy.git(ran, "restore", f"{SHOP}/{part}.dvc")
     assert project_copy.run(ran, "dvc", "checkout", f"{SHOP}/{part}.dvc").returncode == 0
     assert victim.is_file()

@@ -95,7 +95,7 @@ def test_what_came_with_the_import_and_is_gone(folder: Path, part: str) -> None:
     for name in names[3:5]:
         (paths.DATA / "demo" / part / name).unlink()
     message = refusal("convert")
-    assert f"{names[3]} and 1 others came with the import" in message
+    assert f"{names[3]} and 1 more" in message
     assert f"git restore data/demo/{part}.dvc, then dvc checkout" in message
 
 
@@ -103,7 +103,7 @@ def test_a_photo_that_vanished_after_convert(folder: Path) -> None:
     done("convert", "split")
     photo = sorted(paths.photos("demo").iterdir())[3]
     photo.unlink()
-    assert f"{photo} is missing; import the photos again" in refusal("tfrecord")
+    assert f"missing: {photo}; import the photos again" in refusal("tfrecord")
 
 
 @pytest.mark.parametrize(

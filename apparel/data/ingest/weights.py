@@ -7,7 +7,7 @@ from pathlib import Path
 
 from apparel.data.ingest.archives import Entry, make_room
 from apparel.data.ingest.dataset import bring
-from apparel.errors import UserError, plain
+from apparel.errors import UserError, one_line, plain
 from apparel.utils import files
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -116,7 +116,7 @@ def _check_checkpoint(prefix: Path, name: str) -> None:
         for tensor in tensors:
             reader.get_tensor(tensor)
     except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
-        reason = plain(" ".join(str(error).split()).replace(str(prefix.parent), ""))
+        reason = plain(one_line(error).replace(str(prefix.parent), ""))
         raise UserError(f"{plain(name)} is a damaged checkpoint ({reason}); nothing was imported") from None
     if "_CHECKPOINTABLE_OBJECT_GRAPH" not in tensors:
         raise UserError(f"{plain(name)} is a checkpoint of TensorFlow 1; nothing was imported")

@@ -29,7 +29,7 @@ def test_problems_are_counted_by_reason_and_named_by_file():
 
 def test_strict_names_the_first_files_and_where_the_others_are(tmp_path):
     many = [Problem("repaired", "corners are swapped", f"{number}.xml", "") for number in range(5)]
-    with pytest.raises(UserError, match=r"repaired 5: corners are swapped \(0\.xml, 1\.xml, 2\.xml and 2 more files\)"):
+    with pytest.raises(UserError, match=r"repaired 5: corners are swapped \(0\.xml, 1\.xml, 2\.xml and 2 more\)"):
         repairs.refuse(repairs.by_reason(many), tmp_path / "all.json")
     whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert list(whole["repaired"]["corners are swapped"]["files"]) == [f"{number}.xml" for number in range(5)]
