@@ -12,7 +12,7 @@ from apparel import params, paths
 from apparel.analysis import recipes
 from apparel.analysis.recipes import Recipe, Values
 from apparel.errors import UserError
-from apparel.utils import interpreter, processes, yaml
+from apparel.utils import processes, yaml
 from apparel.versioning import git
 
 SECONDS_TO_END = 30
@@ -118,7 +118,7 @@ def start(command: list[str]) -> int:
 
     An interruption reaches DVC and its stage as Ctrl-C in a terminal does, so that DVC unlocks the repository.
     """
-    environment = interpreter.first(os.environ)
+    environment = processes.with_this_python(os.environ)
     process = processes.start([sys.executable, "-m", *command], env=environment, stdin=subprocess.DEVNULL)
     family = processes.describe(process.pid)
     try:

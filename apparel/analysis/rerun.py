@@ -4,16 +4,15 @@ import contextlib
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.utils import files, interpreter
+from apparel.utils import files, locking, processes
 from apparel.versioning import dvc_hash, dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
 
@@ -76,20 +75,16 @@ def copied(lock: Lock, names: list[str]) -> Iterator[Path]:
     Raises:
         UserError: another verification is running.
     """
-    from filelock import FileLock, Timeout
-
-    paths.LOCAL.mkdir(exist_ok=True)
-    try:
-        with FileLock(paths.LOCAL / "verify.lock", timeout=0):
-            _remove(COPY)  # left by one that was killed
-            try:
-                _copy_code()
-                _bring_data(lock, names)
-                yield COPY
-            finally:
-                _remove(COPY)
-    except Timeout:
-        raise UserError("another verification is running in this clone; wait for it to end") from None
+    with locking.only_one(
+        paths.LOCAL / "verify.lock", "another verification is running in this clone; wait for it to end"
+    ):
+        files.remove_tree(COPY)  # left by one that was killed
+        try:
+            _copy_code()
+            _bring_data(lock, names)
+            yield COPY
+        finally:
+            files.remove_tree(COPY)
 
 
 def run(folder: Path, stage: str | None) -> None:
@@ -99,19 +94,18 @@ def run(folder: Path, stage: str | None) -> None:
         UserError: a stage failed; it has said why.
         KeyboardInterrupt: after all processes that it started are ended.
     """
-    import psutil
-
     command = [sys.executable, "-m", "dvc", "repro", "--force", *(["--single-item", stage] if stage else [])]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    # A session of its own: Ctrl-C reaches this process alone, which then ends the others in order.
-    process = psutil.Popen(
-        command, cwd=folder, env=interpreter.first(environment), stdin=subprocess.DEVNULL, start_new_session=True
+    # A group of its own: Ctrl-C reaches this process alone, which then ends the others.
+    process = processes.start(
+        command, cwd=folder, env=processes.with_this_python(environment), stdin=subprocess.DEVNULL
     )
+    family = processes.describe(process.pid)
     try:
         if process.wait():
             raise UserError("the rerun failed, see above; nothing was compared")
     finally:
-        _end(process)
+        processes.end(family)  # of DVC alone, the stage would go on
 
 
 def compare(lock: Lock, folder: Path, names: list[str]) -> list[Difference]:
@@ -184,28 +178,3 @@ def _differing(was: Path, made: Path) -> list[str]:
         return []
     old, new = dvc_hash.within(was), dvc_hash.within(made)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-
-
-def _end(process) -> None:
-    """Ends a process and all that it started; DVC alone would leave the stage running."""
-    import psutil
-
-    try:
-        family = [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        return
-    for action in ("terminate", "kill"):
-        for each in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                getattr(each, action)()
-        _, family = psutil.wait_procs(family, timeout=5)
-
-
-def _remove(folder: Path) -> None:
-    def again(function: Callable, path: str, _: object) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            Path(path).chmod(stat.S_IWRITE)
-            function(path)
-
-    if folder.exists():
-        shutil.rmtree(folder, onerror=again)

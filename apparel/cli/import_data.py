@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.utils import interpreter
+from apparel.utils import processes
 
 if TYPE_CHECKING:
     from apparel.data.ingest.archives import Entry
@@ -98,7 +98,9 @@ def _draw_demo() -> None:
         print("drawing the demo photos, since DVC asks for the files of all pipelines")
         command = [sys.executable, "-m", "dvc", "repro", pipeline.as_posix()]
         nothing = subprocess.DEVNULL
-        drawn = subprocess.run(command, env=interpreter.first(os.environ), stdin=nothing, stdout=nothing, check=False)
+        drawn = subprocess.run(
+            command, env=processes.with_this_python(os.environ), stdin=nothing, stdout=nothing, check=False
+        )
         if drawn.returncode:
             print(f"warning: they could not be drawn; `dvc repro {pipeline.as_posix()}` tries again")
 

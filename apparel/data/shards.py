@@ -8,7 +8,6 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +89,10 @@ def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_sha
     _check_space(everything, folder.parent)
     import tensorflow  # noqa: F401 - takes seconds, which are not to count in the bar's photos a second
 
-    with _whole(folder) as unfinished, tqdm(total=len(everything), unit=" photos", desc="tfrecord") as progress:
+    with (
+        files.replace_folder(folder) as unfinished,
+        tqdm(total=len(everything), unit=" photos", desc="tfrecord") as progress,
+    ):
         written = {
             split: _write_split(split, photos, classes, photos_per_shard, unfinished, progress)
             for split, photos in splits.items()
@@ -197,22 +199,3 @@ def _check_space(photos: list[Photo], folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(f"{folder}: the TFRecords need {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free")
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of `folder` once all went well: half is never taken for whole."""
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    _remove(unfinished)  # left by a run that was killed
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        _remove(folder)
-        unfinished.rename(folder)
-    finally:
-        _remove(unfinished)
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

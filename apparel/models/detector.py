@@ -1,7 +1,6 @@
 """A detection model with its pipeline file and its classes: made, loaded, saved, and let loose on a split."""
 
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,17 +145,14 @@ class Detector:
 
         Their check sums lie beside them. What was there is replaced once all is written.
         """
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "checkpoint").mkdir(parents=True)
-        tf.train.Checkpoint(model=self.model).write(str(partial / "checkpoint" / "ckpt-0"))
-        state = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
-        files.write_text(partial / "checkpoint" / "checkpoint", state)
-        pipeline_file.write(self.config, partial / "pipeline.config")
-        files.write_json(partial / "classes.json", list(self.classes))
-        integrity.write(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
+        with files.replace_folder(folder) as unfinished:
+            (unfinished / "checkpoint").mkdir()
+            tf.train.Checkpoint(model=self.model).write(str(unfinished / "checkpoint" / "ckpt-0"))
+            state = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
+            files.write_text(unfinished / "checkpoint" / "checkpoint", state)
+            pipeline_file.write(self.config, unfinished / "pipeline.config")
+            files.write_json(unfinished / "classes.json", list(self.classes))
+            integrity.write(unfinished)
 
 
 def load(folder: Path) -> Detector:

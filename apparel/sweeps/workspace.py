@@ -16,7 +16,7 @@ from filelock import FileLock
 from apparel import paths
 from apparel.sweeps import search_space
 from apparel.sweeps.snapshot import Snapshot
-from apparel.utils import files, interpreter, processes
+from apparel.utils import files, processes
 from apparel.versioning import git
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Workspace:
 
     def make(self) -> None:
         """Makes the clone anew, whatever a killed worker left there."""
-        shutil.rmtree(self.folder, onerror=_writable)
+        files.remove_tree(self.folder)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         git.output("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(self.project), str(self.folder))
         self._git("checkout", "--quiet", "--detach", self._snapshot.commit)
@@ -60,7 +60,7 @@ class Workspace:
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen:
         """Starts `python -m ARGUMENTS` in the clone, in a process group of its own."""
         # Checkpoints and what waits for MLflow are the project's.
-        environment = interpreter.first(os.environ) | {"DVC_ROOT": str(self.project)}
+        environment = processes.with_this_python(os.environ) | {"DVC_ROOT": str(self.project)}
         return processes.start([sys.executable, "-m", *arguments], cwd=self.folder, env=environment, **options)
 
     def save(self, name: str, message: str) -> str:
@@ -130,11 +130,3 @@ def _author() -> list[str]:
         configured = git.run("config", key).stdout.decode().strip()
         options += ["-c", f"{key}={configured or otherwise}"]
     return options
-
-
-def _writable(remove: Any, path: str, error: Any) -> None:
-    """Links into DVC's cache are read-only, which keeps Windows from removing them; what is gone is gone."""
-    if isinstance(error[1], FileNotFoundError):
-        return
-    Path(path).chmod(0o644)
-    remove(path)

@@ -1,7 +1,11 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and removed although they are read-only."""
 
 import json
-from os import getpid
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ def write_text(path: Path, text: str) -> None:
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(text.encode("utf-8", errors="backslashreplace"))
         partial.replace(path)
@@ -31,6 +35,40 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as indented JSON, keys in the order given."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to write into, which replaces `folder` once the block ends well.
+
+    A reader, or a run after a crash, never takes half of a folder for the whole.
+    """
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    remove_tree(unfinished)  # left by a process that was killed
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        remove_tree(folder)
+        unfinished.rename(folder)
+    finally:
+        remove_tree(unfinished)
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder with all that is in it; does nothing where there is none.
+
+    Files that are read-only go, too: git leaves such, and DVC's links into its cache are; Windows refuses them.
+    """
+
+    def retry(remove: Callable, path: str, error: tuple) -> None:
+        if isinstance(error[1], FileNotFoundError):
+            return
+        if remove not in (os.unlink, os.rmdir):
+            raise error[1]
+        Path(path).chmod(stat.S_IWRITE | stat.S_IREAD)
+        remove(path)
+
+    shutil.rmtree(folder, onerror=retry)
 
 
 def below(folder: Path) -> list[Path]:

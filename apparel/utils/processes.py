@@ -1,4 +1,4 @@
-"""Processes told apart for good: a number alone may be another process after a while."""
+"""Processes: an identity that survives the reuse of process ids (host, id and start), starting, and ending a family."""
 
 import os
 import signal
@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -49,6 +51,15 @@ def start(command: list[str], **options: Any) -> subprocess.Popen:
     if sys.platform == "win32":
         return subprocess.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
     return subprocess.Popen(command, start_new_session=True, **options)
+
+
+def with_this_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with `python` as the interpreter that runs now, with or without its own environment activated.
+
+    DVC needs it: the stages in dvc.yaml say `python`.
+    """
+    programs = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    return {**environment, "PATH": programs}
 
 
 def end(known: dict[str, Any]) -> None:

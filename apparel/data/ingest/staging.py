@@ -5,9 +5,7 @@ moves where: from then on an interrupted import is finished by the next one, bef
 """
 
 import json
-import shutil
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +41,7 @@ def staging(parent: Path, name: str) -> Iterator[Path]:
         yield folder
     finally:
         if folder.exists() and not (folder / READY).exists():
-            _remove(folder)
+            files.remove_tree(folder)
 
 
 def arrive(folder: Path, moves: Mapping[str, Path], record: Path, origin: dict, request: list) -> None:
@@ -76,7 +74,7 @@ def recover() -> dict[str, list]:
             finished[plan["record"]] = plan.get("request", [])
         else:
             print(f"undoing an import of {name}, which was interrupted")
-            _remove(folder)
+            files.remove_tree(folder)
     return finished
 
 
@@ -91,18 +89,8 @@ def _finish(folder: Path) -> dict:
                 target.rename(folder / f"old-{name}")
             new.rename(target)
     _track(list(plan["tracked"].values()))
-    _remove(folder)
+    files.remove_tree(folder)
     return plan
-
-
-def _remove(folder: Path) -> None:
-    """Git leaves files that are read-only, which Windows does not remove."""
-
-    def again(function: Callable, path: str, _: object) -> None:
-        Path(path).chmod(stat.S_IWRITE)
-        function(path)
-
-    shutil.rmtree(folder, onerror=again)
 
 
 def _track(targets: list[str]) -> None:

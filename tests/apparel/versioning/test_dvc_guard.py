@@ -13,7 +13,7 @@ import pytest
 from dvc.lock import make_lock
 from dvc.utils.serialize import modify_yaml
 
-from apparel.utils import interpreter
+from apparel.utils import processes
 from apparel.versioning import dvc_guard, dvc_lock
 from tests.support import fast_project, project_copy
 
@@ -226,7 +226,7 @@ def test_dvc_killed_while_it_writes_goes_on(cut, name, kept):
     project_copy.set_params(cut / "params.yaml", split={"seed": kept + len(name)})
     command = [sys.executable, "-c", KILLED_WRITING.format(name=name, kept=kept)]
     killed = subprocess.run(
-        command, cwd=cut, env=interpreter.first(os.environ), capture_output=True, text=True, check=False
+        command, cwd=cut, env=processes.with_this_python(os.environ), capture_output=True, text=True, check=False
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     project_copy.wait_for_guards(cut)

@@ -1,0 +1,37 @@
+"""A process is recognised by its start, and ended with all that it started."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from apparel.utils import processes
+
+PARENT = (
+    "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()']); print(p.pid, flush=True); input()"
+)
+
+
+def test_a_process_is_ended_with_its_children() -> None:
+    parent = processes.start([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(parent.stdout.readline()))
+    known = processes.describe(parent.pid)
+    assert processes.is_here(known)
+    assert processes.is_alive(known)
+    assert not processes.is_alive(known | {"started": known["started"] - 60})  # another process of the same number
+    processes.end(known)
+    parent.wait()
+    assert not processes.is_alive(known)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_python_is_the_interpreter_that_runs_now() -> None:
+    environment = processes.with_this_python({"PATH": "/bin", "A": "b"})
+    assert environment == {"PATH": f"{Path(sys.executable).parent}{os.pathsep}/bin", "A": "b"}
+
+
+def test_a_signal_is_named() -> None:
+    assert processes.signal_name(-9) == processes.signal_name(137) == "SIGKILL"
+    assert [processes.signal_name(status) for status in (0, 1, 255)] == [None, None, None]
