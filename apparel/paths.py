@@ -25,6 +25,15 @@ VAL_METRICS = TRAIN / "val.json"
 
 EVAL = RESULTS / "eval"
 METRICS = EVAL / "metrics.json"
+PER_CLASS = EVAL / "per_class.csv"
+PR_CURVE = EVAL / "pr_curve.csv"
+CONFUSION = EVAL / "confusion.csv"
+DETECTIONS = EVAL / "detections.csv"
+GROUND_TRUTH = EVAL / "ground_truth.csv"
+TEST_PHOTOS = EVAL / "photos.csv"
+EVAL_PAGE = EVAL / "index.html"
+EVAL_FILES = (METRICS, PER_CLASS, PR_CURVE, CONFUSION, DETECTIONS, GROUND_TRUTH, TEST_PHOTOS, EVAL_PAGE)
+EVAL_PICTURES = EVAL / "pictures"
 
 LOCAL = Path(os.environ.get("DVC_ROOT", ""), ".apparel")
 """Untracked state of this clone: run ids, checkpoints under way, what waits for the MLflow server.

@@ -22,33 +22,33 @@ def main() -> None:
     for split in ("val", "test"):  # thresholds are chosen on val
         scored[split] = detector.detect_split(model, index, split)
         evaluate.check_photos(split, scored[split].photos, index["splits"][split]["photos"])
-        measured[split] = evaluate.measure(
+        measured[split] = evaluate.measure_split(
             scored[split], split, model.classes, config.eval.bootstrap_samples, thresholds
         )
         thresholds = measured[split].thresholds
     test, val = measured["test"], measured["val"]
-    picked = evaluate.pick(test, config.eval.pictures)
-    series = evaluate.evenly(test, 3 * config.eval.pictures)
+    picked = evaluate.select_photos(test, config.eval.pictures)
+    series = evaluate.evenly_spaced_photos(test, 3 * config.eval.pictures)
     names = {name for group in picked.values() for name in group} | set(series)
     records = inputs.records(index, "test")
-    images = report.encoded_photos(records, names)
-    report.write_tables(test, val, report.photo_digests(records))
-    shutil.rmtree(report.PICTURES, ignore_errors=True)
+    images = report.encoded_images(records, names)
+    report.write_tables(test, val, report.image_digests(records))
+    shutil.rmtree(paths.EVAL_PICTURES, ignore_errors=True)
     groups = report.write_pictures(test, images, picked)
     report.write_page(test, val, groups, config.flat())
     vega.ensure()
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
-        run.log_metrics(evaluate.by_name(test) | evaluate.by_name(val))
+        run.log_metrics(evaluate.metrics_by_name(test) | evaluate.metrics_by_name(val))
         run.log_metrics({"test/seconds_per_photo": latency, "test/photos_per_second": 1 / latency})
-        run.log_folder(report.PICTURES, "pictures")
+        run.log_folder(paths.EVAL_PICTURES, "pictures")
         for step, name in enumerate(series):
-            run.log_image(report.picture(test, name, images[name]), "detections on test", step)
-        for path in report.FILES:
+            run.log_image(report.draw_photo(test, name, images[name]), "detections on test", step)
+        for path in paths.EVAL_FILES:
             run.log_file(path, "eval")
-    print(report.text(report.read_table()))
+    print(report.terminal_text(report.read_per_class()))
     print(f"{latency * 1000:.1f} ms a photo, {1 / latency:.0f} photos/s")
-    print(report.where_next())
+    print(report.next_steps())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from apparel.boxes import CORNERS
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import bootstrap, metrics
-from apparel.evaluation.metrics import FALSE, TRUE
+from apparel.evaluation.metrics import FALSE_POSITIVE, TRUE_POSITIVE
 
 SAMPLES = 2000
 """Drawings behind each interval."""
@@ -34,7 +34,7 @@ class Comparison:
         classes: those that all sides tell apart, in order.
         photos: a photo table: the photos that all sides were measured on.
         ground_truth: what all sides are scored against: that of the last side.
-        matched: for each side what `metrics.match` returned.
+        matched: for each side what `metrics.match_detections` returned.
         table: one row a class and side, and a last one of `ALL` a side: `class`, `side` (its place), `boxes`, `AP50`,
             `difference` to the first side, `low` and `high` (the 95% interval of the difference) and `verdict`; nan and
             empty where undefined.
@@ -64,7 +64,7 @@ def compare(sides: Sequence[Side], samples: int = SAMPLES) -> Comparison:
         raise UserError("no class is told apart by all of them: there is nothing to compare")
     photos = _shared(sides)
     truth = _within(sides[-1].ground_truth, photos, classes)
-    matched = [metrics.match(truth, _within(side.detections, photos, classes)) for side in sides]
+    matched = [metrics.match_detections(truth, _within(side.detections, photos, classes)) for side in sides]
     names = [side.name if [s.name for s in sides].count(side.name) == 1 else f"{side.name} ({place})"
              for place, side in enumerate(sides, start=1)]  # fmt: skip
     return Comparison(
@@ -107,10 +107,12 @@ def _table(
     counts = [*boxes, boxes.sum()]
     rows, first = [], None
     for side, found in enumerate(matched):
-        by_class = [curve.average_precision for curve in metrics.curves(truth, found, classes).values()]
-        ap50 = np.array([*by_class, metrics.mean(by_class)])
+        by_class = [
+            curve.average_precision for curve in metrics.precision_recall_curves(truth, found, classes).values()
+        ]
+        ap50 = np.array([*by_class, metrics.nan_mean(by_class)])
         drawn = bootstrap.average_precision(photos["filename"], truth, found, classes, samples)
-        drawn = np.column_stack([drawn, bootstrap.mean(drawn)])
+        drawn = np.column_stack([drawn, bootstrap.mean_over_classes(drawn)])
         first = (ap50, drawn) if first is None else first
         for place, name in enumerate([*classes, ALL]):
             low, high = bootstrap.interval(drawn[:, place] - first[1][:, place])
@@ -164,10 +166,10 @@ def _notes(
 def outcomes(compared: Comparison, side: int, photo: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One photo on one side: ground truth and shown detections, with `matched`: whether the other has it."""
     truth = compared.ground_truth[compared.ground_truth["filename"] == photo]
-    shown = metrics.above(compared.matched[side], compared.sides[side].thresholds)
+    shown = metrics.above_threshold(compared.matched[side], compared.sides[side].thresholds)
     shown = shown[shown["filename"] == photo]
-    found = truth.index.isin(shown.loc[shown["verdict"] == TRUE, "ground_truth"]) | truth["difficult"]
-    return truth.assign(matched=found), shown.assign(matched=shown["verdict"] != FALSE)
+    found = truth.index.isin(shown.loc[shown["verdict"] == TRUE_POSITIVE, "ground_truth"]) | truth["difficult"]
+    return truth.assign(matched=found), shown.assign(matched=shown["verdict"] != FALSE_POSITIVE)
 
 
 def changed_photos(compared: Comparison) -> pd.DataFrame:
@@ -180,9 +182,9 @@ def changed_photos(compared: Comparison) -> pd.DataFrame:
     """
     truth, rows = compared.ground_truth, {}
     for side, (matched, each) in enumerate(zip(compared.matched, compared.sides, strict=True)):
-        shown = metrics.above(matched, each.thresholds)
-        found = truth.index.isin(shown.loc[shown["verdict"] == TRUE, "ground_truth"]) | truth["difficult"]
-        wrong = shown[shown["verdict"] == FALSE].groupby("filename").size()
+        shown = metrics.above_threshold(matched, each.thresholds)
+        found = truth.index.isin(shown.loc[shown["verdict"] == TRUE_POSITIVE, "ground_truth"]) | truth["difficult"]
+        wrong = shown[shown["verdict"] == FALSE_POSITIVE].groupby("filename").size()
         rows[side] = found, wrong.reindex(compared.photos["filename"], fill_value=0)
     best = pd.DataFrame({"change": 0, "errors": 0}, index=pd.Index(compared.photos["filename"]))
     for found, wrong in list(rows.values())[1:]:

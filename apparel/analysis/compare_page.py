@@ -1,7 +1,5 @@
 """A comparison for people: a table for the terminal, and one page with pictures that needs no other file."""
 
-import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +12,9 @@ from apparel.analysis import compare
 from apparel.analysis.compare import Comparison
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import drawing
+from apparel.evaluation import drawing, html
 
-TEMPLATES = Path(__file__).parent
+TEMPLATE = Path(__file__).with_name("compare_page.html")
 
 PICTURES = 12
 """Photos on the page, those whose result changed most."""
@@ -38,17 +36,17 @@ class Example:
     pictures: list[tuple[str, str]]
 
 
-def text(compared: Comparison) -> str:
+def terminal_text(compared: Comparison) -> str:
     """For the terminal: a row a class, then what differs beside the results."""
     by_side = dict(list(compared.table.groupby("side")))
     rows = by_side[0].set_index("class")
     shown = {"boxes": rows["boxes"]}
     for side, name in enumerate(compared.names):
         rows = by_side[side].set_index("class")
-        shown[name] = rows["AP50"].map(_figure)
+        shown[name] = rows["AP50"].map(html.figure)
         if side:
-            shown[f"{name} − {compared.names[0]}"] = rows["difference"].map(_signed)
-            shown["95% interval" + " " * side] = rows["low"].map(_signed) + " to " + rows["high"].map(_signed)
+            shown[f"{name} − {compared.names[0]}"] = rows["difference"].map(html.signed)
+            shown["95% interval" + " " * side] = rows["low"].map(html.signed) + " to " + rows["high"].map(html.signed)
             shown[" " * side] = rows["verdict"]
     table = pd.DataFrame(shown).rename_axis(None).replace("- to -", "-").to_string()
     lines = [f"AP50 on {len(compared.photos)} test photos", table, MEANING.format(first=compared.names[0])]
@@ -68,35 +66,17 @@ def _short(value: str) -> str:
     return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
 
 
-def _figure(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:+.3f}"
-
-
-def html(compared: Comparison) -> str:
-    """The page; its pictures lie in it as data URIs."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _figure
-    environment.filters["signed"] = _signed
+def render_page(compared: Comparison) -> str:
+    """The page as HTML; its pictures are data URIs."""
     changed = compare.changed_photos(compared)
     table = compared.table
     widest = table.loc[table["side"] > 0, ["low", "high"]].abs().max(axis=None)
-    return environment.get_template("compare_page.html").render(
+    return html.render(
+        TEMPLATE,
         compared=compared,
         by_class=[(name, list(rows.itertuples())) for name, rows in table.groupby("class", sort=False)],
         all_classes=ALL,
-        colours=drawing.colours(compared.classes),
+        colours=drawing.class_colours(compared.classes),
         meaning=MEANING.format(first=compared.names[0]),
         scale=50 / widest if widest > 0 else 0,
         changed=changed,
@@ -130,15 +110,11 @@ def _photo(compared: Comparison, name: str) -> Image.Image | None:
 def _pictures(compared: Comparison, name: str, photo: Image.Image) -> list[tuple[str, str]]:
     shown = [compare.outcomes(compared, side, name) for side in range(len(compared.sides))]
     by_all = shown[0][0].assign(matched=pd.concat([truth["matched"] for truth, _ in shown], axis=1).all(axis=1))
-    pictures = [(_embedded(drawing.annotate(photo, by_all, compared.classes)), "Ground truth")]
+    pictures = [(html.image_data_uri(drawing.draw_boxes(photo, by_all, compared.classes)), "Ground truth")]
     for label, (truth, found) in zip(compared.names, shown, strict=True):
-        panel = drawing.annotate(photo, found.sort_values("score", kind="stable"), compared.classes)
+        panel = drawing.draw_boxes(photo, found.sort_values("score", kind="stable"), compared.classes)
         wrong, missed = int((~found["matched"]).sum()), int((~truth["matched"]).sum())
-        pictures.append((_embedded(panel), f"{label}: {len(found) - wrong} right, {wrong} wrong, {missed} missed"))
+        pictures.append(
+            (html.image_data_uri(panel), f"{label}: {len(found) - wrong} right, {wrong} wrong, {missed} missed")
+        )
     return pictures
-
-
-def _embedded(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

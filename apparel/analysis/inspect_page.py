@@ -1,14 +1,12 @@
 """What was found in a data set, as a table for the terminal and as one page that needs no other file."""
 
-import base64
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from apparel import images, paths
@@ -16,9 +14,9 @@ from apparel.analysis import inspect_data
 from apparel.analysis.inspect_data import Inspection
 from apparel.annotations import report
 from apparel.errors import UserError
-from apparel.evaluation import drawing
+from apparel.evaluation import drawing, html
 
-TEMPLATES = Path(__file__).parent
+TEMPLATE = Path(__file__).with_name("inspect_page.html")
 
 EXAMPLES = 5
 """Pictures of each class."""
@@ -48,50 +46,33 @@ class Picture:
     caption: str
 
 
-def text(found: Inspection) -> str:
+def terminal_text(found: Inspection) -> str:
     """For the terminal: what convert says, a row a class, and what else is odd."""
     table = found.classes.copy()
     for column in ("width", "height", "share", "reached"):
-        table[column] = table[column].map(_percent)
+        table[column] = table[column].map(html.percent)
     for column in ("aspect", "best_iou"):
-        table[column] = table[column].map(_figure)
-    headings = HEADINGS | {"reached": f"IoU ≥ {_figure(found.matched_threshold)}"}
+        table[column] = table[column].map(partial(html.figure, decimals=2))
+    headings = HEADINGS | {"reached": f"IoU ≥ {html.figure(found.matched_threshold, 2)}"}
     table = table.rename(columns=headings).reset_index().to_string(index=False)
     note = "width, height and area are shares of the photo's; they and w/h are medians, best IoU is a mean"
     return "\n".join([report.summary(found.converted.report), "", table, note, "", *inspect_data.findings(found)])
 
 
-def html(found: Inspection) -> str:
-    """The page; thumbnails lie in it as data URIs."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "figure": _figure}
-    return environment.get_template("inspect_page.html").render(
+def render_page(found: Inspection) -> str:
+    """The page as HTML; its thumbnails are data URIs."""
+    return html.render(
+        TEMPLATE,
         found=found,
         report=found.converted.report,
         findings=inspect_data.findings(found),
-        colours=drawing.colours(list(found.classes.index[:-1])),
+        colours=drawing.class_colours(list(found.classes.index[:-1])),
         points=_points(found),
         anchors=[] if found.anchors is None else found.anchors.tolist(),
         iou_bars=_bars(found.boxes["best_iou"]),
         galleries=list(_galleries(found)),
         pairs=list(_pairs(found)),
     )
-
-
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{share:.0%}"
-
-
-def _figure(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def _points(found: Inspection) -> list[dict]:
@@ -147,14 +128,10 @@ def _pictures(found: Inspection, chosen: Iterable[tuple[str, str]], table: pd.Da
             photo = images.read(paths.photos(found.name) / name)
         except UserError:
             continue
-        pictures.append(Picture(_embedded(drawing.annotate(photo, rows, list(found.classes.index[:-1]))), caption))
+        pictures.append(
+            Picture(html.image_data_uri(drawing.draw_boxes(photo, rows, list(found.classes.index[:-1]))), caption)
+        )
     return pictures
-
-
-def _embedded(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
 
 
 def _evenly(table: pd.DataFrame | pd.Series, count: int) -> pd.DataFrame | pd.Series:

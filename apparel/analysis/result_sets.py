@@ -18,7 +18,6 @@ from apparel import boxes, params, paths
 from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
 from apparel.errors import UserError, one_line
-from apparel.evaluation import report
 from apparel.params import flatten
 from apparel.tracking.server import clean_name
 from apparel.utils import csv_tables, yaml
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from apparel.tracking.reader import Reader, StoredRun
 
 WORKSPACE = "workspace"
-NEEDED = (report.DETECTIONS, report.GROUND_TRUTH, report.PHOTOS, report.PER_CLASS)
+NEEDED = (paths.DETECTIONS, paths.GROUND_TRUTH, paths.TEST_PHOTOS, paths.PER_CLASS)
 RUN_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -165,24 +164,24 @@ def _tables(folder: Path) -> dict[str, Any]:
         UserError: one is damaged.
     """
     where = {path.name: folder / path.name for path in NEEDED}
-    listed = csv_tables.read(where[report.PHOTOS.name], [*PHOTO_COLUMNS, "sha256"])
-    photos = boxes.check_photos(listed[PHOTO_COLUMNS], report.PHOTOS.name, "line")
+    listed = csv_tables.read(where[paths.TEST_PHOTOS.name], [*PHOTO_COLUMNS, "sha256"])
+    photos = boxes.check_photos(listed[PHOTO_COLUMNS], paths.TEST_PHOTOS.name, "line")
     photos = photos.merge(listed[["filename", "sha256"]], on="filename")
-    marked = csv_tables.read(where[report.GROUND_TRUTH.name], [*LABEL_COLUMNS, "difficult"])
+    marked = csv_tables.read(where[paths.GROUND_TRUTH.name], [*LABEL_COLUMNS, "difficult"])
     truth = [
-        boxes.check(marked.loc[marked["difficult"] == text, LABEL_COLUMNS], report.GROUND_TRUTH.name, "line").assign(
+        boxes.check(marked.loc[marked["difficult"] == text, LABEL_COLUMNS], paths.GROUND_TRUTH.name, "line").assign(
             difficult=text == "True"
         )
         for text in ("False", "True")
     ]
     columns = ["filename", "class", "score", *CORNERS]
-    detections = csv_tables.read(where[report.DETECTIONS.name], columns).reset_index(drop=True)
-    detections[columns[2:]] = _numbers(detections[columns[2:]], report.DETECTIONS)
-    per_class = csv_tables.read(where[report.PER_CLASS.name], ["split", "class", "threshold"])
+    detections = csv_tables.read(where[paths.DETECTIONS.name], columns).reset_index(drop=True)
+    detections[columns[2:]] = _numbers(detections[columns[2:]], paths.DETECTIONS)
+    per_class = csv_tables.read(where[paths.PER_CLASS.name], ["split", "class", "threshold"])
     per_class = per_class[(per_class["split"] == "test") & (per_class["class"] != ALL)].set_index("class")
-    thresholds = _numbers(per_class[["threshold"]], report.PER_CLASS)["threshold"].to_dict()
+    thresholds = _numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict()
     truth = pd.concat(truth).sort_values(["filename", "class", *CORNERS], ignore_index=True)
-    for table, path in ((truth, report.GROUND_TRUTH), (detections, report.DETECTIONS)):
+    for table, path in ((truth, paths.GROUND_TRUTH), (detections, paths.DETECTIONS)):
         if not (table["filename"].isin(photos["filename"]) & table["class"].isin(thresholds.keys())).all():
             raise UserError(f"{path.as_posix()} names photos or classes that were not scored; `dvc repro --force eval`")
     return {"photos": photos, "ground_truth": truth, "detections": detections, "thresholds": thresholds}

@@ -43,10 +43,10 @@ def main(arguments: argparse.Namespace) -> None:
         return Reader()
 
     compared = compare.compare([result_sets.load(what, runs) for what in (arguments.first, *arguments.others)])
-    print(compare_page.text(compared))
+    print(compare_page.terminal_text(compared))
     name = clean_name("-and-".join(compared.names).replace("/", "_") + ".html")
     page = arguments.html or paths.LOCAL / "compare" / name
-    files.write_text(page, compare_page.html(compared))
+    files.write_text(page, compare_page.render_page(compared))
     print(f"pictures and more: {page}")
     try:
         for run in dict.fromkeys(filter(None, (result_sets.run_of(side, runs()) for side in compared.sides))):

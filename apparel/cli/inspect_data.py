@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     name = params.parse_name(arguments.name, "NAME")
     found = inspect_data.inspect(name, params.load())
-    print(inspect_page.text(found))
+    print(inspect_page.terminal_text(found))
     page = arguments.html or paths.LOCAL / "inspect" / f"{name}.html"
-    files.write_text(page, inspect_page.html(found))
+    files.write_text(page, inspect_page.render_page(found))
     print(f"pictures and more: {page}")

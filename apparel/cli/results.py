@@ -14,11 +14,12 @@ def main(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: nothing is measured yet, or the table is damaged.
     """
+    from apparel import paths
     from apparel.errors import UserError
     from apparel.evaluation import report
     from apparel.sweeps.workspace import UNEVALUATED
 
-    if report.PER_CLASS.is_file() and report.PER_CLASS.read_bytes() == UNEVALUATED.encode():
+    if paths.PER_CLASS.is_file() and paths.PER_CLASS.read_bytes() == UNEVALUATED.encode():
         raise UserError(f"this is a sweep's trial, {UNEVALUATED.strip()}")
-    print(report.text(report.read_table()))
-    print(report.where_next())
+    print(report.terminal_text(report.read_per_class()))
+    print(report.next_steps())

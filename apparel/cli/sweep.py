@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError("stopped; the same command goes on") from None
     from apparel.sweeps import report, study_table
 
-    print(report.text(study))
+    print(report.terminal_text(study))
     which, number = ("one of them", " TRIAL") if len(study_table.best(study)) > 1 else ("the best", "")
     print(f"\nwith pictures: open {report.place(study).as_posix()}")
     print(f"to take {which}: {made.command} --finish{number}")

@@ -1,9 +1,13 @@
-"""How far a figure would move with other photos: bootstrap over photos.
+"""Confidence intervals of average precision, by bootstrap over photos.
 
-The photos of a split are drawn again with replacement, as many as there are, and average precision is computed anew
-from the verdicts on the drawn photos; nothing is matched again. The same photos and seed give the same drawings, so for
-two models the differences between their samples are a paired bootstrap.
+The photos of a split are drawn with replacement, as many as there are; average precision is computed again from the
+verdicts on the drawn photos, without matching again. The same photos and seed give the same samples, so the differences
+between the samples of two models are a paired bootstrap.
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 6 and 13 (percentile intervals).
+
+Why not `scipy.stats.bootstrap`: it resamples numbers and calls the statistic on each sample. Average precision of a
+sample is a function of whole photos; weighting the sorted detections by how often their photo was drawn computes all
+samples of a class in a few array operations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,10 +15,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from apparel.evaluation.metrics import IGNORED, TRUE
+from apparel.evaluation.metrics import IGNORED, TRUE_POSITIVE
 
-LARGEST_ARRAY = 2_000_000
-"""Numbers in one array: samples are drawn in chunks of that size, which bounds memory at some 100 MB."""
+MAX_ARRAY_SIZE = 2_000_000
+"""Numbers in the largest array: samples are drawn in chunks of that size, which limits memory to some 100 MB."""
 
 
 def average_precision(
@@ -28,33 +32,39 @@ def average_precision(
     """Average precision of each class on resampled photos.
 
     Args:
-        photos: the names of all photos scored, those without boxes too, in any order.
+        photos: the names of all photos that were scored, also of those without boxes, in any order.
         ground_truth: a ground truth table.
-        matched: what `metrics.match` returned.
+        matched: what `metrics.match_detections` returned.
         classes: the classes to score, in order.
-        samples: how many times the photos are drawn.
-        seed: the same for two models that are compared.
+        samples: number of bootstrap samples.
+        seed: of the random numbers; the same for two models that are compared.
 
     Returns:
-        (samples, classes), 0 to 1; nan where a drawing holds no ground truth of a class.
+        (samples, classes), 0 to 1; nan where a sample has no ground truth of a class.
+
+    Raises:
+        ValueError: a table names a photo that is not in `photos`.
     """
     names = pd.Index(sorted(photos))
     by_class = []
     for name in classes:
         counted = matched[(matched["class"] == name) & (matched["verdict"] != IGNORED)]
         truth = ground_truth[(ground_truth["class"] == name) & ~ground_truth["difficult"].astype(bool)]
-        boxes_of_photo = np.bincount(_places(names, truth), minlength=len(names))
-        by_class.append((_places(names, counted), (counted["verdict"] == TRUE).to_numpy(), boxes_of_photo))
-    largest = max([len(names), *(len(place) for place, _, _ in by_class)])
-    chunks = _draw(len(names), samples, max(1, LARGEST_ARRAY // largest), seed)
-    return np.concatenate([np.stack([_resampled(*each, times) for each in by_class], axis=1) for times in chunks])
+        box_counts = np.bincount(_photo_indices(names, truth), minlength=len(names))
+        is_true = (counted["verdict"] == TRUE_POSITIVE).to_numpy()
+        by_class.append((_photo_indices(names, counted), is_true, box_counts))
+    longest = max([len(names), *(len(indices) for indices, _, _ in by_class)])
+    chunks = _draw_photo_counts(len(names), samples, max(1, MAX_ARRAY_SIZE // longest), seed)
+    return np.concatenate(
+        [np.stack([_resampled(*arrays, photo_counts) for arrays in by_class], axis=1) for photo_counts in chunks]
+    )
 
 
-def mean(values: np.ndarray) -> np.ndarray:
-    """Over the classes that each sample holds: (samples, classes) to (samples,); nan where it holds none."""
-    known = ~np.isnan(values)
-    counts = known.sum(axis=1)
-    total = np.where(known, values, 0.0).sum(axis=1)
+def mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """The mean of each sample over the classes that it has, (samples, classes) to (samples,); nan where it has none."""
+    defined = ~np.isnan(values)
+    counts = defined.sum(axis=1)
+    total = np.where(defined, values, 0.0).sum(axis=1)
     return np.divide(total, counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
@@ -67,26 +77,39 @@ def interval(samples: np.ndarray, confidence: float = 0.95) -> tuple[float, floa
     return float(low), float(high)
 
 
-def _draw(photos: int, samples: int, chunk: int, seed: int) -> Iterator[np.ndarray]:
-    """How many times each photo is drawn, (up to `chunk`, photos) at a time."""
+def _draw_photo_counts(photos: int, samples: int, chunk: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each photo is drawn, (up to `chunk` samples, photos) at a time."""
     random = np.random.default_rng(seed)
     for start in range(0, samples, chunk):
         yield random.multinomial(photos, np.full(photos, 1 / photos), size=min(chunk, samples - start))
 
 
-def _places(names: pd.Index, table: pd.DataFrame) -> np.ndarray:
-    places = names.get_indexer(table["filename"])
-    if (places < 0).any():
-        raise ValueError(f"boxes on a photo that is not scored: {table['filename'].iloc[int(np.argmin(places))]!r}")
-    return places
+def _photo_indices(names: pd.Index, table: pd.DataFrame) -> np.ndarray:
+    """The index in `names` of the photo of each row, (rows,)."""
+    indices = names.get_indexer(table["filename"])
+    if (indices < 0).any():
+        raise ValueError(f"boxes on a photo that is not scored: {table['filename'].iloc[int(np.argmin(indices))]!r}")
+    return indices
 
 
-def _resampled(photo: np.ndarray, true: np.ndarray, boxes_of_photo: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """AP of one class, (samples,): a detection on a photo that was drawn n times counts n times, as `metrics.Curve`."""
-    weights = times[:, photo].astype(float)
-    found = weights * true
+def _resampled(
+    photo_indices: np.ndarray, is_true: np.ndarray, box_counts: np.ndarray, photo_counts: np.ndarray
+) -> np.ndarray:
+    """Average precision of one class, (samples,), as `PrecisionRecallCurve.average_precision`.
+
+    A detection on a photo that was drawn n times counts n times.
+
+    Args:
+        photo_indices: (detections,), the photo of each detection, best score first.
+        is_true: (detections,), whether it is a true positive.
+        box_counts: (photos,), ground truth boxes of the class.
+        photo_counts: (samples, photos), how often each photo was drawn.
+    """
+    weights = photo_counts[:, photo_indices].astype(float)
+    true_positives = weights * is_true
     counted = np.cumsum(weights, axis=1)
-    precision = np.divide(np.cumsum(found, axis=1), counted, out=np.zeros_like(counted), where=counted > 0)
+    precision = np.divide(np.cumsum(true_positives, axis=1), counted, out=np.zeros_like(counted), where=counted > 0)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    boxes = times @ boxes_of_photo
-    return np.divide((found * envelope).sum(axis=1), boxes, out=np.full(len(times), np.nan), where=boxes > 0)
+    boxes = photo_counts @ box_counts
+    area = (true_positives * envelope).sum(axis=1)
+    return np.divide(area, boxes, out=np.full(len(photo_counts), np.nan), where=boxes > 0)

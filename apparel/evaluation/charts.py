@@ -1,4 +1,4 @@
-"""Plots of results as SVG: the same bytes for the same input, on any screen."""
+"""Precision-recall curves and the confusion matrix as SVG: the same input gives the same bytes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,33 +10,35 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from apparel.evaluation.drawing import colours
-from apparel.evaluation.metrics import Curve
+from apparel.evaluation.drawing import class_colours
+from apparel.evaluation.metrics import PrecisionRecallCurve
 
-LOOK = {
-    "svg.hashsalt": "apparel",  # ids inside the file that are the same each time
-    "font.family": "DejaVu Sans",  # comes with Matplotlib
+STYLE = {
+    "svg.hashsalt": "apparel",  # without it the ids in the file are random
+    "font.family": "DejaVu Sans",  # part of Matplotlib, so the same on every machine
     "font.size": 10,
-    "text.parse_math": False,  # a dollar sign in a class name is one
+    "text.parse_math": False,  # class names may hold dollar signs
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
 
 
-def precision_recall(curves: Mapping[str, Curve], operating_points: pd.DataFrame, path: Path) -> None:
-    """The interpolated precision over recall of each class, its AP, and a dot where its score threshold lies.
+def plot_precision_recall(
+    curves: Mapping[str, PrecisionRecallCurve], operating_points: pd.DataFrame, path: Path
+) -> None:
+    """Plots interpolated precision over recall of each class, with its AP and a dot at its score threshold.
 
     Args:
-        curves: by class.
-        operating_points: `precision` and `recall` by class; nan where there is none.
+        curves: by class; one without ground truth is left out.
+        operating_points: `precision` and `recall` at the score threshold, by class; nan where undefined.
         path: the SVG file.
     """
     recall = np.linspace(0, 1, 501)
     with _axes(path, (6.4, 4.8)) as axes:
-        for (name, curve), colour in zip(curves.items(), colours(list(curves)).values(), strict=True):
+        for (name, curve), colour in zip(curves.items(), class_colours(list(curves)).values(), strict=True):
             if not curve.boxes:
                 continue
-            precision = curve.on_grid(recall)
+            precision = curve.precision_at(recall)
             reached = precision > 0
             axes.plot(recall[reached], precision[reached], color=colour, label=f"{curve.average_precision:.3f}  {name}")
             point = operating_points.loc[name]
@@ -47,20 +49,25 @@ def precision_recall(curves: Mapping[str, Curve], operating_points: pd.DataFrame
             axes.legend(title="AP50", loc="lower left")
 
 
-def confusion(matrix: pd.DataFrame, path: Path) -> None:
-    """The matrix of `confusion.matrix`: counts as text, the share of the row as shade."""
+def plot_confusion_matrix(matrix: pd.DataFrame, path: Path) -> None:
+    """Plots what `confusion.confusion_matrix` returned: counts as text, shares of the row as shades of blue.
+
+    Args:
+        matrix: counts, actual classes by predicted classes.
+        path: the SVG file.
+    """
     counts = matrix.to_numpy()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    places = np.arange(len(matrix))
+    centres = np.arange(len(matrix)) + 0.5
     side = max(4.8, 1.6 + 0.55 * len(matrix))
     with _axes(path, (side, side)) as axes:
         axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
         for row, column in np.ndindex(*counts.shape):
             if counts[row, column]:
-                ink = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(column + 0.5, row + 0.5, counts[row, column], ha="center", va="center", color=ink)
-        axes.set_xticks(places + 0.5, matrix.columns, rotation=45, ha="right")
-        axes.set_yticks(places + 0.5, matrix.index)
+                text_colour = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column + 0.5, row + 0.5, counts[row, column], ha="center", va="center", color=text_colour)
+        axes.set_xticks(centres, matrix.columns, rotation=45, ha="right")
+        axes.set_yticks(centres, matrix.index)
         axes.set(xlabel="Predicted", ylabel="Actual", aspect="equal")
         axes.tick_params(length=0)
         axes.invert_yaxis()
@@ -68,8 +75,8 @@ def confusion(matrix: pd.DataFrame, path: Path) -> None:
 
 @contextmanager
 def _axes(path: Path, size: tuple[float, float]) -> Iterator[Axes]:
-    # A person's own matplotlibrc must not change what the pipeline makes.
-    with style.context(["default", LOOK]):
+    # The user's matplotlibrc must not change an output of the stage.
+    with style.context(["default", STYLE]):
         figure = Figure(size, layout="constrained")
         yield figure.add_subplot()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,12 @@
-"""Which class is taken for which: boxes matched one to one across classes.
+"""Confusion matrix of a detector: boxes are paired one to one, whatever their class.
 
-Detections above the threshold of their class choose in the order of their scores, highest first: each takes the free
-ground truth of its photo with the highest IoU, whatever its class, if that IoU is at least 0.5. What is left over on
-either side is paired with the background. A detection that takes a difficult box is not counted, nor is a difficult box
-that nothing takes. At equal scores or IoUs the order of the tables' values decides, never that of their rows.
+Detections above the threshold of their class are taken in the order of their scores, highest first: each is paired with
+the free ground truth box of its photo with the highest IoU, if that IoU is at least 0.5. What remains on either side is
+paired with the background. A detection paired with a difficult box is not counted, nor is a difficult box without a
+detection. At equal scores or IoUs the values in the tables decide, never the order of rows.
+
+Why not a library: `supervision.ConfusionMatrix` and others have no difficult boxes, break ties by the order of rows,
+and return counts without the photos, which the report needs.
 """
 
 from collections.abc import Sequence
@@ -16,51 +19,54 @@ from apparel.boxes import CORNERS
 from apparel.classes import BACKGROUND
 
 
-def pairs(ground_truth: pd.DataFrame, detections: pd.DataFrame, iou_threshold: float = 0.5) -> pd.DataFrame:
-    """Every box, with what it was taken for.
+def pair_boxes(ground_truth: pd.DataFrame, detections: pd.DataFrame, iou_threshold: float = 0.5) -> pd.DataFrame:
+    """Pairs ground truth boxes with detections of any class.
 
     Args:
         ground_truth: a ground truth table.
-        detections: the detections that a user would be shown: those above their threshold.
+        detections: a detections table: the detections above the threshold of their class.
         iou_threshold: lowest IoU of a pair, above 0 to 1.
 
     Returns:
-        One row a pair, a missed box or an invented one: the columns `filename`, `actual` and `predicted`, classes or
-        `background`; sorted.
+        One row a pair, a missed box or a false positive: the columns `filename`, `actual` and `predicted`, which are
+        classes or `background`; sorted.
     """
     truth = ground_truth.sort_values(["filename", *CORNERS, "class", "difficult"])
-    found = detections.sort_values(["filename", "score", *CORNERS, "class"], ascending=[True, False] + [True] * 5)
-    truth_of, found_of = truth.groupby("filename").indices, found.groupby("filename").indices
+    detections = detections.sort_values(["filename", "score", *CORNERS, "class"], ascending=[True, False] + [True] * 5)
+    truth_rows, detection_rows = truth.groupby("filename").indices, detections.groupby("filename").indices
     rows = []
-    for photo in sorted(truth_of.keys() | found_of.keys()):
-        mine, theirs = truth.iloc[truth_of.get(photo, [])], found.iloc[found_of.get(photo, [])]
-        rows += [(photo, *pair) for pair in _pairs_of_photo(mine, theirs, iou_threshold)]
+    for photo in sorted(truth_rows.keys() | detection_rows.keys()):
+        photo_truth = truth.iloc[truth_rows.get(photo, [])]
+        photo_detections = detections.iloc[detection_rows.get(photo, [])]
+        rows += [(photo, *pair) for pair in _pairs_of_photo(photo_truth, photo_detections, iou_threshold)]
     return pd.DataFrame(rows, columns=["filename", "actual", "predicted"]).sort_values(
         ["filename", "actual", "predicted"], ignore_index=True
     )
 
 
-def _pairs_of_photo(truth: pd.DataFrame, found: pd.DataFrame, iou_threshold: float) -> list[tuple[str, str]]:
+def _pairs_of_photo(truth: pd.DataFrame, detections: pd.DataFrame, iou_threshold: float) -> list[tuple[str, str]]:
+    """The pairs of actual and predicted class on one photo."""
     actual, difficult = truth["class"].tolist(), truth["difficult"].tolist()
-    overlaps = boxes.iou(found[CORNERS].to_numpy(float), truth[CORNERS].to_numpy(float))
+    overlaps = boxes.iou(detections[CORNERS].to_numpy(float), truth[CORNERS].to_numpy(float))
     free = np.ones(len(actual), dtype=bool)
-    result = []
-    for overlap, predicted in zip(overlaps, found["class"], strict=True):
+    pairs = []
+    for overlap, predicted in zip(overlaps, detections["class"], strict=True):
         reached = free & (overlap >= iou_threshold)
         if not reached.any():
-            result.append((BACKGROUND, predicted))
+            pairs.append((BACKGROUND, predicted))
             continue
         best = int(np.argmax(np.where(reached, overlap, -1.0)))
         free[best] = False
         if not difficult[best]:
-            result.append((actual[best], predicted))
-    return result + [(actual[place], BACKGROUND) for place in np.flatnonzero(free) if not difficult[place]]
+            pairs.append((actual[best], predicted))
+    return pairs + [(actual[row], BACKGROUND) for row in np.flatnonzero(free) if not difficult[row]]
 
 
-def matrix(pairs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """How often each actual class (rows) was taken for each predicted one (columns), background last: whole numbers."""
+def confusion_matrix(pairs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Counts of what `pair_boxes` returned: a row for each actual class, a column for each predicted one, background
+    last."""
     names = [*classes, BACKGROUND]
     counts = np.zeros((len(names), len(names)), dtype=int)
-    place = {name: number for number, name in enumerate(names)}
-    np.add.at(counts, (pairs["actual"].map(place).to_numpy(int), pairs["predicted"].map(place).to_numpy(int)), 1)
+    index = {name: number for number, name in enumerate(names)}
+    np.add.at(counts, (pairs["actual"].map(index).to_numpy(int), pairs["predicted"].map(index).to_numpy(int)), 1)
     return pd.DataFrame(counts, index=pd.Index(names, name="actual"), columns=pd.Index(names, name="predicted"))

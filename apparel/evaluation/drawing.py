@@ -1,7 +1,6 @@
-"""Boxes on photos and plots of results: the same bytes for the same input.
+"""Boxes drawn on photos: the same input gives the same bytes.
 
-A box is drawn solid where the other side has its match, dashed where it has none: a ground truth that was missed, a
-detection that is wrong.
+A box is solid where it is matched, dashed where it is not: a ground truth box that was missed, or a wrong detection.
 """
 
 from collections.abc import Sequence
@@ -15,40 +14,54 @@ from apparel.boxes import CORNERS
 from apparel.errors import plain
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Told apart by colour-blind people, too; more classes than colours take them in turn, and their names tell.
+"""Colours of classes, distinct for colour-blind people too; with more classes they repeat, and labels have the names.
 
 Source: Okabe and Ito, "Color Universal Design" (2008), without black.
 """
 
 SIDE = 480
-"""Pixels: the longer side of a photo in a picture."""
+"""Longer side of a photo with boxes, in pixels."""
 
 MARGIN = 8
+"""Space around each photo of a pair, in pixels."""
+
 TITLE = 24
+"""Height of the line above a pair of photos, in pixels."""
+
 LINE = 3
+"""Width of a box's outline, in pixels."""
+
 DASH = 9
+"""Length of a dash and of the gap after it, in pixels."""
+
 DARK = (25, 25, 25)
+"""RGB of text and of the rim around outlines."""
+
 QUALITY = 90
+"""JPEG quality: labels stay sharp."""
+
+Rectangle = tuple[float, float, float, float]
+"""xmin, ymin, xmax, ymax in pixels."""
 
 
-def colours(classes: Sequence[str]) -> dict[str, str]:
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
     """The colour of each class, as #rrggbb."""
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(classes)}
+    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(classes)}
 
 
-def side_by_side(
+def draw_side_by_side(
     photo: Image.Image, ground_truth: pd.DataFrame, detections: pd.DataFrame, classes: Sequence[str]
 ) -> Image.Image:
-    """Ground truth on the left, detections on the right.
+    """Draws ground truth on the left and detections on the right.
 
     Args:
         photo: upright RGB.
-        ground_truth: the photo's boxes: a class, corners in pixels of the photo, `matched` (bool).
-        detections: the same, and a `score`.
-        classes: all classes in order, which gives them their colours.
+        ground_truth: the photo's boxes: `class`, corners in pixels of the photo, `matched` (bool).
+        detections: the same columns, and `score`.
+        classes: all classes, in order: the order decides the colours.
     """
-    left = annotate(photo, ground_truth, classes)
-    right = annotate(photo, detections.sort_values("score", kind="stable"), classes)
+    left = draw_boxes(photo, ground_truth, classes)
+    right = draw_boxes(photo, detections.sort_values("score", kind="stable"), classes)
     picture = Image.new("RGB", (2 * left.width + 3 * MARGIN, left.height + TITLE + MARGIN), "white")
     draw = ImageDraw.Draw(picture)
     for start, panel, title in ((MARGIN, left, "Ground truth"), (left.width + 2 * MARGIN, right, "Detections")):
@@ -57,19 +70,25 @@ def side_by_side(
     return picture
 
 
-def annotate(photo: Image.Image, table: pd.DataFrame, classes: Sequence[str]) -> Image.Image:
-    """The photo, scaled to `SIDE`, with its boxes; later rows lie above earlier ones."""
+def draw_boxes(photo: Image.Image, table: pd.DataFrame, classes: Sequence[str]) -> Image.Image:
+    """Draws boxes on a copy of the photo, scaled to `SIDE`; later rows lie above earlier ones.
+
+    Args:
+        photo: upright RGB.
+        table: `class`, corners in pixels of the photo, `matched` (bool), and `score` for detections.
+        classes: all classes, in order.
+    """
     scale = SIDE / max(photo.size)
     panel = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(panel)
-    colour = colours(classes)
+    colours = class_colours(classes)
     scaled = [tuple(row) for row in table[CORNERS].to_numpy(float) * scale]
     for corners, name, matched in zip(scaled, table["class"], table["matched"], strict=True):
-        _outline(draw, corners, colour[name], solid=matched)
+        _outline(draw, corners, colours[name], solid=matched)
     taken = []
-    # The strongest detection, which is the last, gets the best place for its label.
+    # The detection with the highest score is last; it is the first to choose where its label goes.
     for corners, name, score in list(zip(scaled, table["class"], _scores(table), strict=True))[::-1]:
-        taken.append(_label(draw, panel.size, corners, f"{plain(name)}{score}", colour[name], taken))
+        taken.append(_label(draw, panel.size, corners, f"{plain(name)}{score}", colours[name], taken))
     return panel
 
 
@@ -92,9 +111,6 @@ def _outline(draw: ImageDraw.ImageDraw, corners: tuple[float, ...], colour: str,
             draw.rectangle((x, start, x + LINE - 1, start + DASH), fill="white")
 
 
-Rectangle = tuple[float, float, float, float]
-
-
 def _label(
     draw: ImageDraw.ImageDraw,
     size: tuple[int, int],
@@ -103,20 +119,27 @@ def _label(
     colour: str,
     taken: list[Rectangle],
 ) -> Rectangle:
-    """Writes a label at a corner of its box, if it can where no other label is; returns the rectangle it takes."""
+    """Writes a label at the first corner of its box that no other label covers, else at the first corner.
+
+    Returns:
+        The rectangle of the label.
+    """
     width, height = draw.textlength(text, _font(13)) + 8, 19
     xmin, ymin, xmax, ymax = corners
     corner_points = [(x, y) for y in (ymin - height, ymin, ymax - height, ymax) for x in (xmin, xmax - width)]
-    places = [_inside(x, y, width, height, size) for x, y in corner_points]
-    place = next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
-    draw.rectangle(place, fill=colour, outline=DARK)
+    rectangles = [_inside(x, y, width, height, size) for x, y in corner_points]
+    free = (rectangle for rectangle in rectangles if not any(_overlap(rectangle, other) for other in taken))
+    rectangle = next(free, rectangles[0])
+    draw.rectangle(rectangle, fill=colour, outline=DARK)
     red, green, blue = ImageColor.getrgb(colour)
-    ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 120 else "white"
-    draw.text((place[0] + 4, (place[1] + place[3]) / 2), text, ink, _font(13), anchor="lm")
-    return place
+    # Luma of ITU-R BT.601: black text on light colours, white on dark ones.
+    text_colour = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 120 else "white"
+    draw.text((rectangle[0] + 4, (rectangle[1] + rectangle[3]) / 2), text, text_colour, _font(13), anchor="lm")
+    return rectangle
 
 
 def _inside(x: float, y: float, width: float, height: float, size: tuple[int, int]) -> Rectangle:
+    """A rectangle at x, y, moved into a picture of this size."""
     x, y = max(0, min(x, size[0] - 1 - width)), max(0, min(y, size[1] - 1 - height))
     return x, y, x + width, y + height
 
@@ -133,7 +156,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
-def save(picture: Image.Image, path: Path) -> None:
-    """Writes a picture as JPEG, without anything that tells when or where."""
+def save_jpeg(picture: Image.Image, path: Path) -> None:
+    """Writes a picture as JPEG without metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, "JPEG", quality=QUALITY, subsampling=0)

@@ -1,7 +1,8 @@
-"""A scored split, measured: the per-class table, curves, confusion, and which photos to look at."""
+"""Metrics of one split: the per-class table, curves and confusion pairs, and which photos the report shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,32 +11,42 @@ from apparel.boxes import CORNERS
 from apparel.classes import ALL, BACKGROUND, RECALL
 from apparel.errors import UserError
 from apparel.evaluation import bootstrap, coco, confusion, metrics
-from apparel.evaluation.metrics import IGNORED, TRUE, Curve
+from apparel.evaluation.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, PrecisionRecallCurve
+
+if TYPE_CHECKING:
+    from apparel.models.detector import Scored
 
 FIGURES = [
     "AP50", "AP50_low", "AP50_high", "COCO_AP", "COCO_AP50", "COCO_AP75", "precision", "recall", "F1", "mean_IoU",
 ]  # fmt: skip
+"""Columns with figures, 0 to 1: averages over the classes in the row of all classes."""
+
 COUNTS = ["photos", "boxes", "difficult", "detections", "ignored", "true_positives", "false_positives", "missed"]
-RECALLS = np.linspace(0, 1, 101)
+"""Columns with counts: sums over the classes in the row of all classes, but for `photos`."""
+
+RECALL_GRID = np.linspace(0, 1, 101)
+"""Recalls of the published precision-recall curve: the 101 that COCO uses."""
+
 DECIMALS = 6
+"""Decimals of figures in files: one box of a million would show, and the last bits of a float do not."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One split's results.
+class SplitMetrics:
+    """Metrics of one split, and the tables that they were computed from.
 
     Attributes:
         split: `val` or `test`.
-        photos: a photo table of all photos scored.
+        photos: a photo table of all photos that the detector ran on.
         ground_truth: a ground truth table.
-        matched: what `metrics.match` returned for IoU 0.5.
-        thresholds: the score from which on a detection of a class is shown.
+        matched: what `metrics.match_detections` returned for IoU 0.5.
+        thresholds: score threshold by class: detections from it upwards are shown.
         per_class: one row a class and a last one, `ALL`; the columns are `threshold`, FIGURES and COUNTS. AP50_low and
             AP50_high are the 95% bootstrap interval over photos. Precision, recall, F1, mean IoU, true and false
             positives and missed boxes are those at the thresholds; `detections` and `ignored` count all detections.
             Figures are nan where undefined.
-        curves: precision and recall of each class.
-        pairs: what `confusion.pairs` returned for the detections at the thresholds.
+        curves: precision-recall curve by class.
+        pairs: what `confusion.pair_boxes` returned for the detections at the thresholds.
     """
 
     split: str
@@ -44,52 +55,59 @@ class Measured:
     matched: pd.DataFrame
     thresholds: dict[str, float]
     per_class: pd.DataFrame
-    curves: dict[str, Curve]
+    curves: dict[str, PrecisionRecallCurve]
     pairs: pd.DataFrame
 
 
 def check_photos(split: str, photos: pd.DataFrame, expected: int) -> None:
-    """Compares the photos that were scored with those that the split has.
+    """Checks that the detector ran on every photo of a split once.
+
+    Args:
+        split: name of the split, for the error.
+        photos: a photo table of the photos that the detector ran on.
+        expected: number of photos in the split.
 
     Raises:
         UserError: a photo was scored twice or not at all.
     """
-    scored = photos["filename"].nunique()
-    if len(photos) != expected or scored != expected:
+    distinct = photos["filename"].nunique()
+    if len(photos) != expected or distinct != expected:
         raise UserError(
-            f"{split} has {expected} photos, but {len(photos)} were scored, {scored} different ones, so no figure is "
-            "right; run `dvc repro --force tfrecord`"
+            f"{split} has {expected} photos, but {len(photos)} were scored, {distinct} different ones, so the metrics "
+            "would be wrong; run `dvc repro --force tfrecord`"
         )
 
 
-def measure(scored, split: str, classes: Sequence[str], samples: int, thresholds: dict[str, float] | None) -> Measured:
-    """All that is measured on one split.
+def measure_split(
+    scored: "Scored", split: str, classes: Sequence[str], samples: int, thresholds: dict[str, float] | None
+) -> SplitMetrics:
+    """Computes all metrics of one split.
 
     Args:
-        scored: has the tables `photos`, `ground_truth` and `detections`, as `detector.Scored`.
+        scored: photos, ground truth and detections of the split.
         split: its name.
         classes: the classes, in order.
-        samples: resamplings behind each interval.
-        thresholds: score thresholds by class, chosen on another split; None chooses those of the best F1 here.
+        samples: bootstrap samples behind each interval.
+        thresholds: score threshold by class, chosen on another split; None chooses those with the best F1 on this one.
 
     Raises:
         UserError: a score or a coordinate of a detection is not a finite number.
     """
     photos, truth = scored.photos, scored.ground_truth
-    matched = metrics.match(truth, scored.detections)
+    matched = metrics.match_detections(truth, scored.detections)
     if thresholds is None:
         thresholds = metrics.best_thresholds(truth, matched, classes)
-    curves = metrics.curves(truth, matched, classes)
+    curves = metrics.precision_recall_curves(truth, matched, classes)
     ap50 = pd.Series({name: curve.average_precision for name, curve in curves.items()}, name="AP50")
     resampled = bootstrap.average_precision(photos["filename"], truth, matched, classes, samples)
-    intervals = np.array([bootstrap.interval(resampled[:, place]) for place in range(len(classes))])
+    intervals = np.array([bootstrap.interval(resampled[:, column]) for column in range(len(classes))])
     in_coco = coco.average_precision(photos, truth, scored.detections, classes).add_prefix("COCO_")
-    figures = pd.concat([ap50, in_coco, metrics.at_thresholds(truth, matched, thresholds)], axis=1)
+    figures = pd.concat([ap50, in_coco, metrics.metrics_at_thresholds(truth, matched, thresholds)], axis=1)
     figures = figures.assign(AP50_low=intervals[:, 0], AP50_high=intervals[:, 1])
     per_class = _with_totals(figures.join(_counts(truth, matched, classes)), len(photos))
-    per_class.loc[ALL, ["AP50_low", "AP50_high"]] = bootstrap.interval(bootstrap.mean(resampled))
-    pairs = confusion.pairs(truth, metrics.above(matched, thresholds))
-    return Measured(split, photos, truth, matched, thresholds, per_class, curves, pairs)
+    per_class.loc[ALL, ["AP50_low", "AP50_high"]] = bootstrap.interval(bootstrap.mean_over_classes(resampled))
+    pairs = confusion.pair_boxes(truth, metrics.above_threshold(matched, thresholds))
+    return SplitMetrics(split, photos, truth, matched, thresholds, per_class, curves, pairs)
 
 
 def _counts(ground_truth: pd.DataFrame, matched: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -107,89 +125,92 @@ def _counts(ground_truth: pd.DataFrame, matched: pd.DataFrame, classes: Sequence
 def _with_totals(per_class: pd.DataFrame, photos: int) -> pd.DataFrame:
     """Adds the row `ALL`: means over the classes that have ground truth, and sums."""
     present = per_class[per_class["boxes"] > 0]
-    total = {column: metrics.mean(present[column]) for column in FIGURES} | {"threshold": float("nan")}
+    total = {column: metrics.nan_mean(present[column]) for column in FIGURES} | {"threshold": float("nan")}
     total |= {column: int(per_class[column].sum()) for column in COUNTS} | {"photos": photos}
     table = pd.concat([per_class, pd.DataFrame(total, index=pd.Index([ALL], name="class"))])
     return table[["threshold", *FIGURES, *COUNTS]].rename_axis("class")
 
 
-def headline(measured: Measured) -> dict:
-    """The few numbers that are compared from run to run, for `metrics.json`: finite, or None."""
-    total = measured.per_class.loc[ALL]
-    figures = {name: _plain(total[name]) for name in FIGURES if name not in ("COCO_AP50", "COCO_AP75")}
+def summary_metrics(results: SplitMetrics) -> dict:
+    """Content of `metrics.json`: the figures over all classes and the AP50 of each; None where undefined."""
+    total = results.per_class.loc[ALL]
+    figures = {name: _rounded(total[name]) for name in FIGURES if name not in ("COCO_AP50", "COCO_AP75")}
     return {
         **{f"m{name}" if name.startswith("AP50") else name: value for name, value in figures.items()},
         "photos": int(total["photos"]),
         "boxes": int(total["boxes"]),
-        "AP50": {name: _plain(value) for name, value in measured.per_class["AP50"].drop(ALL).items()},
+        "AP50": {name: _rounded(value) for name, value in results.per_class["AP50"].drop(ALL).items()},
     }
 
 
-def by_name(measured: Measured) -> dict[str, float]:
-    """Every figure and count under its name, `<split>/<name>` or `<split>/<name>/<class>`; without undefined ones."""
+def metrics_by_name(results: SplitMetrics) -> dict[str, float]:
+    """Every figure and count by its name in MLflow, `<split>/<name>` or `<split>/<name>/<class>`; undefined ones are
+    left out."""
     values = {}
-    for name, row in measured.per_class.iterrows():
+    for name, row in results.per_class.iterrows():
         for column, value in row.items():
             overall = f"m{column}" if column.startswith("AP50") else column
-            key = f"{measured.split}/{overall}" if name == ALL else f"{measured.split}/{column}/{name}"
+            key = f"{results.split}/{overall}" if name == ALL else f"{results.split}/{column}/{name}"
             values[key] = float(value)
     return {key: value for key, value in values.items() if not np.isnan(value)}
 
 
-def curve_table(measured: Measured) -> pd.DataFrame:
-    """Precision at 101 recalls, a column a class; nan for a class without ground truth."""
-    curves = {name: curve.on_grid(RECALLS) for name, curve in measured.curves.items()}
-    return pd.DataFrame({RECALL: RECALLS, **curves}).round(DECIMALS)
+def pr_curve_table(results: SplitMetrics) -> pd.DataFrame:
+    """Interpolated precision at `RECALL_GRID`, a column a class; nan for a class without ground truth."""
+    curves = {name: curve.precision_at(RECALL_GRID) for name, curve in results.curves.items()}
+    return pd.DataFrame({RECALL: RECALL_GRID, **curves}).round(DECIMALS)
 
 
-def detection_table(measured: Measured) -> pd.DataFrame:
-    """Every detection with its verdict and the ground truth that it was compared with, by photo, best score first."""
-    matched = measured.matched.copy()
-    truth = measured.ground_truth[CORNERS].reset_index(drop=True).add_prefix("true_")
+def detection_table(results: SplitMetrics) -> pd.DataFrame:
+    """Every detection with its verdict and the ground truth box it was compared with, by photo, best score first."""
+    matched = results.matched.copy()
+    truth = results.ground_truth[CORNERS].reset_index(drop=True).add_prefix("true_")
     compared = truth.reindex(matched["ground_truth"]).set_axis(matched.index)
-    shown = matched.index.isin(metrics.above(matched, measured.thresholds).index)
-    # Fine enough that matching again from the table gives the same verdicts.
+    shown = matched.index.isin(metrics.above_threshold(matched, results.thresholds).index)
+    # 4 decimals: `match_detections` gives the same verdicts on the table that is read back.
     matched[CORNERS] = matched[CORNERS].round(4)
-    # As short as a 32-bit float can be read back, which is what the detector gives.
+    # The detector's scores are 32-bit floats: the fewest digits that are read back as the same one.
     matched["score"] = [np.format_float_positional(np.float32(score), trim="-") for score in matched["score"]]
     matched = matched.assign(iou=matched["iou"].round(4), shown=np.where(shown, "yes", "no")).join(compared.round(4))
     order = [*matched.columns.drop(["ground_truth", *compared.columns]), *compared.columns]
     return matched.sort_values("filename", kind="stable", ignore_index=True)[order]
 
 
-def pick(measured: Measured, count: int) -> dict[str, list[str]]:
-    """Photos to look at: up to `count` each of the most confused, the worst and the best; none is picked twice.
+def select_photos(results: SplitMetrics, count: int) -> dict[str, list[str]]:
+    """Names of photos for the report: up to `count` each of the most `confused`, the `worst` and the `best`.
 
-    Confused are photos with garments taken for another class. Worst and best go by the photo's F1 at the thresholds;
-    at the same F1 those with more boxes come first. A photo with neither boxes nor detections shows nothing and is left
-    out.
+    Confused are photos with garments taken for another class. Worst and best are ordered by the photo's F1 at the
+    thresholds, then by the number of boxes, more first. A photo with neither boxes nor detections is left out, and no
+    photo is in two groups.
     """
-    table = _by_photo(measured)
+    table = _counts_by_photo(results)
     confused = table[table["confused"] > 0].sort_values(["confused", "F1", "filename"], ascending=[False, True, True])
-    picked = {"confused": confused["filename"].head(count).tolist()}
-    rest = table[~table["filename"].isin(picked["confused"])]
+    selected = {"confused": confused["filename"].head(count).tolist()}
+    rest = table[~table["filename"].isin(selected["confused"])]
     worst = rest.sort_values(["F1", "all", "filename"], ascending=[True, False, True])["filename"]
-    picked["worst"] = worst.head(min(count, len(rest) // 2)).tolist()
-    rest = rest[~rest["filename"].isin(picked["worst"])]
+    selected["worst"] = worst.head(min(count, len(rest) // 2)).tolist()
+    rest = rest[~rest["filename"].isin(selected["worst"])]
     best = rest.sort_values(["F1", "all", "mean_IoU", "filename"], ascending=[False, False, False, True])["filename"]
-    return picked | {"best": best.head(count).tolist()}
+    return selected | {"best": best.head(count).tolist()}
 
 
-def evenly(measured: Measured, count: int) -> list[str]:
-    """At most so many photos, as far apart in their sorted names as can be: the same for every run on a split."""
-    names = sorted(measured.photos["filename"])
-    places = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
-    return [names[place] for place in np.unique(places)]
+def evenly_spaced_photos(results: SplitMetrics, count: int) -> list[str]:
+    """At most `count` names of photos at equal distances in the sorted list: the same for every run on a split."""
+    names = sorted(results.photos["filename"])
+    indices = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
+    return [names[index] for index in np.unique(indices)]
 
 
-def _by_photo(measured: Measured) -> pd.DataFrame:
-    kept = metrics.above(measured.matched, measured.thresholds)
+def _counts_by_photo(results: SplitMetrics) -> pd.DataFrame:
+    """One row a photo with boxes or detections: `filename`, `true` (true positives), `all` (boxes and detections),
+    `mean_IoU`, `confused` (boxes taken for another class) and `F1`."""
+    kept = metrics.above_threshold(results.matched, results.thresholds)
     kept = kept[kept["verdict"] != IGNORED]
-    countable = measured.ground_truth[~measured.ground_truth["difficult"].astype(bool)]
-    true = kept[kept["verdict"] == TRUE]
-    swapped = measured.pairs[
-        (measured.pairs["actual"] != measured.pairs["predicted"])
-        & ~measured.pairs[["actual", "predicted"]].eq(BACKGROUND).any(axis=1)
+    countable = results.ground_truth[~results.ground_truth["difficult"].astype(bool)]
+    true = kept[kept["verdict"] == TRUE_POSITIVE]
+    swapped = results.pairs[
+        (results.pairs["actual"] != results.pairs["predicted"])
+        & ~results.pairs[["actual", "predicted"]].eq(BACKGROUND).any(axis=1)
     ]
     counts = pd.DataFrame(
         {
@@ -202,15 +223,21 @@ def _by_photo(measured: Measured) -> pd.DataFrame:
     return counts.assign(F1=2 * counts["true"] / counts["all"]).rename_axis("filename").reset_index()
 
 
-def shown(measured: Measured, photo: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ground truth and detections above the thresholds of one photo, with `matched`: whether the other side has it."""
-    kept = metrics.above(measured.matched, measured.thresholds)
-    kept = kept[kept["filename"] == photo]
-    truth = measured.ground_truth.reset_index(drop=True)
+def photo_boxes(results: SplitMetrics, photo: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Boxes of one photo, with `matched`: whether a box is found, or a detection right.
+
+    Returns:
+        The ground truth, where difficult boxes count as found; and the detections above the thresholds, where ignored
+        ones count as right.
+    """
+    detections = metrics.above_threshold(results.matched, results.thresholds)
+    detections = detections[detections["filename"] == photo]
+    truth = results.ground_truth.reset_index(drop=True)
     truth = truth[truth["filename"] == photo]
-    found = truth.index.isin(kept.loc[kept["verdict"] == TRUE, "ground_truth"]) | truth["difficult"].astype(bool)
-    return truth.assign(matched=found), kept.assign(matched=kept["verdict"] != metrics.FALSE)
+    true_positives = detections[detections["verdict"] == TRUE_POSITIVE]
+    found = truth.index.isin(true_positives["ground_truth"]) | truth["difficult"].astype(bool)
+    return truth.assign(matched=found), detections.assign(matched=detections["verdict"] != FALSE_POSITIVE)
 
 
-def _plain(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), DECIMALS)

@@ -1,121 +1,130 @@
-"""Results for people: the table in the terminal and the page with everything on it."""
+"""Evaluation report: result tables, pictures, the HTML page, and the per-class table for the terminal."""
 
-import base64
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from apparel import images as photos
-from apparel import paths
+from apparel import images, paths
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import charts, confusion, drawing, evaluate
-from apparel.evaluation.evaluate import COUNTS, DECIMALS, FIGURES, Measured
+from apparel.evaluation import charts, confusion, drawing, evaluate, html
+from apparel.evaluation.evaluate import COUNTS, DECIMALS, FIGURES, SplitMetrics
 from apparel.utils import csv_tables, files
 
 if TYPE_CHECKING:
     import tensorflow as tf
     from PIL import Image
 
-TEMPLATES = Path(__file__).parent
-PICTURES = paths.EVAL / "pictures"
-PAGE = paths.EVAL / "index.html"
-PER_CLASS = paths.EVAL / "per_class.csv"
-CURVE = paths.EVAL / "pr_curve.csv"
-CONFUSION = paths.EVAL / "confusion.csv"
-DETECTIONS = paths.EVAL / "detections.csv"
-GROUND_TRUTH = paths.EVAL / "ground_truth.csv"
-PHOTOS = paths.EVAL / "photos.csv"
-FILES = (paths.METRICS, PER_CLASS, CURVE, CONFUSION, DETECTIONS, GROUND_TRUTH, PHOTOS, PAGE)
+TEMPLATE = Path(__file__).with_name("report.html")
 PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
 
-GROUPS = {
+PICTURE_GROUPS = {
     "confused": "Most confused: garments taken for another class",
     "worst": "Worst: the least right for what is there",
     "best": "Best",
 }
+"""Headings of the groups that `evaluate.select_photos` returns, in the order of the page."""
 
 
-def write_tables(test: Measured, val: Measured, digests: Mapping[str, str]) -> None:
-    """Writes what DVC shows (`metrics.json`, `pr_curve.csv`, `confusion.csv`) and what people and programs read on.
+@dataclass(frozen=True)
+class Picture:
+    """One photo with its boxes: the JPEG file, the photo's name, and the counts below it."""
 
-    `digests` are those of the test photos, by name: they tell whether two results are of the same photos. What was
-    measured on val is not in `metrics.json`: DVC would show each figure twice, beside what train wrote.
+    path: Path
+    photo: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class PictureGroup:
+    """Pictures under one heading of the page."""
+
+    title: str
+    pictures: list[Picture]
+
+
+def write_tables(test: SplitMetrics, val: SplitMetrics, digests: Mapping[str, str]) -> None:
+    """Writes the result tables: `metrics.json`, `pr_curve.csv` and `confusion.csv` for DVC, the others for programs.
+
+    Figures of val are in `per_class.csv` only: in `metrics.json` DVC would show each of them twice, since train writes
+    them, too.
+
+    Args:
+        test: metrics of the test split.
+        val: metrics of the val split.
+        digests: the SHA-256 of each test photo by name: it shows whether two results are of the same photos.
     """
-    files.write_json(paths.METRICS, {test.split: evaluate.headline(test)})
-    per_class = [each.per_class.reset_index().assign(split=each.split) for each in (test, val)]
-    _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), PER_CLASS)
-    _write(evaluate.curve_table(test), CURVE)
-    _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), CONFUSION)
-    _write(evaluate.detection_table(test), DETECTIONS)
-    _write(test.ground_truth.round(4), GROUND_TRUTH)
-    _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), PHOTOS)
+    files.write_json(paths.METRICS, {test.split: evaluate.summary_metrics(test)})
+    per_class = [results.per_class.reset_index().assign(split=results.split) for results in (test, val)]
+    _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), paths.PER_CLASS)
+    _write(evaluate.pr_curve_table(test), paths.PR_CURVE)
+    _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), paths.CONFUSION)
+    _write(evaluate.detection_table(test), paths.DETECTIONS)
+    _write(test.ground_truth.round(4), paths.GROUND_TRUTH)
+    _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), paths.TEST_PHOTOS)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     csv_tables.write(table.astype(object).where(table.notna(), ""), path)
 
 
-def read_table() -> pd.DataFrame:
-    """The per-class table that eval wrote, nan where a figure is undefined.
+def read_per_class() -> pd.DataFrame:
+    """The per-class table that the stage eval wrote: `PER_CLASS_COLUMNS`, nan where a figure is undefined.
 
     Raises:
-        UserError: there is none yet, or it is damaged.
+        UserError: it is missing or damaged.
     """
-    if not PER_CLASS.exists():
-        raise UserError(f"{PER_CLASS} not found: nothing is measured yet; run `dvc repro`")
-    table = csv_tables.read(PER_CLASS, PER_CLASS_COLUMNS)
+    if not paths.PER_CLASS.exists():
+        raise UserError(f"{paths.PER_CLASS} not found: no model has been evaluated yet; run `dvc repro`")
+    table = csv_tables.read(paths.PER_CLASS, PER_CLASS_COLUMNS)
     names, figures = table[["split", "class"]], table.drop(columns=["split", "class"])
     numbers = figures.apply(pd.to_numeric, errors="coerce")
     if (numbers.isna() & (figures != "")).any(axis=None) or not (names == ["test", ALL]).all(axis=1).any():
-        raise UserError(f"{PER_CLASS} is damaged; run `dvc repro --force eval`")
+        raise UserError(f"{paths.PER_CLASS} is damaged; run `dvc repro --force eval`")
     return names.join(numbers)
 
 
-def text(table: pd.DataFrame) -> str:
-    """The per-class table of the test split for a terminal, from what `read_table` returned."""
+def terminal_text(table: pd.DataFrame) -> str:
+    """The rows of the test split of what `read_per_class` returns, as a table for the terminal."""
     rows = table[table["split"] == "test"].set_index("class")
-    short = rows[FIGURES].map(_short)
-    shown = pd.DataFrame(
+    texts = rows[FIGURES].map(html.figure)
+    columns = pd.DataFrame(
         {
             "boxes": rows["boxes"].astype(int),
-            "AP50": short["AP50"],
-            "95% interval": (short["AP50_low"] + "–" + short["AP50_high"]).replace("-–-", "-"),
-            "COCO AP": short["COCO_AP"],
-            "precision": short["precision"],
-            "recall": short["recall"],
-            "mean IoU": short["mean_IoU"],
+            "AP50": texts["AP50"],
+            "95% interval": (texts["AP50_low"] + "–" + texts["AP50_high"]).replace("-–-", "-"),
+            "COCO AP": texts["COCO_AP"],
+            "precision": texts["precision"],
+            "recall": texts["recall"],
+            "mean IoU": texts["mean_IoU"],
         }
     )
-    return f"{rows.loc[ALL, 'photos']:.0f} test photos\n{shown.rename_axis(None).to_string()}"
+    return f"{rows.loc[ALL, 'photos']:.0f} test photos\n{columns.rename_axis(None).to_string()}"
 
 
-def _short(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.3f}"
-
-
-def where_next() -> str:
-    """What to open after the table."""
+def next_steps() -> str:
+    """Lines below the table: how to open the page and the runs in MLflow."""
     return (
-        f"pictures and curves: open {PAGE.as_posix()}\n"
+        f"pictures and curves: open {paths.EVAL_PAGE.as_posix()}\n"
         "every run side by side: `make ui`, or `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
     )
 
 
-def encoded_photos(records: Sequence[str], names: Collection[str]) -> dict[str, bytes]:
-    """The photos of these names, as they lie in TFRecord files: JPEG or PNG, upright RGB."""
-    return {name: image.numpy() for name, image in _photos(records) if name in names}
+def encoded_images(records: Sequence[str], names: Collection[str]) -> dict[str, bytes]:
+    """The images of the photos with these names, by name, as TFRecord files hold them: JPEG or PNG, upright RGB."""
+    return {name: image.numpy() for name, image in _images(records) if name in names}
 
 
-def photo_digests(records: Sequence[str]) -> dict[str, str]:
-    """The SHA-256 of each photo by its name, taken from what `encoded_photos` gives."""
-    return {name: hashlib.sha256(image.numpy()).hexdigest() for name, image in _photos(records)}
+def image_digests(records: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of each image in TFRecord files, by the photo's name; of the bytes that `encoded_images` returns."""
+    return {name: hashlib.sha256(image.numpy()).hexdigest() for name, image in _images(records)}
 
 
-def _photos(records: Sequence[str]) -> Iterator[tuple[str, "tf.Tensor"]]:
+def _images(records: Sequence[str]) -> Iterator[tuple[str, "tf.Tensor"]]:
     import tensorflow as tf
 
     from apparel.data import example_writer
@@ -124,68 +133,68 @@ def _photos(records: Sequence[str]) -> Iterator[tuple[str, "tf.Tensor"]]:
         yield example["filename"].numpy().decode(), example["image"]
 
 
-def write_pictures(test: Measured, images: Mapping[str, bytes], picked: Mapping[str, Sequence[str]]) -> list[dict]:
-    """Writes the curves, the confusion matrix and the picked photos with their boxes.
+def write_pictures(
+    test: SplitMetrics, encoded: Mapping[str, bytes], selection: Mapping[str, Sequence[str]]
+) -> list[PictureGroup]:
+    """Writes the curves, the confusion matrix and the selected photos with their boxes.
 
     Args:
-        test: the measured split.
-        images: the encoded photos, by name.
-        picked: what `evaluation.pick` returned.
+        test: metrics of the test split.
+        encoded: images of the selected photos, by name, JPEG or PNG.
+        selection: what `evaluate.select_photos` returned.
 
     Returns:
-        The groups of pictures for the page, in order: `title` and `pictures`, each with `path`, `photo` and `caption`.
+        The groups of the page, in the order of `PICTURE_GROUPS`.
     """
     classes = list(test.curves)
-    charts.precision_recall(test.curves, test.per_class.drop(index=ALL), PICTURES / "pr_curve.svg")
-    charts.confusion(confusion.matrix(test.pairs, classes), PICTURES / "confusion.svg")
-    groups = []
-    for group, title in GROUPS.items():
-        pictures = []
-        for place, name in enumerate(picked[group], start=1):
-            # Not under the photo's own name, which may be anything.
-            path = PICTURES / f"{group}-{place:02}.jpg"
-            truth, found = evaluate.shown(test, name)
-            drawing.save(picture(test, name, images[name]), path)
-            pictures.append({"path": path, "photo": name, "caption": _caption(truth, found)})
-        groups.append({"title": title, "pictures": pictures})
-    return groups
+    operating_points = test.per_class.drop(index=ALL)
+    charts.plot_precision_recall(test.curves, operating_points, paths.EVAL_PICTURES / "pr_curve.svg")
+    matrix = confusion.confusion_matrix(test.pairs, classes)
+    charts.plot_confusion_matrix(matrix, paths.EVAL_PICTURES / "confusion.svg")
+    return [
+        PictureGroup(title, _write_group(test, encoded, group, selection[group]))
+        for group, title in PICTURE_GROUPS.items()
+    ]
 
 
-def picture(test: Measured, name: str, image: bytes) -> "Image.Image":
-    """Ground truth beside detections of one photo, given encoded."""
-    return drawing.side_by_side(photos.decode(image, Path(name)), *evaluate.shown(test, name), list(test.curves))
+def _write_group(test: SplitMetrics, encoded: Mapping[str, bytes], group: str, photos: Sequence[str]) -> list[Picture]:
+    pictures = []
+    for number, photo in enumerate(photos, start=1):
+        # Not under the photo's own name, which may hold anything.
+        path = paths.EVAL_PICTURES / f"{group}-{number:02}.jpg"
+        drawing.save_jpeg(draw_photo(test, photo, encoded[photo]), path)
+        pictures.append(Picture(path, photo, _caption(*evaluate.photo_boxes(test, photo))))
+    return pictures
 
 
-def _caption(truth: pd.DataFrame, found: pd.DataFrame) -> str:
-    missed, wrong = int((~truth["matched"]).sum()), int((~found["matched"]).sum())
-    return f"{len(found) - wrong} right, {wrong} wrong, {missed} missed"
+def draw_photo(test: SplitMetrics, photo: str, encoded: bytes) -> "Image.Image":
+    """Ground truth beside detections of one photo, whose image is given as JPEG or PNG."""
+    image = images.decode(encoded, Path(photo))
+    return drawing.draw_side_by_side(image, *evaluate.photo_boxes(test, photo), list(test.curves))
 
 
-def write_page(test: Measured, val: Measured, groups: list[dict], params: Mapping[str, Any]) -> None:
-    """Writes one page with all of it, pictures within, that opens without a network."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+def _caption(ground_truth: pd.DataFrame, detections: pd.DataFrame) -> str:
+    missed, wrong = int((~ground_truth["matched"]).sum()), int((~detections["matched"]).sum())
+    return f"{len(detections) - wrong} right, {wrong} wrong, {missed} missed"
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _short
-    environment.filters["embedded"] = _embedded
-    page = environment.get_template("report.html").render(
+
+def write_page(test: SplitMetrics, val: SplitMetrics, groups: list[PictureGroup], params: Mapping[str, Any]) -> None:
+    """Writes the page with all results; its pictures are data URIs, so it opens without a network.
+
+    Args:
+        test: metrics of the test split.
+        val: metrics of the val split.
+        groups: what `write_pictures` returned.
+        params: all of params.yaml, by dotted name.
+    """
+    page = html.render(
+        TEMPLATE,
         test=test,
         val=val,
         all_classes=ALL,
-        colours=drawing.colours(list(test.curves)),
-        plots=[PICTURES / "pr_curve.svg", PICTURES / "confusion.svg"],
+        colours=drawing.class_colours(list(test.curves)),
+        plots=[paths.EVAL_PICTURES / "pr_curve.svg", paths.EVAL_PICTURES / "confusion.svg"],
         groups=groups,
         params=params,
     )
-    files.write_text(PAGE, page)
-
-
-def _embedded(path: Path) -> str:
-    kind = {".svg": "image/svg+xml", ".jpg": "image/jpeg"}[path.suffix]
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    files.write_text(paths.EVAL_PAGE, page)

@@ -8,12 +8,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from apparel import params, paths
+from apparel.evaluation import html
 from apparel.sweeps import report_plots, study_table
 from apparel.sweeps.config import LATENCY
 from apparel.tracking import runs
 from apparel.utils import files
 
-TEMPLATES = Path(__file__).parent
+TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def place(study: Study) -> Path:
@@ -23,16 +24,16 @@ def place(study: Study) -> Path:
 
 def show(study: Study) -> None:
     """Prints the table, writes the page, and sends it to the study's run in MLflow."""
-    print(text(study))
+    print(terminal_text(study))
     page, table = write(study)
     print(f"\nwith pictures: open {page.as_posix()}", flush=True)
     if "parent_run" in study.user_attrs:
         runs.add_files(study.user_attrs["parent_run"], params.load(), [page, table])
 
 
-def text(study: Study) -> str:
+def terminal_text(study: Study) -> str:
     """The table of trials, and the best parameters beside those it began with."""
-    shown = study_table.table(study).map(figure).drop(columns=["run", "cached"])
+    shown = study_table.table(study).map(format_value).drop(columns=["run", "cached"])
     lines = [f"sweep {study.study_name}: {study_table.counts(study)}", shown.to_string() if len(shown) else ""]
     if len(best := study_table.best(study)) > 1:
         lines.append("\nno other trial is better in both than any of these:")
@@ -41,7 +42,7 @@ def text(study: Study) -> str:
         width = max(map(len, study_table.keys(study)))
         start, chosen = study.user_attrs["start"], study_table.values(trial)
         lines += [
-            f"  {key:<{width}}  {figure(start.get(key))} -> {figure(chosen.get(key))}"
+            f"  {key:<{width}}  {format_value(start.get(key))} -> {format_value(chosen.get(key))}"
             for key in study_table.keys(study)
         ]
     return "\n".join(lines)
@@ -60,24 +61,16 @@ def title(study: Study, trial: FrozenTrial) -> str:
 def _worth(study: Study, trial: FrozenTrial) -> list[str]:
     """The objectives of a complete trial."""
     units = [" ms" if metric == LATENCY else "" for metric in study_table.metrics(study)]
-    return [f"{figure(value)}{unit}" for value, unit in zip(trial.values, units, strict=True)]
+    return [f"{format_value(value)}{unit}" for value, unit in zip(trial.values, units, strict=True)]
 
 
-def html(study: Study) -> str:
+def render_page(study: Study) -> str:
     """The page, with plotly.js within: five megabytes."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = figure
     found = study.get_trials(deepcopy=False)
-    return environment.get_template("report.html").render(
+    return html.render(
+        TEMPLATE,
         study=study,
         settings=study.user_attrs["settings"],
         counts=study_table.counts(study),
@@ -87,7 +80,8 @@ def html(study: Study) -> str:
         values=study_table.values,
         title=partial(title, study),
         failures=[trial for trial in found if "failure" in trial.user_attrs],
-        pictures=report_plots.every(study),
+        format_value=format_value,
+        plots=report_plots.every(study),
         plotly=get_plotlyjs(),
     )
 
@@ -95,13 +89,13 @@ def html(study: Study) -> str:
 def write(study: Study) -> list[Path]:
     """Writes the page and, beside it, the table as CSV."""
     page = place(study)
-    files.write_text(page, html(study))
+    files.write_text(page, render_page(study))
     table = page.with_name("trials.csv")
     files.write_text(table, study_table.table(study).to_csv(lineterminator="\n"))
     return [page, table]
 
 
-def figure(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as a table shows it."""
     if value is None or value != value:
         return "-"

@@ -231,7 +231,7 @@ def validate(detector: Detector, index: dict) -> dict[str, float]:
     """Loss, mAP50 and AP50 by class on val, by metric name; not a number for a class without ground truth."""
     scored = detect_split(detector, index, "val")
     by_class = metrics.average_precision(scored.ground_truth, scored.detections, detector.classes)
-    measured = {"val/loss": scored.loss, "val/mAP50": metrics.mean(list(by_class.values()))}
+    measured = {"val/loss": scored.loss, "val/mAP50": metrics.nan_mean(list(by_class.values()))}
     return measured | {f"val/AP50/{name}": value for name, value in by_class.items()}
 
 

@@ -83,11 +83,11 @@ def run(tmp_path, monkeypatch):
 def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
     stage.main()
     measured = json.loads(paths.METRICS.read_text(encoding="utf-8"))
-    table = report.read_table().set_index(["split", "class"])
+    table = report.read_per_class().set_index(["split", "class"])
     assert table.loc[("val", "Tops"), "AP50"] == 1.0
     assert measured["test"]["AP50"]["Tops"] == 0.5
     assert (measured["test"]["photos"], measured["test"]["boxes"]) == (3, 2)
-    assert all(path.is_file() for path in report.FILES)
+    assert all(path.is_file() for path in paths.EVAL_FILES)
     assert run.values["test/AP50/Tops"] == 0.5
     assert run.values["test/seconds_per_photo"] == 0.05
     assert {"eval/metrics.json", "eval/index.html", "pictures/pr_curve.svg", "pictures/worst-01.jpg"} <= set(run.files)
@@ -102,7 +102,7 @@ def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
 def test_same_bytes_whatever_was_there_before(run):
     stage.main()
     first = {path: path.read_bytes() for path in paths.EVAL.rglob("*") if path.is_file()}
-    (report.PICTURES / "worst-99.jpg").write_bytes(b"of an earlier run")
+    (paths.EVAL_PICTURES / "worst-99.jpg").write_bytes(b"of an earlier run")
     stage.main()
     assert {path: path.read_bytes() for path in paths.EVAL.rglob("*") if path.is_file()} == first
 

@@ -58,7 +58,9 @@ def ground_truth(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["filename", "width", "height", "class", *CORNERS, "difficult"])
 
 
-def write(names: list[str], found: dict[str, float], seed: int = 0, classes: list[str] = CLASSES) -> evaluate.Measured:
+def write(
+    names: list[str], found: dict[str, float], seed: int = 0, classes: list[str] = CLASSES
+) -> evaluate.SplitMetrics:
     """Writes what train and eval leave behind; returns what was measured on test.
 
     Args:
@@ -80,7 +82,7 @@ def write(names: list[str], found: dict[str, float], seed: int = 0, classes: lis
     tables = SimpleNamespace(
         photos=photos, ground_truth=truth, detections=detections[["filename", "class", "score", *CORNERS]]
     )
-    test = evaluate.measure(tables, "test", classes, 100, dict.fromkeys(classes, 0.5))
+    test = evaluate.measure_split(tables, "test", classes, 100, dict.fromkeys(classes, 0.5))
     digests = {name: report.hashlib.sha256((paths.photos("demo") / name).read_bytes()).hexdigest() for name in names}
     report.write_tables(test, test, digests)
     paths.MODEL.mkdir(parents=True, exist_ok=True)

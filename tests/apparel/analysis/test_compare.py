@@ -69,7 +69,7 @@ def test_figures_are_those_of_the_metric_and_of_a_paired_bootstrap():
     for place, each in enumerate(sides):
         expected = metrics.average_precision(each.ground_truth, each.detections, ["Tops"])["Tops"]
         assert row(compared, "Tops", place)["AP50"] == pytest.approx(expected)
-        matched = metrics.match(each.ground_truth, each.detections)
+        matched = metrics.match_detections(each.ground_truth, each.detections)
         drawn.append(bootstrap.average_precision(NAMES, each.ground_truth, matched, ["Tops"], 300)[:, 0])
     expected = np.quantile(drawn[1] - drawn[0], [0.025, 0.975])
     assert list(row(compared, "Tops")[["low", "high"]]) == pytest.approx(list(expected))
@@ -113,7 +113,7 @@ def test_a_class_without_boxes_has_no_verdict():
     compared = compare.compare(sides)
     assert row(compared, "Skirts")["verdict"] == "" and np.isnan(row(compared, "Skirts")["AP50"])
     assert row(compared)["verdict"] == BETTER
-    assert "nan" not in compare_page.text(compared)
+    assert "nan" not in compare_page.terminal_text(compared)
 
 
 def test_photos_are_ordered_by_how_much_changed():
@@ -141,7 +141,7 @@ def test_what_was_changed():
 def test_three_sides_and_two_of_one_name():
     compared = compare.compare([side("a", finds(NAMES[:9])), side("a", finds(NAMES)), side("c", finds([]))])
     assert compared.names == ["a (1)", "a (2)", "c"]
-    printed = compare_page.text(compared)
+    printed = compare_page.terminal_text(compared)
     assert "a (2) − a (1)" in printed and "c − a (1)" in printed
     assert [row(compared, at=place)["verdict"] for place in (1, 2)] == [BETTER, WORSE]
 
@@ -149,7 +149,7 @@ def test_three_sides_and_two_of_one_name():
 def test_page_says_so_when_photos_are_not_at_hand_and_trusts_no_name():
     names = ["<script>alert(1)</script>.jpg"]
     sides = [side("<b>a</b>", finds([]), names), side("b", finds(names), names, params={"x": "<i>"})]
-    page = compare_page.html(compare.compare(sides))
+    page = compare_page.render_page(compare.compare(sides))
     assert "not at hand" in page
     assert "<script" not in page and "<b>a" not in page and "<i>" not in page.replace("<i style", "")
 

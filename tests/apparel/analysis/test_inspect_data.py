@@ -101,8 +101,8 @@ def test_other_anchors_and_a_missing_data_set(shop):
     config.write_text(text)
     found = inspect()
     assert found.anchors is None and found.boxes["best_iou"].isna().all()
-    assert "not plain SSD anchors" in inspect_page.text(found) and "<svg" in inspect_page.html(found)
-    assert "nan" not in inspect_page.text(found)
+    assert "not plain SSD anchors" in inspect_page.terminal_text(found) and "<svg" in inspect_page.render_page(found)
+    assert "nan" not in inspect_page.terminal_text(found)
     with pytest.raises(UserError, match="not found; import the data set"):
         inspect_data.inspect("other", params.load())
 
@@ -111,12 +111,12 @@ def test_what_fits_an_anchor_is_for_the_pipeline_file_to_say(shop):
     config = Path("configs/ssd_mobilenet_v1.config")
     config.write_text(re.sub(r"(matched_threshold:) .*", r"\1 0.01", config.read_text()))
     found = inspect()
-    assert (found.classes["reached"] == 1).all() and "IoU ≥ 0.01" in inspect_page.text(found)
-    assert "it is 0.01 or more" in inspect_page.html(found)
+    assert (found.classes["reached"] == 1).all() and "IoU ≥ 0.01" in inspect_page.terminal_text(found)
+    assert "it is 0.01 or more" in inspect_page.render_page(found)
 
 
 def test_the_terminal_says_it_all(shop):
-    text = inspect_page.text(inspect())
+    text = inspect_page.terminal_text(inspect())
     for line in (
         "photos that cannot be decoded: 1 (damaged.png)",
         "photos in lists/train.csv that are not there: 1 (gone.png)",
@@ -129,16 +129,16 @@ def test_the_terminal_says_it_all(shop):
 
 
 def test_the_page_needs_no_other_file_and_believes_no_name(shop):
-    page = inspect_page.html(inspect())
+    page = inspect_page.render_page(inspect())
     sources = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^"\s>)]*)', page.replace("src=x", ""))
     assert len(sources) >= 8 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "<img src=x" not in page and "<b>" not in page and "&lt;b&gt;Tops" in page
     assert "{{ 7*7 }}" in page.replace("&#39;", "'")
-    assert page == inspect_page.html(inspect())
+    assert page == inspect_page.render_page(inspect())
 
 
 def test_a_browser_shows_the_page_without_a_network(shop):
     page = shop / "page.html"
-    page.write_text(inspect_page.html(inspect()), encoding="utf-8")
+    page.write_text(inspect_page.render_page(inspect()), encoding="utf-8")
     shown = chromium.dom(page, shop / "profile")
     assert "Data set shop" in shown and shown.count("<circle") == 4 and shown.count("<figure") >= 5

@@ -26,9 +26,9 @@ def one_by_one(names, ground_truth, detections, times):
 def test_equals_average_precision_of_the_copied_photos(truth_rows, found_rows, difficult):
     ground_truth, detections = truth(*truth_rows), found(*found_rows)
     ground_truth["difficult"] = [place in difficult for place in range(len(truth_rows))]
-    matched = metrics.match(ground_truth, detections)
+    matched = metrics.match_detections(ground_truth, detections)
     samples = bootstrap.average_precision("pqrs", ground_truth, matched, CLASSES, samples=3, seed=5)
-    for times, values in zip(np.concatenate(list(bootstrap._draw(4, 3, 2, seed=5))), samples, strict=True):
+    for times, values in zip(np.concatenate(list(bootstrap._draw_photo_counts(4, 3, 2, seed=5))), samples, strict=True):
         expected = one_by_one("pqrs", ground_truth, detections, times)
         assert values.tolist() == pytest.approx(list(expected.values()), nan_ok=True)
 
@@ -42,7 +42,7 @@ def tables():
             for place, name in enumerate(names)
         )
     )
-    return names, ground_truth, metrics.match(ground_truth, detections)
+    return names, ground_truth, metrics.match_detections(ground_truth, detections)
 
 
 def test_seed_decides_and_order_and_chunks_do_not(monkeypatch):
@@ -52,7 +52,7 @@ def test_seed_decides_and_order_and_chunks_do_not(monkeypatch):
     again = bootstrap.average_precision(names[::-1], ground_truth[::-1], matched, CLASSES, 50, seed=1)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, bootstrap.average_precision(names, ground_truth, matched, CLASSES, 50, seed=2))
-    monkeypatch.setattr(bootstrap, "LARGEST_ARRAY", 60 * 7)
+    monkeypatch.setattr(bootstrap, "MAX_ARRAY_SIZE", 60 * 7)
     np.testing.assert_array_equal(first, bootstrap.average_precision(names, ground_truth, matched, CLASSES, 50, seed=1))
 
 
@@ -60,7 +60,7 @@ def test_interval_holds_the_figure_and_widens_with_confidence():
     names, ground_truth, matched = tables()
     samples = bootstrap.average_precision(names, ground_truth, matched, CLASSES, 400)[:, 0]
     low, high = bootstrap.interval(samples)
-    figure = metrics.curves(ground_truth, matched, CLASSES)["Dresses"].average_precision
+    figure = metrics.precision_recall_curves(ground_truth, matched, CLASSES)["Dresses"].average_precision
     assert low < figure < high
     assert bootstrap.interval(samples, 0.5)[0] > low
 
@@ -72,13 +72,13 @@ def test_interval_is_of_percentiles():
 
 def test_detections_on_difficult_boxes_are_left_out():
     ground_truth = truth(("a", "Tops", LEFT), ("a", "Tops", RIGHT, "difficult"))
-    matched = metrics.match(ground_truth, found(("a", "Tops", 0.9, RIGHT), ("a", "Tops", 0.8, LEFT)))
+    matched = metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, RIGHT), ("a", "Tops", 0.8, LEFT)))
     assert (bootstrap.average_precision("a", ground_truth, matched, ["Tops"], 5) == 1.0).all()
 
 
 def test_photos_without_boxes_are_drawn_too():
     ground_truth = truth(("a", "Tops", LEFT))
-    matched = metrics.match(ground_truth, found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.95, LEFT)))
+    matched = metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.95, LEFT)))
     samples = bootstrap.average_precision("ab", ground_truth, matched, ["Tops"], 200)[:, 0]
     # b alone has no ground truth, a alone has no false positive, both have one before the true one.
     assert set(samples[~np.isnan(samples)]) == {0.5, 1.0}
@@ -87,7 +87,7 @@ def test_photos_without_boxes_are_drawn_too():
 
 def test_mean_leaves_out_classes_that_a_sample_lacks():
     values = np.array([[1.0, np.nan, 0.5], [np.nan] * 3])
-    assert bootstrap.mean(values).tolist() == pytest.approx([0.75, np.nan], nan_ok=True)
+    assert bootstrap.mean_over_classes(values).tolist() == pytest.approx([0.75, np.nan], nan_ok=True)
 
 
 def test_boxes_on_a_photo_that_is_not_scored_are_refused():

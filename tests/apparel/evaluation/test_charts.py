@@ -10,10 +10,14 @@ CLASSES = ["Dresses", "_Tops $\\frac$ <&>"]
 
 def draw(folder, rows=((("a", CLASSES[1], 0.9, LEFT)), ("a", CLASSES[0], 0.8, RIGHT))):
     ground_truth = truth(("a", CLASSES[1], LEFT), ("b", CLASSES[1], RIGHT))
-    matched = metrics.match(ground_truth, found(*rows))
-    points = metrics.at_thresholds(ground_truth, matched, dict.fromkeys(CLASSES, 0.5))
-    charts.precision_recall(metrics.curves(ground_truth, matched, CLASSES), points, folder / "curve.svg")
-    charts.confusion(confusion.matrix(confusion.pairs(ground_truth, matched), CLASSES), folder / "confusion.svg")
+    matched = metrics.match_detections(ground_truth, found(*rows))
+    points = metrics.metrics_at_thresholds(ground_truth, matched, dict.fromkeys(CLASSES, 0.5))
+    charts.plot_precision_recall(
+        metrics.precision_recall_curves(ground_truth, matched, CLASSES), points, folder / "curve.svg"
+    )
+    charts.plot_confusion_matrix(
+        confusion.confusion_matrix(confusion.pair_boxes(ground_truth, matched), CLASSES), folder / "confusion.svg"
+    )
     return [(folder / name).read_bytes() for name in ("curve.svg", "confusion.svg")]
 
 
@@ -43,7 +47,7 @@ def test_a_class_without_ground_truth_has_no_curve(tmp_path):
 
 def test_nothing_to_draw_is_an_empty_plot(tmp_path):
     ground_truth = truth()
-    curves = metrics.curves(ground_truth, metrics.match(ground_truth, found()), CLASSES)
+    curves = metrics.precision_recall_curves(ground_truth, metrics.match_detections(ground_truth, found()), CLASSES)
     points = pd.DataFrame({"precision": float("nan"), "recall": float("nan")}, index=CLASSES)
-    charts.precision_recall(curves, points, tmp_path / "curve.svg")
+    charts.plot_precision_recall(curves, points, tmp_path / "curve.svg")
     ElementTree.fromstring((tmp_path / "curve.svg").read_bytes())

@@ -64,7 +64,7 @@ def test_agrees_with_pascal_where_each_photo_and_class_has_one_box(truth_rows, f
     once = {row[:2]: row for row in truth_rows}.values()
     ground_truth, detections = truth(*once), found(*found_rows)
     theirs = coco.average_precision(photos("pqrs"), ground_truth, detections, CLASSES)["AP50"]
-    curves = metrics.curves(ground_truth, metrics.match(ground_truth, detections), CLASSES)
+    curves = metrics.precision_recall_curves(ground_truth, metrics.match_detections(ground_truth, detections), CLASSES)
     grid = np.linspace(0, 1, 101)
-    ours = [each.on_grid(grid).mean() for each in curves.values()]
+    ours = [each.precision_at(grid).mean() for each in curves.values()]
     assert ours == pytest.approx(theirs.tolist(), nan_ok=True)

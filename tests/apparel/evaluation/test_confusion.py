@@ -15,49 +15,51 @@ def listed(pairs):
 def test_right_wrong_missed_and_invented():
     ground_truth = truth(("a", "Tops", LEFT), ("a", "Skirts", RIGHT), ("b", "Dresses", LEFT))
     detections = found(("a", "Tops", 0.9, LEFT), ("a", "Dresses", 0.8, RIGHT), ("a", "Tops", 0.7, BELOW))
-    pairs = confusion.pairs(ground_truth, detections)
+    pairs = confusion.pair_boxes(ground_truth, detections)
     assert listed(pairs) == [
         ("Dresses", "background"),
         ("Skirts", "Dresses"),
         ("Tops", "Tops"),
         ("background", "Tops"),
     ]
-    matrix = confusion.matrix(pairs, CLASSES)
+    matrix = confusion.confusion_matrix(pairs, CLASSES)
     assert matrix.index.tolist() == matrix.columns.tolist() == [*CLASSES, "background"]
     assert matrix.loc["Skirts", "Dresses"] == 1 and matrix.to_numpy().sum() == 4
 
 
 def test_each_box_is_taken_once_and_the_highest_score_chooses_first():
     ground_truth = truth(("a", "Tops", LEFT))
-    pairs = confusion.pairs(ground_truth, found(("a", "Tops", 0.6, LEFT), ("a", "Skirts", 0.7, (0, 0, 10, 9))))
+    pairs = confusion.pair_boxes(ground_truth, found(("a", "Tops", 0.6, LEFT), ("a", "Skirts", 0.7, (0, 0, 10, 9))))
     assert listed(pairs) == [("Tops", "Skirts"), ("background", "Tops")]
 
 
 def test_a_later_detection_takes_the_next_free_box():
     ground_truth = truth(("a", "Tops", (0, 0, 10, 10)), ("a", "Skirts", (2, 0, 12, 10)))
-    pairs = confusion.pairs(ground_truth, found(("a", "Tops", 0.9, LEFT), ("a", "Skirts", 0.8, (0.5, 0, 10.5, 10))))
+    pairs = confusion.pair_boxes(
+        ground_truth, found(("a", "Tops", 0.9, LEFT), ("a", "Skirts", 0.8, (0.5, 0, 10.5, 10)))
+    )
     assert listed(pairs) == [("Skirts", "Skirts"), ("Tops", "Tops")]
 
 
 def test_difficult_boxes_are_on_neither_side():
     ground_truth = truth(("a", "Tops", LEFT, "difficult"), ("a", "Tops", RIGHT, "difficult"))
-    assert len(confusion.pairs(ground_truth, found(("a", "Skirts", 0.9, LEFT)))) == 0
+    assert len(confusion.pair_boxes(ground_truth, found(("a", "Skirts", 0.9, LEFT)))) == 0
 
 
 def test_nothing_at_all_is_an_empty_matrix():
-    pairs = confusion.pairs(truth(), found())
+    pairs = confusion.pair_boxes(truth(), found())
     assert pairs.columns.tolist() == ["filename", "actual", "predicted"]
-    assert confusion.matrix(pairs, CLASSES).to_numpy().sum() == 0
+    assert confusion.confusion_matrix(pairs, CLASSES).to_numpy().sum() == 0
 
 
 @settings(max_examples=25)
 @given(truths, scored, st.randoms())
 def test_every_box_counts_once_in_any_order(truth_rows, found_rows, random):
     ground_truth, detections = truth(*truth_rows), found(*found_rows)
-    pairs = confusion.pairs(ground_truth, detections)
-    matrix = confusion.matrix(pairs, CLASSES)
+    pairs = confusion.pair_boxes(ground_truth, detections)
+    matrix = confusion.confusion_matrix(pairs, CLASSES)
     assert matrix.loc[CLASSES].sum(axis=1).tolist() == [(ground_truth["class"] == name).sum() for name in CLASSES]
     assert matrix[CLASSES].sum().tolist() == [(detections["class"] == name).sum() for name in CLASSES]
     random.shuffle(truth_rows)
     random.shuffle(found_rows)
-    pd.testing.assert_frame_equal(pairs, confusion.pairs(truth(*truth_rows), found(*found_rows)))
+    pd.testing.assert_frame_equal(pairs, confusion.pair_boxes(truth(*truth_rows), found(*found_rows)))

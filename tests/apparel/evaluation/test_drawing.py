@@ -20,12 +20,12 @@ def table(*rows):
 
 
 def colour(name):
-    return ImageColor.getrgb(drawing.colours(CLASSES)[name])
+    return ImageColor.getrgb(drawing.class_colours(CLASSES)[name])
 
 
 def test_box_lies_where_it_is_on_the_scaled_photo():
     photo = Image.new("RGB", (960, 480), "white")
-    panel = drawing.annotate(photo, table(("Tops", (200, 100, 800, 400), True)), CLASSES)
+    panel = drawing.draw_boxes(photo, table(("Tops", (200, 100, 800, 400), True)), CLASSES)
     assert panel.size == (480, 240)
     for point in [(101, 150), (399, 150), (250, 51), (250, 199)]:
         assert panel.getpixel(point) == colour("Tops")
@@ -36,7 +36,7 @@ def test_boxes_without_a_match_are_dashed():
     photo = Image.new("RGB", (480, 480), "black")
 
     def edge(matched):
-        panel = drawing.annotate(photo, table(("Tops", (100, 100, 400, 400), matched)), CLASSES)
+        panel = drawing.draw_boxes(photo, table(("Tops", (100, 100, 400, 400), matched)), CLASSES)
         return {panel.getpixel((x, 399)) for x in range(120, 380)}
 
     assert edge(matched=True) == {colour("Tops")}
@@ -46,7 +46,7 @@ def test_boxes_without_a_match_are_dashed():
 def test_ground_truth_is_left_and_detections_are_right():
     photo = Image.new("RGB", (480, 480), "white")
     truth, found = table(("Tops", (50, 50, 400, 400), True)), table(("Dresses", (50, 50, 400, 400), True, 0.9))
-    picture = drawing.side_by_side(photo, truth, found, CLASSES)
+    picture = drawing.draw_side_by_side(photo, truth, found, CLASSES)
     left, right = drawing.MARGIN + 51, drawing.SIDE + 2 * drawing.MARGIN + 51
     assert picture.getpixel((left, drawing.TITLE + 200)) == colour("Tops")
     assert picture.getpixel((right, drawing.TITLE + 200)) == colour("Dresses")
@@ -61,7 +61,7 @@ def test_labels_avoid_each_other():
 
 
 def test_colours_go_round_when_there_are_more_classes():
-    many = drawing.colours([str(number) for number in range(9)])
+    many = drawing.class_colours([str(number) for number in range(9)])
     assert many["0"] == many["7"] and len(set(many.values())) == 7
 
 
@@ -78,19 +78,19 @@ def test_any_box_on_any_photo_is_drawn_the_same_twice(width, height, corners, na
     (xmin, xmax), (ymin, ymax) = sorted(corners[:2]), sorted(corners[2:])
     box = (xmin * width, ymin * height, xmax * width, ymax * height)
     found = table((name, box, False, 0.5))
-    first, second = (drawing.side_by_side(photo, found, found, [name]) for _ in range(2))
+    first, second = (drawing.draw_side_by_side(photo, found, found, [name]) for _ in range(2))
     assert first.tobytes() == second.tobytes()
 
 
 def test_saved_bytes_are_the_same_twice(tmp_path):
     picture = Image.effect_noise((64, 64), 50).convert("RGB")
     for name in ("one/a.jpg", "two/b.jpg"):
-        drawing.save(picture, tmp_path / name)
+        drawing.save_jpeg(picture, tmp_path / name)
     digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.glob("*/*.jpg")}
     assert len(digests) == 1
 
 
 def test_photo_without_boxes_stays_as_it_is():
     none = table(("Tops", (0, 0, 1, 1), True)).iloc[:0]
-    panel = drawing.annotate(Image.new("RGB", (100, 50), "white"), none, CLASSES)
+    panel = drawing.draw_boxes(Image.new("RGB", (100, 50), "white"), none, CLASSES)
     assert panel.getcolors() == [(480 * 240, (255, 255, 255))]

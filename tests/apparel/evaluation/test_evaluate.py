@@ -13,7 +13,7 @@ from tests.support.box_tables import CLASSES, LEFT, RIGHT, found, photos, scored
 
 def measured(truth_rows, found_rows, names="abcd", thresholds=None):
     tables = SimpleNamespace(photos=photos(names), ground_truth=truth(*truth_rows), detections=found(*found_rows))
-    return evaluate.measure(tables, "test", CLASSES, 100, thresholds)
+    return evaluate.measure_split(tables, "test", CLASSES, 100, thresholds)
 
 
 TRUTH = [("a", "Tops", LEFT), ("a", "Skirts", RIGHT), ("b", "Tops", LEFT), ("b", "Tops", RIGHT, "difficult")]
@@ -69,21 +69,23 @@ def test_photos_scored_must_be_the_photos_of_the_split():
 @given(truths, scored)
 def test_map_is_the_one_that_training_computes_and_everything_written_is_finite(truth_rows, found_rows):
     result = measured(truth_rows, found_rows, names="pqrs")
-    headline = json.loads(json.dumps(evaluate.headline(result), allow_nan=False))
-    expected = metrics.mean(list(metrics.average_precision(result.ground_truth, found(*found_rows), CLASSES).values()))
+    headline = json.loads(json.dumps(evaluate.summary_metrics(result), allow_nan=False))
+    expected = metrics.nan_mean(
+        list(metrics.average_precision(result.ground_truth, found(*found_rows), CLASSES).values())
+    )
     assert headline["mAP50"] == (None if np.isnan(expected) else round(expected, 6))
     assert headline["photos"] == 4
-    assert np.isfinite(list(evaluate.by_name(result).values())).all()
+    assert np.isfinite(list(evaluate.metrics_by_name(result).values())).all()
     counted = result.per_class
     assert (counted["true_positives"] + counted["missed"] == counted["boxes"]).all()
-    picked = evaluate.pick(result, 2)
+    picked = evaluate.select_photos(result, 2)
     everyone = [name for group in picked.values() for name in group]
     assert len(everyone) == len(set(everyone))
     assert set(everyone) <= set("pqrs")
 
 
 def test_metric_names(example):
-    names = evaluate.by_name(example)
+    names = evaluate.metrics_by_name(example)
     assert names["test/AP50/Tops"] == 0.5
     assert names["test/mAP50"] == 0.25
     assert "test/AP50/Dresses" not in names
@@ -91,7 +93,7 @@ def test_metric_names(example):
 
 
 def test_curves_have_a_column_for_every_class(example):
-    table = evaluate.curve_table(example)
+    table = evaluate.pr_curve_table(example)
     assert table.columns.tolist() == ["recall", *CLASSES]
     assert len(table) == 101 and table["Dresses"].isna().all()
     assert table.loc[[0, 50, 51], "Tops"].tolist() == [1.0, 1.0, 0.0]
@@ -108,17 +110,17 @@ def test_detections_with_verdict_and_what_they_were_compared_with(example):
 
 
 def test_pick_confused_worst_and_best(example):
-    assert evaluate.pick(example, 2) == {"confused": ["a"], "worst": ["b"], "best": ["c"]}
-    assert evaluate.pick(example, 0) == {"confused": [], "worst": [], "best": []}
+    assert evaluate.select_photos(example, 2) == {"confused": ["a"], "worst": ["b"], "best": ["c"]}
+    assert evaluate.select_photos(example, 0) == {"confused": [], "worst": [], "best": []}
     rows = [(name, "Tops", LEFT) for name in "abcd"]
     best_first = measured(rows, [(name, "Tops", 0.9, LEFT) for name in "ab"], thresholds=dict.fromkeys(CLASSES, 0.5))
-    assert evaluate.pick(best_first, 2) == {"confused": [], "worst": ["c", "d"], "best": ["a", "b"]}
+    assert evaluate.select_photos(best_first, 2) == {"confused": [], "worst": ["c", "d"], "best": ["a", "b"]}
 
 
 def test_shown_marks_what_the_other_side_has(example):
-    ground_truth, detections = evaluate.shown(example, "a")
+    ground_truth, detections = evaluate.photo_boxes(example, "a")
     assert dict(zip(ground_truth["class"], ground_truth["matched"], strict=True)) == {"Tops": True, "Skirts": False}
     assert dict(zip(detections["class"], detections["matched"], strict=True)) == {"Tops": True, "Dresses": False}
-    ground_truth, detections = evaluate.shown(example, "b")
+    ground_truth, detections = evaluate.photo_boxes(example, "b")
     assert ground_truth["matched"].tolist() == [False, True]  # the difficult one is not missed
     assert detections["matched"].tolist() == [True]

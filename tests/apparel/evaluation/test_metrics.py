@@ -11,11 +11,11 @@ from tests.support.box_tables import CLASSES, LEFT, RIGHT, distinct, found, scor
 
 
 def verdicts(ground_truth, detections, iou_threshold=0.5):
-    return metrics.match(ground_truth, detections, iou_threshold)["verdict"].tolist()
+    return metrics.match_detections(ground_truth, detections, iou_threshold)["verdict"].tolist()
 
 
 def mean_average_precision(ground_truth, detections):
-    return metrics.mean(list(metrics.average_precision(ground_truth, detections, CLASSES).values()))
+    return metrics.nan_mean(list(metrics.average_precision(ground_truth, detections, CLASSES).values()))
 
 
 def test_average_precision_by_hand():
@@ -40,28 +40,28 @@ def test_precision_that_rises_again_lifts_what_came_before():
 def test_second_detection_of_a_box_is_false_even_where_another_box_is_free():
     ground_truth = truth(("a", "Tops", (0, 0, 10, 10)), ("a", "Tops", (2, 0, 12, 10)))
     detections = found(("a", "Tops", 0.9, (0, 0, 10, 10)), ("a", "Tops", 0.8, (0.5, 0, 10.5, 10)))
-    assert verdicts(ground_truth, detections) == [metrics.TRUE, metrics.FALSE]
+    assert verdicts(ground_truth, detections) == [metrics.TRUE_POSITIVE, metrics.FALSE_POSITIVE]
 
 
 def test_iou_threshold_itself_is_a_match():
     ground_truth, half = truth(("a", "Tops", LEFT)), found(("a", "Tops", 0.9, (0, 0, 5, 10)))
-    assert verdicts(ground_truth, half, 0.5) == [metrics.TRUE]
-    assert verdicts(ground_truth, half, 0.5001) == [metrics.FALSE]
+    assert verdicts(ground_truth, half, 0.5) == [metrics.TRUE_POSITIVE]
+    assert verdicts(ground_truth, half, 0.5001) == [metrics.FALSE_POSITIVE]
 
 
 def test_boxes_have_no_extra_pixel_and_are_not_rounded():
     # With +1 in the sides the IoU would be 0.58; without it 0.36. Rounding would make it 0.
     assert verdicts(truth(("a", "Tops", (0, 0, 2.5, 2.5))), found(("a", "Tops", 0.9, (0, 0, 1.5, 1.5)))) == [
-        metrics.FALSE
+        metrics.FALSE_POSITIVE
     ]
     tiny = truth(("a", "Tops", (0.1, 0.1, 0.4, 0.4))), found(("a", "Tops", 0.9, (0.1, 0.1, 0.4, 0.4)))
-    assert verdicts(*tiny) == [metrics.TRUE]
+    assert verdicts(*tiny) == [metrics.TRUE_POSITIVE]
 
 
 def test_difficult_boxes_are_neither_found_nor_missed():
     ground_truth = truth(("a", "Tops", LEFT, "difficult"), ("a", "Tops", RIGHT))
     detections = found(("a", "Tops", 0.9, LEFT), ("a", "Tops", 0.8, LEFT), ("a", "Tops", 0.7, RIGHT))
-    assert verdicts(ground_truth, detections) == [metrics.IGNORED, metrics.IGNORED, metrics.TRUE]
+    assert verdicts(ground_truth, detections) == [metrics.IGNORED, metrics.IGNORED, metrics.TRUE_POSITIVE]
     assert metrics.average_precision(ground_truth, detections, ["Tops"])["Tops"] == 1.0
 
 
@@ -77,7 +77,10 @@ def test_class_without_ground_truth_is_nan_left_out_of_the_mean_and_its_false_po
     assert by_class["Tops"] == 1.0
     assert np.isnan(by_class["Skirts"]) and np.isnan(by_class["Dresses"])
     assert mean_average_precision(ground_truth, detections) == 1.0
-    assert metrics.TRUE not in metrics.match(ground_truth, detections).query("`class` == 'Skirts'")["verdict"].tolist()
+    assert (
+        metrics.TRUE_POSITIVE
+        not in metrics.match_detections(ground_truth, detections).query("`class` == 'Skirts'")["verdict"].tolist()
+    )
 
 
 def test_no_detections_score_zero():
@@ -88,7 +91,7 @@ def test_no_detections_score_zero():
 
 def test_nothing_at_all_is_nan_without_a_warning(recwarn):
     assert np.isnan(mean_average_precision(truth(), found()))
-    assert len(metrics.match(truth(), found())) == 0
+    assert len(metrics.match_detections(truth(), found())) == 0
     assert not recwarn.list
 
 
@@ -126,7 +129,7 @@ def test_equal_scores_can_not_be_told_apart():
 def test_detections_without_area_are_left_out():
     ground_truth = truth(("a", "Tops", LEFT))
     detections = found(("a", "Tops", 0.9, (3, 3, 3, 9)), ("a", "Tops", 0.8, LEFT))
-    assert verdicts(ground_truth, detections) == [metrics.TRUE]
+    assert verdicts(ground_truth, detections) == [metrics.TRUE_POSITIVE]
 
 
 @pytest.mark.parametrize("row", [("a.jpg", "Tops", float("nan"), LEFT), ("a.jpg", "Tops", 0.5, (0, 0, np.inf, 1))])
@@ -142,7 +145,7 @@ def test_a_class_that_is_not_scored_is_refused():
 
 def test_match_names_the_ground_truth_by_its_place_in_the_table():
     ground_truth = truth(("b", "Tops", LEFT), ("a", "Tops", RIGHT), ("a", "Tops", LEFT)).set_axis([7, 7, 7])
-    matched = metrics.match(ground_truth, found(("a", "Tops", 0.9, (0, 0, 10, 9)), ("c", "Tops", 0.8, LEFT)))
+    matched = metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, (0, 0, 10, 9)), ("c", "Tops", 0.8, LEFT)))
     assert matched["ground_truth"].tolist() == [2, -1]
     assert matched["iou"].tolist() == pytest.approx([0.9, 0.0])
 
@@ -152,9 +155,11 @@ def test_best_threshold_is_the_score_of_the_highest_f1():
     detections = found(
         ("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.6, LEFT), ("b", "Tops", 0.5, RIGHT), ("a", "Tops", 0.4, RIGHT)
     )
-    curve = metrics.curve(ground_truth, metrics.match(ground_truth, detections))
+    curve = metrics.precision_recall_curve(ground_truth, metrics.match_detections(ground_truth, detections))
     assert curve.best_threshold() == 0.6
-    nothing = metrics.curve(ground_truth, metrics.match(ground_truth, found(("a", "Tops", 0.9, RIGHT))))
+    nothing = metrics.precision_recall_curve(
+        ground_truth, metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, RIGHT)))
+    )
     assert nothing.best_threshold() is None
 
 
@@ -162,7 +167,12 @@ def test_best_threshold_does_not_split_equal_scores():
     ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT))
     false = [("c", "Tops", 0.5, (left, 0, left + 5, 5)) for left in range(9)]
     detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.5, LEFT), *false)
-    assert metrics.curve(ground_truth, metrics.match(ground_truth, detections)).best_threshold() == 0.9
+    assert (
+        metrics.precision_recall_curve(
+            ground_truth, metrics.match_detections(ground_truth, detections)
+        ).best_threshold()
+        == 0.9
+    )
 
 
 def test_curve_on_a_grid_of_recalls():
@@ -170,15 +180,17 @@ def test_curve_on_a_grid_of_recalls():
     detections = found(
         *((photo, "Tops", 0.9, LEFT) for photo in "abc"), ("a", "Tops", 0.5, RIGHT), ("d", "Tops", 0.4, LEFT)
     )
-    curve = metrics.curve(ground_truth, metrics.match(ground_truth, detections))
-    grid = curve.on_grid(np.array([0.0, 0.3, 0.31, 0.4, 0.41, 1.0]))
+    curve = metrics.precision_recall_curve(ground_truth, metrics.match_detections(ground_truth, detections))
+    grid = curve.precision_at(np.array([0.0, 0.3, 0.31, 0.4, 0.41, 1.0]))
     assert grid.tolist() == pytest.approx([1.0, 1.0, 0.8, 0.8, 0.0, 0.0])
 
 
 def test_grid_takes_seven_tenths_for_what_they_are():
     ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abcdefghij"))
     detections = found(*((photo, "Tops", 0.9, LEFT) for photo in "abcdefg"))
-    grid = metrics.curve(ground_truth, metrics.match(ground_truth, detections)).on_grid(np.linspace(0, 1, 101))
+    grid = metrics.precision_recall_curve(
+        ground_truth, metrics.match_detections(ground_truth, detections)
+    ).precision_at(np.linspace(0, 1, 101))
     assert grid.tolist() == [1.0] * 71 + [0.0] * 30  # the 71st recall is 0.7000000000000001
 
 
@@ -197,17 +209,17 @@ def test_equals_the_object_detection_api(truth_rows, difficult, found_rows, iou_
     )
     ours = metrics.average_precision(ground_truth, detections, CLASSES, iou_threshold)
     assert ours == pytest.approx(theirs, nan_ok=True)
-    assert metrics.mean(list(ours.values())) == pytest.approx(their_mean, nan_ok=True)
+    assert metrics.nan_mean(list(ours.values())) == pytest.approx(their_mean, nan_ok=True)
 
 
 @settings(max_examples=30)
 @given(truths, scored, st.randoms())
 def test_order_of_photos_and_rows_changes_nothing(truth_rows, found_rows, random):
-    first = metrics.match(truth(*truth_rows), found(*found_rows))
+    first = metrics.match_detections(truth(*truth_rows), found(*found_rows))
     first_ap = metrics.average_precision(truth(*truth_rows), found(*found_rows), CLASSES)
     random.shuffle(truth_rows)
     random.shuffle(found_rows)
-    again = metrics.match(truth(*truth_rows), found(*found_rows))
+    again = metrics.match_detections(truth(*truth_rows), found(*found_rows))
     pd.testing.assert_frame_equal(first.drop(columns="ground_truth"), again.drop(columns="ground_truth"))
     assert metrics.average_precision(truth(*truth_rows), found(*found_rows), CLASSES) == pytest.approx(
         first_ap, nan_ok=True, rel=0, abs=0
@@ -217,10 +229,12 @@ def test_order_of_photos_and_rows_changes_nothing(truth_rows, found_rows, random
 def test_best_thresholds_by_class_with_what_to_do_where_there_is_none():
     ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT), ("a", "Skirts", LEFT))
     detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.12345678, LEFT), ("a", "Skirts", 0.7, RIGHT))
-    best = metrics.best_thresholds(ground_truth, metrics.match(ground_truth, detections), CLASSES)
+    best = metrics.best_thresholds(ground_truth, metrics.match_detections(ground_truth, detections), CLASSES)
     together = 0.123456  # of the pooled curve: 2 of 3 found with one false positive
     assert best == {"Dresses": together, "Skirts": together, "Tops": 0.123456}
-    assert metrics.best_thresholds(truth(), metrics.match(truth(), found()), CLASSES) == dict.fromkeys(CLASSES, 0.5)
+    assert metrics.best_thresholds(truth(), metrics.match_detections(truth(), found()), CLASSES) == dict.fromkeys(
+        CLASSES, 0.5
+    )
 
 
 def test_precision_recall_and_counts_at_thresholds():
@@ -235,8 +249,8 @@ def test_precision_recall_and_counts_at_thresholds():
         ("c", "Tops", 0.4, LEFT),
         ("c", "Skirts", 0.6, LEFT),
     )
-    matched = metrics.match(ground_truth, detections)
-    table = metrics.at_thresholds(ground_truth, matched, {"Dresses": 0.1, "Skirts": 0.1, "Tops": 0.5})
+    matched = metrics.match_detections(ground_truth, detections)
+    table = metrics.metrics_at_thresholds(ground_truth, matched, {"Dresses": 0.1, "Skirts": 0.1, "Tops": 0.5})
     tops = table.loc["Tops"]
     assert tops[["true_positives", "false_positives", "missed"]].tolist() == [2, 1, 1]
     assert tops[["precision", "recall", "F1"]].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from apparel import paths
 from apparel.cli import results as command
 from apparel.errors import UserError
 from apparel.evaluation import evaluate, metrics, report
@@ -31,7 +32,7 @@ def split(name, thresholds=None):
         (NAMES[0], CLASSES[1], 0.9, LEFT), (NAMES[1], CLASSES[0], 0.8, LEFT), (NAMES[3], CLASSES[1], 0.7, RIGHT)
     )
     tables = SimpleNamespace(photos=photos(NAMES), ground_truth=ground_truth, detections=detections)
-    return evaluate.measure(tables, name, CLASSES, 100, thresholds)
+    return evaluate.measure_split(tables, name, CLASSES, 100, thresholds)
 
 
 def encoded():
@@ -44,7 +45,7 @@ def write():
     val = split("val", dict.fromkeys(CLASSES, 0.5))
     test = split("test", val.thresholds)
     report.write_tables(test, val, dict.fromkeys(NAMES, "0" * 64))
-    groups = report.write_pictures(test, encoded(), evaluate.pick(test, 2))
+    groups = report.write_pictures(test, encoded(), evaluate.select_photos(test, 2))
     report.write_page(test, val, groups, PARAMS)
     return test
 
@@ -56,16 +57,16 @@ def written(tmp_path, monkeypatch):
 
 
 def test_files_agree_with_what_was_measured(written):
-    headline = json.loads(report.paths.METRICS.read_text(encoding="utf-8"))
+    headline = json.loads(paths.METRICS.read_text(encoding="utf-8"))
     assert headline.keys() == {"test"}
     assert headline["test"]["mAP50"] == pytest.approx(1 / 3, abs=1e-6)
     assert headline["test"]["AP50"] == {"Dresses": None, CLASSES[1]: pytest.approx(1 / 3, abs=1e-6)}
-    table = report.read_table()
+    table = report.read_per_class()
     assert table["split"].tolist() == ["test"] * 3 + ["val"] * 3
     assert table.loc[table["class"] == "Dresses", "AP50"].isna().all()
-    detections = pd.read_csv(report.DETECTIONS)
-    assert len(detections) == 3 and (detections["verdict"] == metrics.TRUE).sum() == 1
-    pairs = pd.read_csv(report.CONFUSION)
+    detections = pd.read_csv(paths.DETECTIONS)
+    assert len(detections) == 3 and (detections["verdict"] == metrics.TRUE_POSITIVE).sum() == 1
+    pairs = pd.read_csv(paths.CONFUSION)
     assert sorted(map(tuple, pairs.to_numpy())) == [
         ("Tops <b>&", "Dresses"),
         ("Tops <b>&", "Tops <b>&"),
@@ -76,26 +77,26 @@ def test_files_agree_with_what_was_measured(written):
 
 def test_same_bytes_twice_and_all_files_known(written):
     def content():
-        files = sorted(path for path in report.paths.EVAL.rglob("*") if path.is_file())
+        files = sorted(path for path in paths.EVAL.rglob("*") if path.is_file())
         return {path: path.read_bytes() for path in files}
 
     first = content()
     write()
     assert content() == first
-    assert {path for path in first if path.parent != report.PICTURES} == set(report.FILES)
-    assert all(re.fullmatch(r"[\w-]+\.(jpg|svg)", path.name) for path in first if path.parent == report.PICTURES)
+    assert {path for path in first if path.parent != paths.EVAL_PICTURES} == set(paths.EVAL_FILES)
+    assert all(re.fullmatch(r"[\w-]+\.(jpg|svg)", path.name) for path in first if path.parent == paths.EVAL_PICTURES)
 
 
 def test_page_asks_nothing_of_a_network_and_trusts_no_name(written):
-    page = report.PAGE.read_text(encoding="utf-8")
+    page = paths.EVAL_PAGE.read_text(encoding="utf-8")
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
     assert "<script" not in page and "<b>" not in page
     assert NAMES[1] in unescape(page)
-    assert str(report.paths.EVAL.resolve()) not in page
+    assert str(paths.EVAL.resolve()) not in page
 
 
 def test_page_shows_the_table_in_a_browser(written, tmp_path):
-    page = chromium.dom(report.PAGE, tmp_path / "profile")
+    page = chromium.dom(paths.EVAL_PAGE, tmp_path / "profile")
     assert page.count("0.333") >= 3
     assert page.count("<img") == 2 + 4  # two plots; four photos
 
@@ -112,13 +113,13 @@ def test_command_prints_the_table_and_where_to_look(written, capsys):
 def test_no_results_and_damaged_results_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="dvc repro"):
-        report.read_table()
-    report.PER_CLASS.parent.mkdir(parents=True)
-    report.PER_CLASS.write_text("nonsense\n1\n", encoding="utf-8")
+        report.read_per_class()
+    paths.PER_CLASS.parent.mkdir(parents=True)
+    paths.PER_CLASS.write_text("nonsense\n1\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"per_class\.csv"):
-        report.read_table()
+        report.read_per_class()
     header = ",".join(report.PER_CLASS_COLUMNS)
     for damage in (header, header + "\n" + ",".join(["test", "Tops", *["?"] * 19])):
-        report.PER_CLASS.write_text(damage + "\n", encoding="utf-8")
+        paths.PER_CLASS.write_text(damage + "\n", encoding="utf-8")
         with pytest.raises(UserError, match=r"per_class\.csv"):
             command.main(None)

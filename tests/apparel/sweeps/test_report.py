@@ -14,7 +14,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_terminal_gets_the_table_and_the_best_beside_the_start():
-    text = report.text(studies.make())
+    text = report.terminal_text(studies.make())
     assert "6 complete, 1 pruned, 1 failed, 1 running" in text
     assert "best: trial 3, val/mAP50 0.7; the first, as params.yaml was, had 0.5" in text
     assert re.search(r"train.learning_rate +0.004 -> 0.002$", text, re.MULTILINE)
@@ -43,7 +43,7 @@ def test_each_objective_has_pictures_of_its_own_direction():
 
 
 def test_the_terminal_gets_the_front_with_both_objectives():
-    text = report.text(two())
+    text = report.terminal_text(two())
     assert "no other trial is better in both" in text
     assert "best: trial 5, val/mAP50 0.65, latency 30 ms; the first, as params.yaml was, had 0.5 and 30 ms" in text
     assert text.count("best: trial") == 2
@@ -57,8 +57,8 @@ def test_a_study_that_has_just_begun_has_a_page():
     study = studies.optuna.create_study(study_name="young")
     study.set_user_attr("settings", {"space": studies.SPACE, "fixed": {}})
     study.set_user_attr("start", studies.START)
-    assert "No trial is complete yet" in report.html(study)
-    assert "no trial yet" in report.text(study)
+    assert "No trial is complete yet" in report.render_page(study)
+    assert "no trial yet" in report.terminal_text(study)
 
 
 def test_the_page_opens_without_a_network_and_shows_every_trial(tmp_path):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from apparel import paths
 from apparel.cli import results as command
 from apparel.errors import UserError
-from apparel.evaluation import report
 from apparel.sweeps import snapshot, workspace
 from apparel.versioning import dvc_lock
 from tests.support import project_copy, three_stage_project
@@ -59,7 +59,7 @@ def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them
 
 def test_the_table_of_a_trial_is_refused_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    report.PER_CLASS.parent.mkdir(parents=True)
-    report.PER_CLASS.write_text(workspace.UNEVALUATED, encoding="utf-8")
+    paths.PER_CLASS.parent.mkdir(parents=True)
+    paths.PER_CLASS.write_text(workspace.UNEVALUATED, encoding="utf-8")
     with pytest.raises(UserError, match="a sweep's trial, not evaluated on test: `dvc repro` does"):
         command.main(argparse.Namespace())

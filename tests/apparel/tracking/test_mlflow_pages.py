@@ -55,12 +55,12 @@ def send(name, learning_rate, found):
     """A run as train and eval make it; returns its id in MLflow, and its AP50 as MLflow writes them."""
     project_copy.set_params(paths.PARAMS, train={"learning_rate": learning_rate})
     test = measured_project.write(NAMES, found)
-    figures = evaluate.by_name(test)
+    figures = evaluate.metrics_by_name(test)
     with tracking.open_run(params.load(), name, name=name) as run:
         run.log_metrics(figures)
         for step, photo in enumerate(NAMES):
             image = (paths.photos("demo") / photo).read_bytes()
-            run.log_image(report.picture(test, photo, image), SERIES, step)
+            run.log_image(report.draw_photo(test, photo, image), SERIES, step)
     Sender(find_outbox(run.id)).send()
     return local_runs.mlflow_id(run.id), {metric: f"{round(figures[metric], 3):g}" for metric in METRICS}
 

@@ -9,7 +9,6 @@ from apparel import params, paths
 from apparel.analysis import result_sets
 from apparel.cli import compare
 from apparel.errors import UserError
-from apparel.evaluation import report
 from apparel.tracking import local_runs, runs
 from apparel.tracking.outbox import find_outbox
 from apparel.tracking.reader import Reader
@@ -35,7 +34,7 @@ def send(name, found):
     measured_project.write(NAMES, {"Dresses": 1.0, "Skirts": 0.5, "Tops": found})
     with runs.open_run(params.load(ROOT / "params.yaml"), name, name=name) as run:
         run.record_model(paths.MODEL)
-        for path in (each for each in report.FILES if each.exists()):
+        for path in (each for each in paths.EVAL_FILES if each.exists()):
             run.log_file(path, "eval")
     Sender(find_outbox(run.id)).send()  # what a busy machine had no time for
     return local_runs.mlflow_id(run.id)
