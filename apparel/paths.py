@@ -1,4 +1,4 @@
-"""Every path the stages share, relative to the project's root, which is where DVC runs them."""
+"""Paths that several parts share, relative to the project's root, where DVC runs the stages, and names of variables."""
 
 import os
 from pathlib import Path
@@ -41,8 +41,23 @@ LOCAL = Path(os.environ.get("DVC_ROOT", ""), ".apparel")
 DVC runs an experiment in a copy of the project and names the project itself in `DVC_ROOT`: the state is one for all.
 """
 
+STAGE_LOCKS = Path(".apparel")
+"""Locks of running stages. Unlike `LOCAL` they lie in the copy of an experiment: two experiments may run a stage at once.
+"""
+
 REFUSED = LOCAL / "refused.json"
 """What `convert.strict` refused last."""
+
+STUDY_VARIABLE = "APPAREL_STUDY"
+TRIAL_VARIABLE = "APPAREL_TRIAL"
+PARENT_RUN_VARIABLE = "APPAREL_PARENT_RUN_ID"
+TRIAL_FOLDER_VARIABLE = "APPAREL_TRIAL_FOLDER"
+WORKER_VARIABLE = "APPAREL_WORKER"
+"""Environment variables by which a sweep tells a training which trial it is.
+
+The study's name and the trial's number; MLflow's id of the sweep's run; the folder for messages between the training
+and its worker; the worker's process id.
+"""
 
 
 def photos(name: str) -> Path:

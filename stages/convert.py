@@ -2,16 +2,17 @@
 
 from apparel import boxes, errors, params, paths
 from apparel.annotations import convert, report
-from apparel.utils import files, locking
-from apparel.versioning import integrity, recorded
+from apparel.utils import files
+from apparel.versioning import integrity
+from apparel.versioning.stage import stage
 
 
-@locking.stage("convert")
+@stage("convert")
 def main() -> None:
     config = params.load()
     data = config.data.name
     convert.refuse_vanished(paths.DATA / data)
-    recorded.check(paths.annotations(data))
+    integrity.check_tracked(paths.annotations(data))
     converted = convert.convert(
         paths.photos(data), paths.annotations(data), config.data.classes, config.convert.first_pixel
     )
@@ -21,7 +22,7 @@ def main() -> None:
     boxes.write(converted.difficult, paths.DIFFICULT)
     boxes.write_photos(converted.photos, paths.PHOTOS_TABLE)
     files.write_json(paths.CONVERT_REPORT, converted.report)
-    integrity.write(paths.CONVERT)
+    integrity.write_checksums(paths.CONVERT)
     print(report.summary(converted.report))
 
 

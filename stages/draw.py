@@ -6,7 +6,7 @@ from pydantic import Field
 
 from apparel import errors, params, paths
 from apparel.data.synthetic.dataset import draw_data_set
-from apparel.utils import locking
+from apparel.versioning.stage import stage
 
 DEMO = paths.DATA / "demo"
 
@@ -26,7 +26,7 @@ class DemoParams(params.Section):
     draw: Draw
 
 
-@locking.stage("draw")
+@stage("draw")
 def main() -> None:
     config = params.load(DEMO / "params.yaml", DemoParams).draw
     if config.photos_without_garment > config.photos:

@@ -9,10 +9,10 @@ from apparel.evaluation import evaluate, report
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
-from apparel.utils import locking
+from apparel.versioning.stage import stage
 
 
-@locking.stage("eval")
+@stage("eval")
 def main() -> None:
     config = params.load()
     index = shards.check(paths.TFRECORD)

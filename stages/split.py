@@ -3,14 +3,15 @@
 from apparel import boxes, errors, params, paths
 from apparel.data.duplicates import find_duplicates, group_duplicates
 from apparel.data.split import SPLITS, assign_photos, count_boxes, read_pinned_split, split_notes
-from apparel.utils import csv_tables, locking
+from apparel.utils import csv_tables
 from apparel.versioning import integrity
+from apparel.versioning.stage import stage
 
 
-@locking.stage("split")
+@stage("split")
 def main() -> None:
     config = params.load()
-    integrity.check(paths.CONVERT, "convert")
+    integrity.check_checksums(paths.CONVERT, "convert")
     labels, photos = boxes.read(paths.LABELS), boxes.read_photos(paths.PHOTOS_TABLE)
     names, classes = photos["filename"].tolist(), config.data.classes
     pinned = read_pinned_split(config.split, paths.lists(config.data.name), names)
@@ -23,7 +24,7 @@ def main() -> None:
     csv_tables.write(used.assign(split=used["filename"].map(assigned)), paths.SPLIT / "photos.csv")
     counts = count_boxes(labels, assigned, classes)
     csv_tables.write(counts, paths.SPLIT / "summary.csv")
-    integrity.write(paths.SPLIT)
+    integrity.write_checksums(paths.SPLIT)
     sizes = used["filename"].map(assigned).value_counts()
     print(", ".join(f"{split} {sizes[split]}" for split in SPLITS), "photos; boxes per class:")
     print(counts.to_string(index=False))

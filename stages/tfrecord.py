@@ -2,20 +2,21 @@
 
 from apparel import boxes, errors, params, paths
 from apparel.data import shards
-from apparel.utils import csv_tables, locking
-from apparel.versioning import integrity, recorded
+from apparel.utils import csv_tables
+from apparel.versioning import integrity
+from apparel.versioning.stage import stage
 
 SPLITS = ("train", "val", "test")
 
 
-@locking.stage("tfrecord")
+@stage("tfrecord")
 def main() -> None:
     config = params.load()
-    integrity.check(paths.CONVERT, "convert")
-    integrity.check(paths.SPLIT, "split")
+    integrity.check_checksums(paths.CONVERT, "convert")
+    integrity.check_checksums(paths.SPLIT, "split")
     folder, classes = paths.photos(config.data.name), config.data.classes
     listed = paths.SPLIT / "photos.csv"
-    recorded.check(folder)
+    integrity.check_tracked(folder)
     photos = csv_tables.read(listed, [*boxes.PHOTO_COLUMNS, "split"])
     difficult = boxes.read(paths.DIFFICULT)
     splits = {}

@@ -7,16 +7,17 @@ from apparel.data import shards
 from apparel.models import inputs
 from apparel.tracking import runs
 from apparel.training import loop
-from apparel.utils import csv_tables, files, locking
-from apparel.versioning import recorded
+from apparel.utils import csv_tables, files
+from apparel.versioning import integrity
+from apparel.versioning.stage import stage
 
 
-@locking.stage("train")
+@stage("train")
 def main() -> None:
     """params.yaml, TFRecords, a pipeline file and a starting checkpoint -> model, history.csv, val.json."""
     chosen = params.load()
     index = shards.check(paths.TFRECORD)
-    recorded.check(paths.PRETRAINED / chosen.train.checkpoint)
+    integrity.check_tracked(paths.PRETRAINED / chosen.train.checkpoint)
     name = loop.key(chosen)
     with loop.under_way(name) as folder, runs.open_run(chosen, name) as run:
         progress, detector = train(chosen, index, folder, run)

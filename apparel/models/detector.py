@@ -152,7 +152,7 @@ class Detector:
             files.write_text(unfinished / "checkpoint" / "checkpoint", state)
             pipeline_file.write(self.config, unfinished / "pipeline.config")
             files.write_json(unfinished / "classes.json", list(self.classes))
-            integrity.write(unfinished)
+            integrity.write_checksums(unfinished)
 
 
 def load(folder: Path) -> Detector:
@@ -161,7 +161,7 @@ def load(folder: Path) -> Detector:
     Raises:
         UserError: a file is missing or damaged, or the weights are not the model's.
     """
-    integrity.check(folder, "train")
+    integrity.check_checksums(folder, "train")
     try:
         classes = tuple(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from apparel.sweeps.config import LATENCY
 from apparel.sweeps.trial_claims import Beat
 from apparel.tracking import local_runs, runs
 from apparel.training import trial_messages
-from apparel.utils import files, locking, processes
+from apparel.utils import files, processes
 
 if TYPE_CHECKING:
     from apparel.sweeps.worker import Worker
@@ -89,7 +89,7 @@ class TrialTraining:
             if process.returncode == 0:
                 return Ending(TrialState.COMPLETE)
             text = failure_log.last_lines(self._log)
-            if locking.TRAINING_UNDER_WAY in text:  # once it has ended, DVC takes what it made from the cache
+            if trial_messages.TRAINING_UNDER_WAY in text:  # once it has ended, DVC takes what it made from the cache
                 self._beat.lost.wait(SECONDS_BETWEEN_TRIES)
                 continue
             killed = failure_log.signal_of(text, process.returncode)
@@ -227,11 +227,11 @@ class TrialTraining:
     def _environment(self) -> dict[str, str]:
         study = self._worker.study
         known = {
-            trial_messages.FOLDER: str(self._folder.absolute()),
-            trial_messages.WORKER: str(os.getpid()),
-            "APPAREL_STUDY": study.study_name,
-            "APPAREL_TRIAL": str(self._trial.number),
-            "APPAREL_PARENT_RUN_ID": study.user_attrs.get("parent_run"),
+            paths.TRIAL_FOLDER_VARIABLE: str(self._folder.absolute()),
+            paths.WORKER_VARIABLE: str(os.getpid()),
+            paths.STUDY_VARIABLE: study.study_name,
+            paths.TRIAL_VARIABLE: str(self._trial.number),
+            paths.PARENT_RUN_VARIABLE: study.user_attrs.get("parent_run"),
             "DVC_EXP_NAME": self._name,
             "DVC_EXP_BASELINE_REV": study.user_attrs["snapshot"]["commit"],
             "MLFLOW_RUN_ID": self._run,

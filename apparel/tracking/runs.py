@@ -249,7 +249,7 @@ def _create(
         experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or params.data.name,
         name=name or os.environ.get("DVC_EXP_NAME") or f"{key[:7]} {params.train.detector} {params.train.resolution}",
         start=now_ms(),
-        parent=parent or os.environ.get("APPAREL_PARENT_RUN_ID"),
+        parent=parent or os.environ.get(paths.PARENT_RUN_VARIABLE),
         run=run,
     )
     return Outbox.create(header)

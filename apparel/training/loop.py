@@ -21,6 +21,7 @@ from apparel.models.detector import Detector, detect_split, sum_in_order
 from apparel.models.tfod import model as compat_model
 from apparel.models.tfod import optimizer as compat_optimizer
 from apparel.params import Params, Train
+from apparel.training import trial_messages
 from apparel.utils import files, locking
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
@@ -258,7 +259,7 @@ def under_way(name: str) -> Iterator[Path]:
         UserError: the same training is under way in another process.
     """
     folder = paths.LOCAL / "training" / name
-    with locking.only_one(folder.with_suffix(".lock"), locking.TRAINING_UNDER_WAY):
+    with locking.only_one(folder.with_suffix(".lock"), trial_messages.TRAINING_UNDER_WAY):
         folder.mkdir(exist_ok=True)
         try:
             yield folder

@@ -12,11 +12,11 @@ from typing import Any
 
 import psutil
 
+from apparel import paths
 from apparel.errors import Pruned, UserError
 
-FOLDER = "APPAREL_TRIAL_FOLDER"
-WORKER = "APPAREL_WORKER"
-"""Environment variables; the second is the worker's process id: without its worker a training is nobody's."""
+TRAINING_UNDER_WAY = "this training is under way in another process; wait for it, or stop it"
+"""The message by which a worker recognises that another process trains the same."""
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -29,8 +29,10 @@ def connect(report: Report, run: str, validation_at: Callable[[int], int]) -> Re
         run: id of the run in MLflow.
         validation_at: the number of the validation that follows a step, from 1.
     """
-    folder = os.environ.get(FOLDER)
-    return Signals(report, Path(folder), int(os.environ[WORKER]), run, validation_at) if folder else report
+    folder = os.environ.get(paths.TRIAL_FOLDER_VARIABLE)
+    return (
+        Signals(report, Path(folder), int(os.environ[paths.WORKER_VARIABLE]), run, validation_at) if folder else report
+    )
 
 
 @dataclass

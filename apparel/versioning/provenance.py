@@ -97,7 +97,7 @@ def experiment() -> dict[str, str]:
 
 def trial() -> dict[str, str]:
     """The study and the number of the trial that this process trains for, when it does."""
-    return _environment({"optuna.study": "APPAREL_STUDY", "optuna.trial": "APPAREL_TRIAL"})
+    return _environment({"optuna.study": paths.STUDY_VARIABLE, "optuna.trial": paths.TRIAL_VARIABLE})
 
 
 def _environment(names: dict[str, str]) -> dict[str, str]:

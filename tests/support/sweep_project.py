@@ -49,7 +49,7 @@ STEPS = 10
 
 def main():
     folder = paths.LOCAL / "training" / hashlib.sha256(repr(params.load().train).encode()).hexdigest()
-    with locking.only_one(folder.with_suffix(".lock"), locking.TRAINING_UNDER_WAY):
+    with locking.only_one(folder.with_suffix(".lock"), trial_messages.TRAINING_UNDER_WAY):
         work(folder)
 
 

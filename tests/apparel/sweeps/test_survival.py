@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from apparel.sweeps import trial_claims
-from apparel.utils import locking
+from apparel.training import trial_messages
 from tests.support import postgres, project_copy, sweep_project
 from tests.support.servers import HANG, wait_for
 
@@ -156,7 +156,7 @@ def test_a_sweep_beside_a_repro_waits_for_what_both_train(tmp_path):
         with project_copy.held(repro):
             head = sweep_project.start(folder, log=other_log)
             said = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
-            wait_for(lambda: said.exists() and locking.TRAINING_UNDER_WAY in said.read_text())
+            wait_for(lambda: said.exists() and trial_messages.TRAINING_UNDER_WAY in said.read_text())
         assert repro.wait() == 0, (tmp_path / "repro.log").read_text()
         assert head.wait() == 0, (tmp_path / "sweep.log").read_text()
     trials = study_of(folder).trials

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from apparel import errors
+from apparel import errors, paths
 from apparel.sweeps import failure_log
 from apparel.training import trial_messages
 from apparel.utils import processes
@@ -14,13 +14,13 @@ from apparel.utils import processes
 
 @pytest.fixture
 def connected(tmp_path, monkeypatch):
-    monkeypatch.setenv(trial_messages.FOLDER, str(tmp_path))
-    monkeypatch.setenv(trial_messages.WORKER, str(os.getpid()))
+    monkeypatch.setenv(paths.TRIAL_FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(paths.WORKER_VARIABLE, str(os.getpid()))
     return trial_messages.connect(lambda step, values: None, "run", lambda step: -(-step // 10))
 
 
 def test_outside_a_sweep_nothing_changes(monkeypatch):
-    monkeypatch.delenv(trial_messages.FOLDER, raising=False)
+    monkeypatch.delenv(paths.TRIAL_FOLDER_VARIABLE, raising=False)
     report = print
     assert trial_messages.connect(report, "run", abs) is report
 
@@ -54,7 +54,7 @@ def test_told_to_stop_it_is_pruned_at_the_next_step(connected, tmp_path):
 def test_without_its_worker_a_training_ends(connected, monkeypatch, tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    monkeypatch.setenv(trial_messages.WORKER, str(ended.pid))
+    monkeypatch.setenv(paths.WORKER_VARIABLE, str(ended.pid))
     with pytest.raises(errors.UserError, match="worker of this trial is gone"):
         trial_messages.connect(lambda step, values: None, "run", lambda step: -(-step // 10))(1, {})
 

@@ -1,53 +1,18 @@
-"""Two processes at one thing: the second is refused, and a killed one holds nothing."""
+"""A lock is held by one process, and free again after an error."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from apparel.errors import UserError
 from apparel.utils import locking
-from tests.support.repository import ROOT
-
-HOLD = """
-from apparel.utils import locking
-with locking.stage("convert"):
-    print("held", flush=True)
-    input()
-"""
 
 
-def test_another_process_is_refused_until_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    command = [sys.executable, "-c", HOLD]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="the stage convert is running already"), locking.stage("convert"):
+def test_a_second_one_is_refused_until_the_first_ends_whichever_way(tmp_path: Path) -> None:
+    lock = tmp_path / "below" / "a.lock"
+    with pytest.raises(ZeroDivisionError), locking.only_one(lock, "taken"):
+        with pytest.raises(UserError, match="taken"), locking.only_one(lock, "taken"):
             pass
-        with locking.stage("split"):  # another one is free
-            pass
-    finally:
-        holder.kill()
-        holder.communicate()
-    with locking.stage("convert"):
+        raise ZeroDivisionError
+    with locking.only_one(lock, "taken"):
         pass
-
-
-def test_as_a_decorator_it_holds_for_each_call_and_lets_go_after_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    @locking.stage("eval")
-    def work(divisor: int) -> float:
-        with pytest.raises(UserError, match="running already"):
-            work(1)
-        return 1 / divisor
-
-    work(1)
-    with pytest.raises(ZeroDivisionError):
-        work(0)
-    work(2)
