@@ -1,4 +1,4 @@
-"""What a sweep found: a table for the terminal, and one page that opens without a network."""
+"""Report of a sweep: the table for the terminal and the HTML page with plots."""
 
 from functools import partial
 from pathlib import Path
@@ -65,10 +65,10 @@ def _worth(study: Study, trial: FrozenTrial) -> list[str]:
 
 
 def render_page(study: Study) -> str:
-    """The page, with plotly.js within: five megabytes."""
+    """The page as HTML; plotly.js, which draws its plots, is part of it: 5 MB."""
     from plotly.offline import get_plotlyjs
 
-    found = study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)
     return html.render(
         TEMPLATE,
         study=study,
@@ -79,7 +79,7 @@ def render_page(study: Study) -> str:
         keys=study_table.keys(study),
         values=study_table.values,
         title=partial(title, study),
-        failures=[trial for trial in found if "failure" in trial.user_attrs],
+        failures=[trial for trial in trials if "failure" in trial.user_attrs],
         format_value=format_value,
         plots=report_plots.every(study),
         plotly=get_plotlyjs(),
@@ -96,7 +96,7 @@ def write(study: Study) -> list[Path]:
 
 
 def format_value(value: Any) -> str:
-    """A value as a table shows it."""
+    """A value as tables show it: floats with 4 digits, `-` for None and nan."""
     if value is None or value != value:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -8,7 +8,7 @@ from apparel.analysis.result_sets import Side
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import bootstrap, metrics
-from tests.support.box_tables import LEFT, RIGHT, found, photos, truth
+from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, truth_table
 
 NAMES = [f"{number:02}.jpg" for number in range(30)]
 
@@ -16,11 +16,11 @@ NAMES = [f"{number:02}.jpg" for number in range(30)]
 def side(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **known):
     """A side on photos of one garment each."""
     if ground_truth is None:
-        ground_truth = truth(*((photo, "Tops", LEFT) for photo in names))
+        ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in names))
     known = {"params": {}, "data": {}, "code": {}} | known
     return Side(
         name=name,
-        photos=photos(names).assign(sha256=sha256),
+        photos=photo_table(names).assign(sha256=sha256),
         ground_truth=ground_truth,
         detections=detections,
         thresholds=dict.fromkeys(classes, 0.5),
@@ -32,7 +32,9 @@ def side(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sh
 
 
 def finds(names, wrong=()):
-    return found(*((name, "Tops", 0.9, LEFT) for name in names), *((name, "Tops", 0.95, RIGHT) for name in wrong))
+    return detection_table(
+        *((name, "Tops", 0.9, LEFT) for name in names), *((name, "Tops", 0.95, RIGHT) for name in wrong)
+    )
 
 
 def row(compared, name=ALL, at=1):
@@ -95,14 +97,14 @@ def test_nothing_in_common_is_refused():
 
 
 def test_changed_ground_truth_is_told_and_the_last_counts():
-    moved = truth(*((name, "Tops", RIGHT if name == NAMES[0] else LEFT) for name in NAMES))
+    moved = truth_table(*((name, "Tops", RIGHT if name == NAMES[0] else LEFT) for name in NAMES))
     compared = compare.compare([side("a", finds(NAMES)), side("b", finds(NAMES), ground_truth=moved)])
     assert "differ on 1 photos" in compared.notes[0] and "b" in compared.notes[0]
     assert row(compared, at=0)["AP50"] == row(compared)["AP50"] < 1
 
 
 def test_classes_that_one_side_lacks_are_left_out():
-    both = found((NAMES[0], "Skirts", 0.9, LEFT), (NAMES[0], "Tops", 0.9, LEFT))
+    both = detection_table((NAMES[0], "Skirts", 0.9, LEFT), (NAMES[0], "Tops", 0.9, LEFT))
     compared = compare.compare([side("a", both, classes=["Skirts", "Tops"]), side("b", finds(NAMES))])
     assert compared.classes == ["Tops"]
     assert "a has more" in compared.notes[0]
@@ -146,17 +148,17 @@ def test_three_sides_and_two_of_one_name():
     assert [row(compared, at=place)["verdict"] for place in (1, 2)] == [BETTER, WORSE]
 
 
-def test_page_says_so_when_photos_are_not_at_hand_and_trusts_no_name():
+def test_page_names_missing_photos_and_escapes_names():
     names = ["<script>alert(1)</script>.jpg"]
     sides = [side("<b>a</b>", finds([]), names), side("b", finds(names), names, params={"x": "<i>"})]
     page = compare_page.render_page(compare.compare(sides))
-    assert "not at hand" in page
+    assert "not available" in page
     assert "<script" not in page and "<b>a" not in page and "<i>" not in page.replace("<i style", "")
 
 
 def test_a_difficult_box_is_never_missed():
-    difficult = pd.concat([truth(("00.jpg", "Tops", LEFT, "difficult")), truth(("01.jpg", "Tops", LEFT))])
-    both = [side(name, found(), ["00.jpg", "01.jpg"], difficult.reset_index(drop=True)) for name in "ab"]
+    difficult = pd.concat([truth_table(("00.jpg", "Tops", LEFT, "difficult")), truth_table(("01.jpg", "Tops", LEFT))])
+    both = [side(name, detection_table(), ["00.jpg", "01.jpg"], difficult.reset_index(drop=True)) for name in "ab"]
     compared = compare.compare(both)
     ground_truth, _ = compare.outcomes(compared, 1, "00.jpg")
     assert ground_truth["matched"].tolist() == [True]

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apparel.evaluation import bootstrap, metrics
-from tests.support.box_tables import CLASSES, LEFT, RIGHT, found, scored, truth, truths
+from tests.support.box_tables import (
+    CLASSES,
+    LEFT,
+    RIGHT,
+    detection_row_lists,
+    detection_table,
+    truth_row_lists,
+    truth_table,
+)
 
 
 def one_by_one(names, ground_truth, detections, times):
@@ -22,9 +30,9 @@ def one_by_one(names, ground_truth, detections, times):
 
 
 @settings(max_examples=25)
-@given(truths, scored, st.sets(st.integers(0, 11)))
-def test_equals_average_precision_of_the_copied_photos(truth_rows, found_rows, difficult):
-    ground_truth, detections = truth(*truth_rows), found(*found_rows)
+@given(truth_row_lists, detection_row_lists, st.sets(st.integers(0, 11)))
+def test_equals_average_precision_of_the_copied_photos(truth_rows, detection_rows, difficult):
+    ground_truth, detections = truth_table(*truth_rows), detection_table(*detection_rows)
     ground_truth["difficult"] = [place in difficult for place in range(len(truth_rows))]
     matched = metrics.match_detections(ground_truth, detections)
     samples = bootstrap.average_precision("pqrs", ground_truth, matched, CLASSES, samples=3, seed=5)
@@ -35,8 +43,8 @@ def test_equals_average_precision_of_the_copied_photos(truth_rows, found_rows, d
 
 def tables():
     names = [f"{number:03}" for number in range(60)]
-    ground_truth = truth(*((name, CLASSES[place % 3], LEFT) for place, name in enumerate(names)))
-    detections = found(
+    ground_truth = truth_table(*((name, CLASSES[place % 3], LEFT) for place, name in enumerate(names)))
+    detections = detection_table(
         *(
             (name, CLASSES[place % 3], 0.9 - place / 100, RIGHT if place % 4 else LEFT)
             for place, name in enumerate(names)
@@ -45,7 +53,7 @@ def tables():
     return names, ground_truth, metrics.match_detections(ground_truth, detections)
 
 
-def test_seed_decides_and_order_and_chunks_do_not(monkeypatch):
+def test_samples_depend_on_the_seed_but_not_on_order_or_chunks(monkeypatch):
     names, ground_truth, matched = tables()
     first = bootstrap.average_precision(names, ground_truth, matched, CLASSES, 50, seed=1)
     assert first.shape == (50, 3)
@@ -56,7 +64,7 @@ def test_seed_decides_and_order_and_chunks_do_not(monkeypatch):
     np.testing.assert_array_equal(first, bootstrap.average_precision(names, ground_truth, matched, CLASSES, 50, seed=1))
 
 
-def test_interval_holds_the_figure_and_widens_with_confidence():
+def test_interval_contains_the_figure_and_widens_with_confidence():
     names, ground_truth, matched = tables()
     samples = bootstrap.average_precision(names, ground_truth, matched, CLASSES, 400)[:, 0]
     low, high = bootstrap.interval(samples)
@@ -65,20 +73,24 @@ def test_interval_holds_the_figure_and_widens_with_confidence():
     assert bootstrap.interval(samples, 0.5)[0] > low
 
 
-def test_interval_is_of_percentiles():
+def test_interval_is_between_percentiles():
     assert bootstrap.interval(np.append(np.arange(101.0), np.nan)) == pytest.approx((2.5, 97.5))
     assert np.isnan(bootstrap.interval(np.array([np.nan]))).all()
 
 
 def test_detections_on_difficult_boxes_are_left_out():
-    ground_truth = truth(("a", "Tops", LEFT), ("a", "Tops", RIGHT, "difficult"))
-    matched = metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, RIGHT), ("a", "Tops", 0.8, LEFT)))
+    ground_truth = truth_table(("a", "Tops", LEFT), ("a", "Tops", RIGHT, "difficult"))
+    matched = metrics.match_detections(
+        ground_truth, detection_table(("a", "Tops", 0.9, RIGHT), ("a", "Tops", 0.8, LEFT))
+    )
     assert (bootstrap.average_precision("a", ground_truth, matched, ["Tops"], 5) == 1.0).all()
 
 
 def test_photos_without_boxes_are_drawn_too():
-    ground_truth = truth(("a", "Tops", LEFT))
-    matched = metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.95, LEFT)))
+    ground_truth = truth_table(("a", "Tops", LEFT))
+    matched = metrics.match_detections(
+        ground_truth, detection_table(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.95, LEFT))
+    )
     samples = bootstrap.average_precision("ab", ground_truth, matched, ["Tops"], 200)[:, 0]
     # b alone has no ground truth, a alone has no false positive, both have one before the true one.
     assert set(samples[~np.isnan(samples)]) == {0.5, 1.0}

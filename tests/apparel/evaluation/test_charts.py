@@ -3,14 +3,14 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from apparel.evaluation import charts, confusion, metrics
-from tests.support.box_tables import LEFT, RIGHT, found, truth
+from tests.support.box_tables import LEFT, RIGHT, detection_table, truth_table
 
 CLASSES = ["Dresses", "_Tops $\\frac$ <&>"]
 
 
 def draw(folder, rows=((("a", CLASSES[1], 0.9, LEFT)), ("a", CLASSES[0], 0.8, RIGHT))):
-    ground_truth = truth(("a", CLASSES[1], LEFT), ("b", CLASSES[1], RIGHT))
-    matched = metrics.match_detections(ground_truth, found(*rows))
+    ground_truth = truth_table(("a", CLASSES[1], LEFT), ("b", CLASSES[1], RIGHT))
+    matched = metrics.match_detections(ground_truth, detection_table(*rows))
     points = metrics.metrics_at_thresholds(ground_truth, matched, dict.fromkeys(CLASSES, 0.5))
     charts.plot_precision_recall(
         metrics.precision_recall_curves(ground_truth, matched, CLASSES), points, folder / "curve.svg"
@@ -29,7 +29,7 @@ def test_same_bytes_twice_and_well_formed(tmp_path):
         assert b"dc:date" not in svg
 
 
-def test_a_persons_own_settings_change_nothing(tmp_path):
+def test_the_users_matplotlib_settings_change_nothing(tmp_path):
     import matplotlib
 
     first = draw(tmp_path / "one")
@@ -46,8 +46,10 @@ def test_a_class_without_ground_truth_has_no_curve(tmp_path):
 
 
 def test_nothing_to_draw_is_an_empty_plot(tmp_path):
-    ground_truth = truth()
-    curves = metrics.precision_recall_curves(ground_truth, metrics.match_detections(ground_truth, found()), CLASSES)
+    ground_truth = truth_table()
+    curves = metrics.precision_recall_curves(
+        ground_truth, metrics.match_detections(ground_truth, detection_table()), CLASSES
+    )
     points = pd.DataFrame({"precision": float("nan"), "recall": float("nan")}, index=CLASSES)
     charts.plot_precision_recall(curves, points, tmp_path / "curve.svg")
     ElementTree.fromstring((tmp_path / "curve.svg").read_bytes())

@@ -60,7 +60,7 @@ def test_labels_avoid_each_other():
     assert not any(drawing._overlap(one, other) for one in taken for other in taken if one is not other)
 
 
-def test_colours_go_round_when_there_are_more_classes():
+def test_colours_repeat_when_there_are_more_classes():
     many = drawing.class_colours([str(number) for number in range(9)])
     assert many["0"] == many["7"] and len(set(many.values())) == 7
 
@@ -73,7 +73,7 @@ def test_colours_go_round_when_there_are_more_classes():
     st.tuples(*[st.floats(0, 1)] * 4),
     st.text(max_size=40),
 )
-def test_any_box_on_any_photo_is_drawn_the_same_twice(width, height, corners, name):
+def test_any_box_on_any_photo_gives_the_same_pixels_twice(width, height, corners, name):
     photo = Image.new("RGB", (width, height))
     (xmin, xmax), (ymin, ymax) = sorted(corners[:2]), sorted(corners[2:])
     box = (xmin * width, ymin * height, xmax * width, ymax * height)

@@ -8,11 +8,22 @@ from hypothesis import given, settings
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import evaluate, metrics
-from tests.support.box_tables import CLASSES, LEFT, RIGHT, found, photos, scored, truth, truths
+from tests.support.box_tables import (
+    CLASSES,
+    LEFT,
+    RIGHT,
+    detection_row_lists,
+    detection_table,
+    photo_table,
+    truth_row_lists,
+    truth_table,
+)
 
 
-def measured(truth_rows, found_rows, names="abcd", thresholds=None):
-    tables = SimpleNamespace(photos=photos(names), ground_truth=truth(*truth_rows), detections=found(*found_rows))
+def measured(truth_rows, detection_rows, names="abcd", thresholds=None):
+    tables = SimpleNamespace(
+        photos=photo_table(names), ground_truth=truth_table(*truth_rows), detections=detection_table(*detection_rows)
+    )
     return evaluate.measure_split(tables, "test", CLASSES, 100, thresholds)
 
 
@@ -58,20 +69,20 @@ def test_thresholds_of_another_split_are_applied(example):
     assert measured(TRUTH, FOUND).thresholds == {"Dresses": 0.9, "Skirts": 0.9, "Tops": 0.9}
 
 
-def test_photos_scored_must_be_the_photos_of_the_split():
-    evaluate.check_photos("test", photos("abc"), 3)
-    for wrong in (photos("ab"), photos("abcd"), photos("abb")):
+def test_every_photo_of_the_split_must_be_scored_once():
+    evaluate.check_photos("test", photo_table("abc"), 3)
+    for wrong in (photo_table("ab"), photo_table("abcd"), photo_table("abb")):
         with pytest.raises(UserError, match="test has 3 photos"):
             evaluate.check_photos("test", wrong, 3)
 
 
 @settings(max_examples=15)
-@given(truths, scored)
-def test_map_is_the_one_that_training_computes_and_everything_written_is_finite(truth_rows, found_rows):
-    result = measured(truth_rows, found_rows, names="pqrs")
+@given(truth_row_lists, detection_row_lists)
+def test_map_equals_that_of_training_and_all_written_figures_are_finite(truth_rows, detection_rows):
+    result = measured(truth_rows, detection_rows, names="pqrs")
     headline = json.loads(json.dumps(evaluate.summary_metrics(result), allow_nan=False))
     expected = metrics.nan_mean(
-        list(metrics.average_precision(result.ground_truth, found(*found_rows), CLASSES).values())
+        list(metrics.average_precision(result.ground_truth, detection_table(*detection_rows), CLASSES).values())
     )
     assert headline["mAP50"] == (None if np.isnan(expected) else round(expected, 6))
     assert headline["photos"] == 4
@@ -99,7 +110,7 @@ def test_curves_have_a_column_for_every_class(example):
     assert table.loc[[0, 50, 51], "Tops"].tolist() == [1.0, 1.0, 0.0]
 
 
-def test_detections_with_verdict_and_what_they_were_compared_with(example):
+def test_detection_table_has_verdicts_and_matched_boxes(example):
     table = evaluate.detection_table(example)
     assert table["filename"].tolist() == ["a", "a", "a", "b", "c"]
     first, last = table.iloc[0], table.iloc[-1]
@@ -109,7 +120,7 @@ def test_detections_with_verdict_and_what_they_were_compared_with(example):
     assert table["shown"].tolist() == ["yes", "yes", "no", "yes", "yes"]
 
 
-def test_pick_confused_worst_and_best(example):
+def test_select_confused_worst_and_best_photos(example):
     assert evaluate.select_photos(example, 2) == {"confused": ["a"], "worst": ["b"], "best": ["c"]}
     assert evaluate.select_photos(example, 0) == {"confused": [], "worst": [], "best": []}
     rows = [(name, "Tops", LEFT) for name in "abcd"]
@@ -117,7 +128,7 @@ def test_pick_confused_worst_and_best(example):
     assert evaluate.select_photos(best_first, 2) == {"confused": [], "worst": ["c", "d"], "best": ["a", "b"]}
 
 
-def test_shown_marks_what_the_other_side_has(example):
+def test_photo_boxes_marks_found_boxes_and_right_detections(example):
     ground_truth, detections = evaluate.photo_boxes(example, "a")
     assert dict(zip(ground_truth["class"], ground_truth["matched"], strict=True)) == {"Tops": True, "Skirts": False}
     assert dict(zip(detections["class"], detections["matched"], strict=True)) == {"Tops": True, "Dresses": False}

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from apparel.boxes import CORNERS
 from apparel.errors import UserError
 from apparel.evaluation import metrics
-from tests.support.box_tables import CLASSES, LEFT, RIGHT, distinct, found, scored, truth, truths
+from tests.support.box_tables import (
+    CLASSES,
+    LEFT,
+    RIGHT,
+    detection_row_lists,
+    detection_table,
+    truth_row_lists,
+    truth_table,
+    untied_detection_row_lists,
+)
 
 
 def verdicts(ground_truth, detections, iou_threshold=0.5):
@@ -19,8 +28,8 @@ def mean_average_precision(ground_truth, detections):
 
 
 def test_average_precision_by_hand():
-    ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abcd"))
-    detections = found(
+    ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in "abcd"))
+    detections = detection_table(
         ("a", "Tops", 0.9, LEFT),  # precision 1, recall 1/4
         ("a", "Tops", 0.8, RIGHT),  # 1/2
         ("b", "Tops", 0.7, LEFT),  # 2/3, recall 2/4
@@ -31,48 +40,50 @@ def test_average_precision_by_hand():
     assert metrics.average_precision(ground_truth, detections, ["Tops"]) == {"Tops": pytest.approx(expected)}
 
 
-def test_precision_that_rises_again_lifts_what_came_before():
-    ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abcd"))
-    detections = found(("x", "Tops", 0.9, LEFT), *((photo, "Tops", 0.5, LEFT) for photo in "abcd"))
+def test_precision_at_a_higher_recall_raises_interpolated_precision_below_it():
+    ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in "abcd"))
+    detections = detection_table(("x", "Tops", 0.9, LEFT), *((photo, "Tops", 0.5, LEFT) for photo in "abcd"))
     assert metrics.average_precision(ground_truth, detections, ["Tops"])["Tops"] == pytest.approx(4 / 5)
 
 
-def test_second_detection_of_a_box_is_false_even_where_another_box_is_free():
-    ground_truth = truth(("a", "Tops", (0, 0, 10, 10)), ("a", "Tops", (2, 0, 12, 10)))
-    detections = found(("a", "Tops", 0.9, (0, 0, 10, 10)), ("a", "Tops", 0.8, (0.5, 0, 10.5, 10)))
+def test_second_detection_of_a_box_is_a_false_positive_even_where_another_box_is_free():
+    ground_truth = truth_table(("a", "Tops", (0, 0, 10, 10)), ("a", "Tops", (2, 0, 12, 10)))
+    detections = detection_table(("a", "Tops", 0.9, (0, 0, 10, 10)), ("a", "Tops", 0.8, (0.5, 0, 10.5, 10)))
     assert verdicts(ground_truth, detections) == [metrics.TRUE_POSITIVE, metrics.FALSE_POSITIVE]
 
 
 def test_iou_threshold_itself_is_a_match():
-    ground_truth, half = truth(("a", "Tops", LEFT)), found(("a", "Tops", 0.9, (0, 0, 5, 10)))
+    ground_truth, half = truth_table(("a", "Tops", LEFT)), detection_table(("a", "Tops", 0.9, (0, 0, 5, 10)))
     assert verdicts(ground_truth, half, 0.5) == [metrics.TRUE_POSITIVE]
     assert verdicts(ground_truth, half, 0.5001) == [metrics.FALSE_POSITIVE]
 
 
 def test_boxes_have_no_extra_pixel_and_are_not_rounded():
     # With +1 in the sides the IoU would be 0.58; without it 0.36. Rounding would make it 0.
-    assert verdicts(truth(("a", "Tops", (0, 0, 2.5, 2.5))), found(("a", "Tops", 0.9, (0, 0, 1.5, 1.5)))) == [
-        metrics.FALSE_POSITIVE
-    ]
-    tiny = truth(("a", "Tops", (0.1, 0.1, 0.4, 0.4))), found(("a", "Tops", 0.9, (0.1, 0.1, 0.4, 0.4)))
+    assert verdicts(
+        truth_table(("a", "Tops", (0, 0, 2.5, 2.5))), detection_table(("a", "Tops", 0.9, (0, 0, 1.5, 1.5)))
+    ) == [metrics.FALSE_POSITIVE]
+    tiny = truth_table(("a", "Tops", (0.1, 0.1, 0.4, 0.4))), detection_table(("a", "Tops", 0.9, (0.1, 0.1, 0.4, 0.4)))
     assert verdicts(*tiny) == [metrics.TRUE_POSITIVE]
 
 
 def test_difficult_boxes_are_neither_found_nor_missed():
-    ground_truth = truth(("a", "Tops", LEFT, "difficult"), ("a", "Tops", RIGHT))
-    detections = found(("a", "Tops", 0.9, LEFT), ("a", "Tops", 0.8, LEFT), ("a", "Tops", 0.7, RIGHT))
+    ground_truth = truth_table(("a", "Tops", LEFT, "difficult"), ("a", "Tops", RIGHT))
+    detections = detection_table(("a", "Tops", 0.9, LEFT), ("a", "Tops", 0.8, LEFT), ("a", "Tops", 0.7, RIGHT))
     assert verdicts(ground_truth, detections) == [metrics.IGNORED, metrics.IGNORED, metrics.TRUE_POSITIVE]
     assert metrics.average_precision(ground_truth, detections, ["Tops"])["Tops"] == 1.0
 
 
 def test_class_with_only_difficult_boxes_has_no_average_precision():
-    ground_truth = truth(("a", "Tops", LEFT, "difficult"))
-    assert np.isnan(metrics.average_precision(ground_truth, found(("a", "Tops", 0.9, LEFT)), ["Tops"])["Tops"])
+    ground_truth = truth_table(("a", "Tops", LEFT, "difficult"))
+    assert np.isnan(
+        metrics.average_precision(ground_truth, detection_table(("a", "Tops", 0.9, LEFT)), ["Tops"])["Tops"]
+    )
 
 
 def test_class_without_ground_truth_is_nan_left_out_of_the_mean_and_its_false_positives_are_seen():
-    ground_truth = truth(("a", "Tops", LEFT))
-    detections = found(("a", "Tops", 0.9, LEFT), ("a", "Skirts", 0.9, LEFT))
+    ground_truth = truth_table(("a", "Tops", LEFT))
+    detections = detection_table(("a", "Tops", 0.9, LEFT), ("a", "Skirts", 0.9, LEFT))
     by_class = metrics.average_precision(ground_truth, detections, CLASSES)
     assert by_class["Tops"] == 1.0
     assert np.isnan(by_class["Skirts"]) and np.isnan(by_class["Dresses"])
@@ -84,89 +95,95 @@ def test_class_without_ground_truth_is_nan_left_out_of_the_mean_and_its_false_po
 
 
 def test_no_detections_score_zero():
-    ground_truth = truth(("a", "Tops", LEFT))
-    assert metrics.average_precision(ground_truth, found(), ["Tops"]) == {"Tops": 0.0}
-    assert mean_average_precision(ground_truth, found()) == 0.0
+    ground_truth = truth_table(("a", "Tops", LEFT))
+    assert metrics.average_precision(ground_truth, detection_table(), ["Tops"]) == {"Tops": 0.0}
+    assert mean_average_precision(ground_truth, detection_table()) == 0.0
 
 
 def test_nothing_at_all_is_nan_without_a_warning(recwarn):
-    assert np.isnan(mean_average_precision(truth(), found()))
-    assert len(metrics.match_detections(truth(), found())) == 0
+    assert np.isnan(mean_average_precision(truth_table(), detection_table()))
+    assert len(metrics.match_detections(truth_table(), detection_table())) == 0
     assert not recwarn.list
 
 
 def test_photos_with_boxes_and_no_detections_count_as_missed():
-    ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT))
-    detections = found(("a", "Tops", 0.9, LEFT))
+    ground_truth = truth_table(("a", "Tops", LEFT), ("b", "Tops", LEFT))
+    detections = detection_table(("a", "Tops", 0.9, LEFT))
     assert metrics.average_precision(ground_truth, detections, ["Tops"])["Tops"] == pytest.approx(0.5)
 
 
 def test_false_positives_on_photos_without_boxes_count():
-    ground_truth = truth(("b", "Tops", LEFT))
-    detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.8, LEFT))
+    ground_truth = truth_table(("b", "Tops", LEFT))
+    detections = detection_table(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.8, LEFT))
     assert metrics.average_precision(ground_truth, detections, ["Tops"])["Tops"] == pytest.approx(0.5)
 
 
-def test_low_scores_are_not_cut_off_and_photos_have_no_cap():
-    ground_truth = truth(("a", "Tops", LEFT))
+def test_low_scores_count_and_photos_have_no_limit_of_detections():
+    ground_truth = truth_table(("a", "Tops", LEFT))
     noise = [("a", "Tops", 0.5 + place / 1000, RIGHT) for place in range(150)]
-    detections = found(*noise, ("a", "Tops", 1e-7, LEFT))
+    detections = detection_table(*noise, ("a", "Tops", 1e-7, LEFT))
     assert metrics.average_precision(ground_truth, detections, ["Tops"])["Tops"] == pytest.approx(1 / 151)
 
 
 def test_detections_of_another_class_do_not_match():
-    by_class = metrics.average_precision(truth(("a", "Tops", LEFT)), found(("a", "Skirts", 0.9, LEFT)), CLASSES)
+    by_class = metrics.average_precision(
+        truth_table(("a", "Tops", LEFT)), detection_table(("a", "Skirts", 0.9, LEFT)), CLASSES
+    )
     assert by_class["Tops"] == 0.0
 
 
-def test_equal_scores_can_not_be_told_apart():
-    ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT))
+def test_no_threshold_separates_equal_scores():
+    ground_truth = truth_table(("a", "Tops", LEFT), ("b", "Tops", LEFT))
     rows = [("a", "Tops", 0.5, LEFT), ("a", "Tops", 0.5, RIGHT), ("b", "Tops", 0.5, LEFT)]
     for order in (rows, rows[::-1]):
-        assert metrics.average_precision(ground_truth, found(*order), ["Tops"])["Tops"] == pytest.approx(2 / 3)
+        assert metrics.average_precision(ground_truth, detection_table(*order), ["Tops"])["Tops"] == pytest.approx(
+            2 / 3
+        )
 
 
 def test_detections_without_area_are_left_out():
-    ground_truth = truth(("a", "Tops", LEFT))
-    detections = found(("a", "Tops", 0.9, (3, 3, 3, 9)), ("a", "Tops", 0.8, LEFT))
+    ground_truth = truth_table(("a", "Tops", LEFT))
+    detections = detection_table(("a", "Tops", 0.9, (3, 3, 3, 9)), ("a", "Tops", 0.8, LEFT))
     assert verdicts(ground_truth, detections) == [metrics.TRUE_POSITIVE]
 
 
 @pytest.mark.parametrize("row", [("a.jpg", "Tops", float("nan"), LEFT), ("a.jpg", "Tops", 0.5, (0, 0, np.inf, 1))])
-def test_numbers_that_are_none_are_refused_by_photo(row):
+def test_scores_and_boxes_that_are_not_finite_are_refused_and_the_photo_is_named(row):
     with pytest.raises(UserError, match=r"'a\.jpg'"):
-        metrics.average_precision(truth(), found(row), CLASSES)
+        metrics.average_precision(truth_table(), detection_table(row), CLASSES)
 
 
 def test_a_class_that_is_not_scored_is_refused():
     with pytest.raises(ValueError, match="Hats"):
-        metrics.average_precision(truth(), found(("a", "Hats", 0.5, LEFT)), CLASSES)
+        metrics.average_precision(truth_table(), detection_table(("a", "Hats", 0.5, LEFT)), CLASSES)
 
 
-def test_match_names_the_ground_truth_by_its_place_in_the_table():
-    ground_truth = truth(("b", "Tops", LEFT), ("a", "Tops", RIGHT), ("a", "Tops", LEFT)).set_axis([7, 7, 7])
-    matched = metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, (0, 0, 10, 9)), ("c", "Tops", 0.8, LEFT)))
+def test_matches_refer_to_row_numbers_of_the_ground_truth_table():
+    ground_truth = truth_table(("b", "Tops", LEFT), ("a", "Tops", RIGHT), ("a", "Tops", LEFT)).set_axis([7, 7, 7])
+    matched = metrics.match_detections(
+        ground_truth, detection_table(("a", "Tops", 0.9, (0, 0, 10, 9)), ("c", "Tops", 0.8, LEFT))
+    )
     assert matched["ground_truth"].tolist() == [2, -1]
     assert matched["iou"].tolist() == pytest.approx([0.9, 0.0])
 
 
 def test_best_threshold_is_the_score_of_the_highest_f1():
-    ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abc"))
-    detections = found(
+    ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in "abc"))
+    detections = detection_table(
         ("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.6, LEFT), ("b", "Tops", 0.5, RIGHT), ("a", "Tops", 0.4, RIGHT)
     )
     curve = metrics.precision_recall_curve(ground_truth, metrics.match_detections(ground_truth, detections))
     assert curve.best_threshold() == 0.6
     nothing = metrics.precision_recall_curve(
-        ground_truth, metrics.match_detections(ground_truth, found(("a", "Tops", 0.9, RIGHT)))
+        ground_truth, metrics.match_detections(ground_truth, detection_table(("a", "Tops", 0.9, RIGHT)))
     )
     assert nothing.best_threshold() is None
 
 
 def test_best_threshold_does_not_split_equal_scores():
-    ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT))
+    ground_truth = truth_table(("a", "Tops", LEFT), ("b", "Tops", LEFT))
     false = [("c", "Tops", 0.5, (left, 0, left + 5, 5)) for left in range(9)]
-    detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.5, LEFT), *false)
+    detections = detection_table(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.5, LEFT), *false)
     assert (
         metrics.precision_recall_curve(
             ground_truth, metrics.match_detections(ground_truth, detections)
@@ -175,9 +192,9 @@ def test_best_threshold_does_not_split_equal_scores():
     )
 
 
-def test_curve_on_a_grid_of_recalls():
-    ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abcdefghij"))
-    detections = found(
+def test_precision_at_given_recalls():
+    ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in "abcdefghij"))
+    detections = detection_table(
         *((photo, "Tops", 0.9, LEFT) for photo in "abc"), ("a", "Tops", 0.5, RIGHT), ("d", "Tops", 0.4, LEFT)
     )
     curve = metrics.precision_recall_curve(ground_truth, metrics.match_detections(ground_truth, detections))
@@ -185,9 +202,9 @@ def test_curve_on_a_grid_of_recalls():
     assert grid.tolist() == pytest.approx([1.0, 1.0, 0.8, 0.8, 0.0, 0.0])
 
 
-def test_grid_takes_seven_tenths_for_what_they_are():
-    ground_truth = truth(*((photo, "Tops", LEFT) for photo in "abcdefghij"))
-    detections = found(*((photo, "Tops", 0.9, LEFT) for photo in "abcdefg"))
+def test_rounding_of_a_recall_does_not_shift_the_curve():
+    ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in "abcdefghij"))
+    detections = detection_table(*((photo, "Tops", 0.9, LEFT) for photo in "abcdefg"))
     grid = metrics.precision_recall_curve(
         ground_truth, metrics.match_detections(ground_truth, detections)
     ).precision_at(np.linspace(0, 1, 101))
@@ -196,14 +213,14 @@ def test_grid_takes_seven_tenths_for_what_they_are():
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the API divides by its empty classes
 @settings(max_examples=60)
-@given(truths, st.sets(st.integers(0, 11)), distinct, st.sampled_from([0.3, 0.5, 0.75]))
-def test_equals_the_object_detection_api(truth_rows, difficult, found_rows, iou_threshold):
+@given(truth_row_lists, st.sets(st.integers(0, 11)), untied_detection_row_lists, st.sampled_from([0.3, 0.5, 0.75]))
+def test_equals_the_object_detection_api(truth_rows, difficult, detection_rows, iou_threshold):
     from tests.support import tfod_evaluator
 
-    ground_truth = truth(*(row + ("difficult",) * (place in difficult) for place, row in enumerate(truth_rows)))
+    ground_truth = truth_table(*(row + ("difficult",) * (place in difficult) for place, row in enumerate(truth_rows)))
     # The API takes the first of equally good boxes in the order given; here that is the order of the corners.
     ground_truth = ground_truth.sort_values([*CORNERS, "difficult"])
-    detections = found(*found_rows)
+    detections = detection_table(*detection_rows)
     theirs, their_mean = tfod_evaluator.average_precision(
         list("pqrs"), ground_truth, detections, CLASSES, iou_threshold
     )
@@ -213,35 +230,35 @@ def test_equals_the_object_detection_api(truth_rows, difficult, found_rows, iou_
 
 
 @settings(max_examples=30)
-@given(truths, scored, st.randoms())
-def test_order_of_photos_and_rows_changes_nothing(truth_rows, found_rows, random):
-    first = metrics.match_detections(truth(*truth_rows), found(*found_rows))
-    first_ap = metrics.average_precision(truth(*truth_rows), found(*found_rows), CLASSES)
+@given(truth_row_lists, detection_row_lists, st.randoms())
+def test_order_of_photos_and_rows_changes_nothing(truth_rows, detection_rows, random):
+    first = metrics.match_detections(truth_table(*truth_rows), detection_table(*detection_rows))
+    first_ap = metrics.average_precision(truth_table(*truth_rows), detection_table(*detection_rows), CLASSES)
     random.shuffle(truth_rows)
-    random.shuffle(found_rows)
-    again = metrics.match_detections(truth(*truth_rows), found(*found_rows))
+    random.shuffle(detection_rows)
+    again = metrics.match_detections(truth_table(*truth_rows), detection_table(*detection_rows))
     pd.testing.assert_frame_equal(first.drop(columns="ground_truth"), again.drop(columns="ground_truth"))
-    assert metrics.average_precision(truth(*truth_rows), found(*found_rows), CLASSES) == pytest.approx(
-        first_ap, nan_ok=True, rel=0, abs=0
-    )
+    assert metrics.average_precision(
+        truth_table(*truth_rows), detection_table(*detection_rows), CLASSES
+    ) == pytest.approx(first_ap, nan_ok=True, rel=0, abs=0)
 
 
-def test_best_thresholds_by_class_with_what_to_do_where_there_is_none():
-    ground_truth = truth(("a", "Tops", LEFT), ("b", "Tops", LEFT), ("a", "Skirts", LEFT))
-    detections = found(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.12345678, LEFT), ("a", "Skirts", 0.7, RIGHT))
+def test_best_thresholds_by_class_and_their_fallback():
+    ground_truth = truth_table(("a", "Tops", LEFT), ("b", "Tops", LEFT), ("a", "Skirts", LEFT))
+    detections = detection_table(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.12345678, LEFT), ("a", "Skirts", 0.7, RIGHT))
     best = metrics.best_thresholds(ground_truth, metrics.match_detections(ground_truth, detections), CLASSES)
     together = 0.123456  # of the pooled curve: 2 of 3 found with one false positive
     assert best == {"Dresses": together, "Skirts": together, "Tops": 0.123456}
-    assert metrics.best_thresholds(truth(), metrics.match_detections(truth(), found()), CLASSES) == dict.fromkeys(
-        CLASSES, 0.5
-    )
+    assert metrics.best_thresholds(
+        truth_table(), metrics.match_detections(truth_table(), detection_table()), CLASSES
+    ) == dict.fromkeys(CLASSES, 0.5)
 
 
 def test_precision_recall_and_counts_at_thresholds():
-    ground_truth = truth(
+    ground_truth = truth_table(
         ("a", "Tops", LEFT), ("b", "Tops", LEFT), ("c", "Tops", LEFT), ("d", "Tops", LEFT, "difficult")
     )
-    detections = found(
+    detections = detection_table(
         ("a", "Tops", 0.9, (0, 0, 10, 8)),
         ("a", "Tops", 0.8, RIGHT),
         ("d", "Tops", 0.8, LEFT),

@@ -13,7 +13,7 @@ from apparel.cli import results as command
 from apparel.errors import UserError
 from apparel.evaluation import evaluate, metrics, report
 from tests.support import chromium
-from tests.support.box_tables import LEFT, RIGHT, found, photos, truth
+from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, truth_table
 
 CLASSES = ["Dresses", "Tops <b>&"]
 NAMES = ["a.jpg", '"><script>alert(1)</script>.jpg', "c d.jpg", "-rf.jpg"]
@@ -27,11 +27,11 @@ PARAMS = {
 
 
 def split(name, thresholds=None):
-    ground_truth = truth(*((photo, CLASSES[1], LEFT) for photo in NAMES[:3]))
-    detections = found(
+    ground_truth = truth_table(*((photo, CLASSES[1], LEFT) for photo in NAMES[:3]))
+    detections = detection_table(
         (NAMES[0], CLASSES[1], 0.9, LEFT), (NAMES[1], CLASSES[0], 0.8, LEFT), (NAMES[3], CLASSES[1], 0.7, RIGHT)
     )
-    tables = SimpleNamespace(photos=photos(NAMES), ground_truth=ground_truth, detections=detections)
+    tables = SimpleNamespace(photos=photo_table(NAMES), ground_truth=ground_truth, detections=detections)
     return evaluate.measure_split(tables, name, CLASSES, 100, thresholds)
 
 
@@ -75,7 +75,7 @@ def test_files_agree_with_what_was_measured(written):
     ]
 
 
-def test_same_bytes_twice_and_all_files_known(written):
+def test_same_bytes_twice_and_no_file_beyond_those_in_paths(written):
     def content():
         files = sorted(path for path in paths.EVAL.rglob("*") if path.is_file())
         return {path: path.read_bytes() for path in files}
@@ -87,7 +87,7 @@ def test_same_bytes_twice_and_all_files_known(written):
     assert all(re.fullmatch(r"[\w-]+\.(jpg|svg)", path.name) for path in first if path.parent == paths.EVAL_PICTURES)
 
 
-def test_page_asks_nothing_of_a_network_and_trusts_no_name(written):
+def test_page_loads_nothing_from_a_network_and_escapes_names(written):
     page = paths.EVAL_PAGE.read_text(encoding="utf-8")
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
     assert "<script" not in page and "<b>" not in page
@@ -101,7 +101,7 @@ def test_page_shows_the_table_in_a_browser(written, tmp_path):
     assert page.count("<img") == 2 + 4  # two plots; four photos
 
 
-def test_command_prints_the_table_and_where_to_look(written, capsys):
+def test_command_prints_the_table_and_the_page(written, capsys):
     command.main(None)
     printed = capsys.readouterr().out
     rows = {line.split()[0]: line.split() for line in printed.splitlines()}
@@ -110,7 +110,7 @@ def test_command_prints_the_table_and_where_to_look(written, capsys):
     assert "4 test photos" in printed and "data/results/eval/index.html" in printed
 
 
-def test_no_results_and_damaged_results_are_named(tmp_path, monkeypatch):
+def test_missing_and_damaged_results_are_errors(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="dvc repro"):
         report.read_per_class()
