@@ -1,34 +1,50 @@
-"""The pipeline run once more by force in a copy of the project, and what came out held against what was there."""
+"""Reproducibility check: stages run again in a copy of the project, and their outputs compared by hash."""
 
 import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from apparel import paths
 from apparel.errors import UserError
+from apparel.tracking import local_runs
 from apparel.utils import files, locking, processes
 from apparel.versioning import dvc_hash, dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
 
 COPY = paths.LOCAL / "verify"
-"""In the project, where git and DVC look past it and links to the data are possible."""
+"""The copy, inside the project: git and DVC ignore the folder, and hard links to the data are possible."""
 
 DURATIONS = paths.LOCAL / "verify.json"
-"""Seconds that each stage alone, or `all`, took the last time."""
+"""Seconds that each stage, or `all` of them, took the last time."""
+
+ALL = "all"
+"""Key of `DURATIONS` for a run of all stages."""
 
 OUTSIDE = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
-"""Environment variables that would lead the rerun out of its copy."""
+"""Prefixes of environment variables that would make the rerun read or write outside its copy."""
+
+FILES_LISTED = 20
+"""Differing files of one folder that are listed."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """An output that did not come out the same; `inputs_differ` when what its stage read did not either."""
+    """An output that differs between the two runs.
+
+    Attributes:
+        stage: the stage that wrote it.
+        path: the output.
+        files: the differing files, where the output is a folder.
+        inputs_differ: whether the stage read other inputs in the copy, so that the cause lies in an earlier stage.
+    """
 
     stage: str
     path: str
@@ -36,11 +52,11 @@ class Difference:
     inputs_differ: bool
 
 
-def stages(lock: Lock, stage: str | None) -> list[str]:
-    """The stages that are run again: one, or all.
+def select_stages(lock: Lock, stage: str | None) -> list[str]:
+    """The stages to run again: the given one, or all.
 
     Raises:
-        UserError: nothing ran yet, or there is no such stage.
+        UserError: nothing ran yet, or no such stage did.
     """
     from apparel.errors import nearest
 
@@ -52,10 +68,10 @@ def stages(lock: Lock, stage: str | None) -> list[str]:
 
 
 def check_up_to_date(names: list[str]) -> None:
-    """Makes sure that the workspace holds what the lock says of these stages.
+    """Checks that the workspace holds what dvc.lock says of these stages.
 
     Raises:
-        UserError: something changed since; names the stages.
+        UserError: a dependency or an output changed since; names the stages.
     """
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json"], capture_output=True, text=True, check=False
@@ -63,14 +79,71 @@ def check_up_to_date(names: list[str]) -> None:
     if done.returncode:
         raise UserError(f"`dvc status` failed: {done.stderr.strip() or done.stdout.strip()}")
     changed = json.loads(done.stdout or "{}")
-    mine = sorted(name for name in changed if name.rpartition(":")[2] in names or name.endswith(".dvc"))
-    if mine:
-        raise UserError(f"{', '.join(mine)} changed since the last run; `dvc repro` first, and `dvc status` says what")
+    stale = sorted(name for name in changed if name.rpartition(":")[2] in names or name.endswith(".dvc"))
+    if stale:
+        raise UserError(f"{', '.join(stale)} changed since the last run; `dvc repro` first, and `dvc status` says what")
+
+
+def expected_duration(lock: Lock, key: str) -> str:
+    """A sentence on how long a run of `key`, a stage or `ALL`, is expected to take."""
+    seconds = past_durations().get(key)
+    if seconds is not None:
+        return f"That took {duration_text(seconds)} the last time."
+    if key not in (ALL, "train"):
+        return "Expect about 60 s."
+    model_hash = lock.hashes().get(paths.MODEL.as_posix())
+    training = local_runs.training_seconds(model_hash) if model_hash else None
+    if training is None:
+        return "How long the training took is not recorded here; expect that, and some minutes more."
+    return f"Expect about {duration_text(training)} for the training, and some minutes more."
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds up to two minutes, else minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def rerun(lock: Lock, stages: list[str], single_stage: str | None) -> list[Difference]:
+    """Runs stages in a copy of the project, records how long that took, and compares their outputs.
+
+    Args:
+        lock: the outputs to compare with.
+        stages: from `select_stages`.
+        single_stage: the stage to run alone, None for all.
+
+    Raises:
+        UserError: a stage failed, or another verification is running.
+        KeyboardInterrupt: by Ctrl-C, SIGTERM or SIGHUP, after the copy was removed.
+    """
+    _interrupt_on_signals()
+    start = time.monotonic()
+    with project_copy(lock, stages) as copy:
+        reproduce(copy, single_stage)
+        record_duration(single_stage or ALL, time.monotonic() - start)
+        return differing_outputs(lock, copy, stages)
+
+
+def difference_text(difference: Difference) -> str:
+    """An output that differs, with its differing files, for the terminal."""
+    cause = ", as did what it was made from" if difference.inputs_differ else ""
+    lines = [f"DIFFERS  {difference.stage:<9} {difference.path}{cause}"]
+    lines += [f"{'':<19} {name}" for name in difference.files[:FILES_LISTED]]
+    if len(difference.files) > FILES_LISTED:
+        lines.append(f"{'':<19} and {len(difference.files) - FILES_LISTED} more")
+    return "\n".join(lines)
+
+
+def _interrupt_on_signals() -> None:
+    """Makes SIGTERM and SIGHUP raise `KeyboardInterrupt`, so that processes are ended and the copy is removed."""
+    for name in ("SIGTERM", "SIGHUP"):
+        # nohup ignores SIGHUP, which has to stay; Windows has no SIGHUP.
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 @contextlib.contextmanager
-def copied(lock: Lock, names: list[str]) -> Iterator[Path]:
-    """A copy of the project with what these stages read; removed at the end, however that comes.
+def project_copy(lock: Lock, stages: list[str]) -> Iterator[Path]:
+    """A copy of the project with what these stages read, removed at the end, whether that is an error or not.
 
     Raises:
         UserError: another verification is running.
@@ -78,25 +151,25 @@ def copied(lock: Lock, names: list[str]) -> Iterator[Path]:
     with locking.only_one(
         paths.LOCAL / "verify.lock", "another verification is running in this clone; wait for it to end"
     ):
-        files.remove_tree(COPY)  # left by one that was killed
+        files.remove_tree(COPY)  # left by a process that was killed
         try:
             _copy_code()
-            _bring_data(lock, names)
+            _link_data(lock, stages)
             yield COPY
         finally:
             files.remove_tree(COPY)
 
 
-def run(folder: Path, stage: str | None) -> None:
-    """`dvc repro --force` in the copy: all of it, or one stage alone.
+def reproduce(folder: Path, stage: str | None) -> None:
+    """Runs `dvc repro --force` in a copy of the project: all stages, or one alone.
 
     Raises:
-        UserError: a stage failed; it has said why.
-        KeyboardInterrupt: after all processes that it started are ended.
+        UserError: a stage failed; it has printed why.
+        KeyboardInterrupt: after all processes that DVC started were ended.
     """
     command = [sys.executable, "-m", "dvc", "repro", "--force", *(["--single-item", stage] if stage else [])]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    # A group of its own: Ctrl-C reaches this process alone, which then ends the others.
+    # A new group: Ctrl-C reaches this process only, which then ends the others.
     process = processes.start(
         command, cwd=folder, env=processes.with_this_python(environment), stdin=subprocess.DEVNULL
     )
@@ -108,26 +181,27 @@ def run(folder: Path, stage: str | None) -> None:
         processes.end(family)  # of DVC alone, the stage would go on
 
 
-def compare(lock: Lock, folder: Path, names: list[str]) -> list[Difference]:
-    """What came out of these stages in the copy, held against the lock and, inside folders, against the workspace."""
-    there = dvc_lock.of_folder(folder)
-    found = []
-    for stage in names:
-        made, was = there.outs(stage), lock.outs(stage)
-        inputs_differ = there.deps(stage) != lock.deps(stage)
-        for path in sorted(was.keys() | made.keys()):
-            if was.get(path) != made.get(path):
-                found.append(Difference(stage, path, _differing(Path(path), folder / path), inputs_differ))
-    return found
+def differing_outputs(lock: Lock, copy: Path, stages: list[str]) -> list[Difference]:
+    """The outputs of these stages whose hash in the copy is not that of `lock`; folders are compared file by file."""
+    copy_lock = dvc_lock.of_folder(copy)
+    differences = []
+    for stage in stages:
+        before, after = lock.outs(stage), copy_lock.outs(stage)
+        inputs_differ = copy_lock.deps(stage) != lock.deps(stage)
+        for path in sorted(before.keys() | after.keys()):
+            if before.get(path) != after.get(path):
+                files_differ = _differing_files(Path(path), copy / path)
+                differences.append(Difference(stage, path, files_differ, inputs_differ))
+    return differences
 
 
-def remember(name: str, seconds: float) -> None:
-    """Keeps how long it took, for the next time."""
-    files.write_json(DURATIONS, remembered() | {name: round(seconds)})
+def record_duration(key: str, seconds: float) -> None:
+    """Records how long a run of `key`, a stage or `ALL`, took."""
+    files.write_json(DURATIONS, past_durations() | {key: round(seconds)})
 
 
-def remembered() -> dict[str, int]:
-    """Seconds by what was run: a stage, or `all`."""
+def past_durations() -> dict[str, int]:
+    """Seconds of the last run of each stage, and of `ALL`; empty where nothing is recorded or it is damaged."""
     try:
         return {name: int(value) for name, value in json.loads(DURATIONS.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, AttributeError, TypeError):
@@ -135,7 +209,7 @@ def remembered() -> dict[str, int]:
 
 
 def _copy_code() -> None:
-    """A clone at the same commit, with the tracked files as they are now."""
+    """Clones the repository at the same commit, with the tracked files of the workspace."""
     COPY.parent.mkdir(exist_ok=True)
     clone = ("clone", "--quiet", "--shared", "--no-checkout", "--template=", ".", str(COPY))
     if git.commit("HEAD") is None or git.run(*clone, stdout=None, stderr=None).returncode:
@@ -145,19 +219,19 @@ def _copy_code() -> None:
         if Path(name).is_file():
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(name, COPY / name)
-    # Its own cache, or DVC would bring back from it what it is to make; no links, which would turn files read-only.
+    # Its own cache, or DVC would take outputs from it instead of running; no links, which make files read-only.
     files.write_text(COPY / ".dvc" / "config.local", "[cache]\n    dir = cache\n    type = copy\n")
-    for lock in filter(os.path.isfile, dvc_lock.FILES):  # not committed yet, perhaps
+    for lock in filter(os.path.isfile, dvc_lock.FILES):  # perhaps not committed yet
         shutil.copy2(lock, COPY / lock)
 
 
-def _bring_data(lock: Lock, names: list[str]) -> None:
-    """Links to what these stages read and do not make, code that git does not know yet included."""
-    made = {path for name in names for path in lock.outs(name)}
-    for path in dict.fromkeys(path for name in names for path in lock.deps(name)):
+def _link_data(lock: Lock, stages: list[str]) -> None:
+    """Links to what these stages read and do not write, untracked code included."""
+    outputs = {path for stage in stages for path in lock.outs(stage)}
+    for path in dict.fromkeys(path for stage in stages for path in lock.deps(stage)):
         target = COPY / path
-        inside = any(Path(path).is_relative_to(out) for out in made)
-        if not inside and not target.exists():
+        is_output = any(Path(path).is_relative_to(output) for output in outputs)
+        if not is_output and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             if Path(path).is_dir():
                 shutil.copytree(path, target, copy_function=_link)
@@ -168,13 +242,13 @@ def _bring_data(lock: Lock, names: list[str]) -> None:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without links
+    except OSError:  # on another file system, or one without hard links
         shutil.copy2(source, target)
 
 
-def _differing(was: Path, made: Path) -> list[str]:
-    """The files of a folder that are not the same in both; none for what is no folder."""
-    if not was.is_dir() or not made.is_dir():
+def _differing_files(before: Path, after: Path) -> list[str]:
+    """The files of two folders that differ or are missing in one; none if either is no folder."""
+    if not before.is_dir() or not after.is_dir():
         return []
-    old, new = dvc_hash.within(was), dvc_hash.within(made)
+    old, new = dvc_hash.within(before), dvc_hash.within(after)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

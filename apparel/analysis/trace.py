@@ -1,4 +1,4 @@
-"""A result followed back to the photos, parameters, code and machine that made it, each link checked."""
+"""Provenance of a result: photos, parameters, code and machine that made it, with every link checked."""
 
 import json
 import os
@@ -7,94 +7,77 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from apparel import paths
 from apparel.analysis import trace_contents, trace_mlflow
-from apparel.analysis.trace_contents import Contents
-from apparel.analysis.trace_link import Link, is_code
+from apparel.analysis.trace_contents import ContentFinder
+from apparel.analysis.trace_link import Chain, Link, is_code
 from apparel.errors import UserError, nearest, plain
 from apparel.versioning import dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
 
 RUN_ID = re.compile("[0-9a-f]{32}")
-
-
-@dataclass
-class Chain:
-    """What a result was made from. `links` are in the order in which things were made."""
-
-    what: str
-    stage: str
-    revision: str | None
-    experiment: str | None
-    links: list[Link] = field(default_factory=list)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    packages: dict[str, str] = field(default_factory=dict)
-    machine: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def broken(self) -> list[Link]:
-        """The links that do not hold."""
-        return [link for link in self.links if link.problem]
+"""MLflow's id of a run, a hash without dashes."""
 
 
 class Target(NamedTuple):
-    """What is traced: the lock that has it, the stage that made it; its hash and the run where it was asked for so."""
+    """What is traced."""
 
-    lock: Lock
-    stage: str
-    md5: str | None = None
-    run: str | None = None
+    lock: Lock  # the dvc.lock that has it
+    stage: str  # the stage that made it
+    md5: str | None = None  # its DVC hash, if a file or folder was named
+    run: str | None = None  # MLflow's id of the run, if a run was named
 
 
 def trace(what: str) -> Chain:
-    """The chain behind a file, a model's folder, an MLflow run, an experiment or a commit.
+    """The chain behind a file, a folder, an MLflow run, an experiment or a commit.
 
     Raises:
-        UserError: nothing is known of it; says where else to look.
+        UserError: nothing of that name is found; says where else to look.
     """
-    target = _found(what)
+    target = _find_target(what)
     lock, stages = target.lock, target.lock.ancestry(target.stage)
     chain = Chain(what, target.stage, lock.revision, git.experiment_of(lock.revision))
     chain.parameters = lock.parameters(stages)
-    chain.links += _named_otherwise(what, target.md5)
-    with _tree(lock) as tree:
-        reached = Contents(lock, tree)
-        for name in stages:
-            had = {(link.name, link.value, link.problem) for link in chain.links}
-            links = [*_read(lock, name, reached, tree), *_made(lock, name, stages, target.md5, reached)]
-            chain.links += [link for link in links if (link.name, link.value, link.problem) not in had]
-        chain.links += _origins(chain.links, tree)
-        trace_mlflow.add(chain, lock, stages, tree, target.run)
+    chain.links += _lock_mismatch(what, target.md5)
+    with _commit_files(lock) as tree:
+        finder = ContentFinder(lock, tree)
+        for stage in stages:
+            listed = {(link.name, link.value, link.problem) for link in chain.links}
+            links = [*_input_links(lock, stage, finder, tree), *_output_links(lock, stage, stages, target.md5, finder)]
+            chain.links += [link for link in links if (link.name, link.value, link.problem) not in listed]
+        chain.links += _source_links(chain.links, tree)
+        trace_mlflow.add_links(chain, lock, stages, tree, target.run)
     return chain
 
 
-def _found(what: str) -> Target:
+def _find_target(what: str) -> Target:
     path = Path(what)
     if what and os.path.lexists(path):
-        return _maker(path)
+        return _target_of_path(path)
     if RUN_ID.fullmatch(what):
         return Target(*trace_mlflow.lock_of(what), run=what)
-    here = dvc_lock.workspace()
-    maker = here.maker(_own_name(path))
-    if maker and maker[1] == _own_name(path):  # gone from the workspace, or not fetched yet
-        return Target(here, maker[0], maker[2])
+    lock = dvc_lock.workspace()
+    maker = lock.maker(_project_path(path))
+    if maker and maker[1] == _project_path(path):  # deleted from the workspace, or not fetched yet
+        return Target(lock, maker[0], maker[2])
     try:
         lock = dvc_lock.at(git.resolve(what))
     except LookupError:
-        return _named_run(what)
+        return _target_of_run(what)
     if not lock.stages:
-        raise UserError(f"{plain(what)} has no dvc.lock: `dvc repro` makes it, `git add dvc.lock` and a commit keep it")
+        raise UserError(
+            f"{plain(what)} has no dvc.lock: `dvc repro` writes it, `git add dvc.lock` and a commit keep it"
+        )
     return Target(lock, lock.last())
 
 
-def _named_run(what: str) -> Target:
-    """A run that MLflow shows under this name; nothing else has it."""
+def _target_of_run(what: str) -> Target:
+    """The MLflow run of this name, which is no file, experiment or commit."""
     unknown = (
-        f"'{plain(what)}' is no file, experiment or commit that is known here"
+        f"'{plain(what)}' is no file, experiment or commit of this clone"
         f"{nearest(what, [*git.experiments(), 'HEAD'])}; `git fetch` and `dvc exp pull` bring those of others"
     )
     try:
@@ -106,52 +89,52 @@ def _named_run(what: str) -> Target:
     return Target(*trace_mlflow.lock_of(run.id), run=run.id)
 
 
-def _maker(path: Path) -> Target:
-    """The lock and the stage that made this file or folder, wherever a copy of it lies."""
-    md5 = trace_contents.hash_of(path)
+def _target_of_path(path: Path) -> Target:
+    """The stage that made this file or folder, or the original of which it is a copy."""
+    md5 = trace_contents.hash_of_path(path)
     lock = dvc_lock.holding(md5)
     if lock:
         return Target(lock, lock.maker_of(md5) or "", md5)
-    raise UserError(f"{plain(str(path))} {_why_unknown(_own_name(path), md5)}")
+    raise UserError(f"{plain(str(path))} {_why_unknown(_project_path(path), md5)}")
 
 
 def _why_unknown(name: str, md5: str) -> str:
-    """Why no stage made a file with this content, which lies here under this name; with the remedy."""
-    here = dvc_lock.workspace()
-    maker = here.maker(name)
+    """Why no stage made the file of this name with this content, and the remedy."""
+    lock = dvc_lock.workspace()
+    maker = lock.maker(name)
     if maker and maker[1] == name:
-        restore = Contents(here, Path()).restore(name, maker[2])
+        restore = ContentFinder(lock, Path()).restore_hint(name, maker[2])
         return f"was changed after it was made: its hash is {md5}, and dvc.lock has {maker[2]}; {restore}"
     if maker:
         return f"is part of {maker[1]}, which {maker[0]} made: trace that"
-    inside = [path for path in here.hashes() if here.maker(path) and PurePosixPath(path).is_relative_to(name)]
+    inside = [path for path in lock.hashes() if lock.maker(path) and PurePosixPath(path).is_relative_to(name)]
     if inside:
         return f"is no single output: trace one that lies in it, such as {inside[-1]}"
-    if any(PurePosixPath(name).is_relative_to(read) for read in here.hashes()):
-        return f"was read by stages, made by none: trace what came of it, such as {paths.METRICS.as_posix()}"
+    if any(PurePosixPath(name).is_relative_to(read) for read in lock.hashes()):
+        return f"was read by stages, made by none: trace what was made from it, such as {paths.METRICS.as_posix()}"
     return (
-        f"(hash {md5}) was made by no commit and no experiment known here: it was changed, or made elsewhere; "
+        f"(hash {md5}) was made by no commit and no experiment of this clone: it was changed, or made elsewhere; "
         "`git fetch` and `dvc exp pull` bring the commits and experiments of others"
     )
 
 
-def _own_name(path: Path) -> str:
-    """The path as dvc.lock has it, if it lies in the project. Links, which DVC may keep files by, are not followed."""
-    here = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
-    return (here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here).as_posix()
+def _project_path(path: Path) -> str:
+    """The path relative to the project, as in dvc.lock. Links are not followed: DVC may store files as links."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+    return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()
 
 
-def _named_otherwise(what: str, md5: str | None) -> Iterator[Link]:
-    """A link for a file of the workspace where dvc.lock has another content than the one that was traced."""
-    maker = dvc_lock.workspace().maker(_own_name(Path(what))) if md5 else None
-    if maker and maker[1] == _own_name(Path(what)) and maker[2] != md5:
+def _lock_mismatch(what: str, md5: str | None) -> Iterator[Link]:
+    """A link with a problem if dvc.lock has another hash for this file of the workspace."""
+    maker = dvc_lock.workspace().maker(_project_path(Path(what))) if md5 else None
+    if maker and maker[1] == _project_path(Path(what)) and maker[2] != md5:
         problem = f"names another content of {maker[1]}: an edited lock, or an older file; {dvc_lock.RESTORE}"
         yield Link("lock", "dvc.lock", maker[2], "", problem)
 
 
 @contextmanager
-def _tree(lock: Lock) -> Iterator[Path]:
-    """The files that git holds of a lock's commit; the workspace for a lock that is not committed."""
+def _commit_files(lock: Lock) -> Iterator[Path]:
+    """A folder with the files of the lock's commit; the workspace for a lock that is not committed."""
     if lock.revision is None:
         yield Path()
         return
@@ -163,60 +146,62 @@ def _tree(lock: Lock) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(lock: Lock, stage: str, reached: Contents, tree: Path) -> Iterator[Link]:
-    """What a stage read, its code aside, and what earlier stages made aside, where it is what they made."""
+def _input_links(lock: Lock, stage: str, finder: ContentFinder, tree: Path) -> Iterator[Link]:
+    """The data that a stage read. Outputs of earlier stages are left out, unless their content has changed since."""
     for path, md5 in lock.deps(stage).items():
         maker = lock.maker(path)
         if maker:
-            yield from _inner(stage, path, md5, maker, reached)
+            yield from _stale_input(stage, path, md5, maker, finder)
         elif not is_code(path):
-            where, problem = reached.check(path, md5)
-            problem = problem or trace_contents.check_tracked(path, md5, tree)
-            yield Link(kind(path), path, md5, where, problem, reached.files(path, md5))
+            where, problem = finder.locate(path, md5)
+            problem = problem or trace_contents.tracked_problem(path, md5, tree)
+            yield Link(link_kind(path), path, md5, where, problem, finder.files(path, md5))
 
 
-def _made(lock: Lock, stage: str, stages: list[str], asked: str | None, reached: Contents) -> Iterator[Link]:
-    """What a stage made for those after it; of the last one what was asked for, or all."""
+def _output_links(
+    lock: Lock, stage: str, stages: list[str], traced: str | None, finder: ContentFinder
+) -> Iterator[Link]:
+    """The outputs of a stage that later stages read, or that are traced; all those of the last stage by default."""
     for path, md5 in lock.outs(stage).items():
         used = any(lock.maker(dep) == (stage, path, md5) for later in stages for dep in lock.deps(later))
-        if used or md5 == asked or (asked is None and stage == stages[-1]):
-            where, problem = reached.check(path, md5)
-            yield Link(kind(path), path, md5, where, problem, reached.files(path, md5))
+        if used or md5 == traced or (traced is None and stage == stages[-1]):
+            where, problem = finder.locate(path, md5)
+            yield Link(link_kind(path), path, md5, where, problem, finder.files(path, md5))
 
 
-def _inner(stage: str, path: str, md5: str, maker: tuple[str, str, str], reached: Contents) -> Iterator[Link]:
-    """A link for what another stage should have made with this content, and did not."""
-    name, out, made = maker
-    within = reached.files(out, made) if path != out else {}
-    found = made if path == out else within.get(PurePosixPath(path).relative_to(out).as_posix(), md5)
-    if found != md5:
-        problem = f"{stage} read this content, but {name} has made another since; `dvc repro` brings them together"
-        yield Link(kind(path), path, md5, "", problem)
+def _stale_input(stage: str, path: str, md5: str, maker: tuple[str, str, str], finder: ContentFinder) -> Iterator[Link]:
+    """A link with a problem if `stage` read another content than the output of `maker` in the lock."""
+    made_by, output, output_md5 = maker
+    files = finder.files(output, output_md5) if path != output else {}
+    made = output_md5 if path == output else files.get(PurePosixPath(path).relative_to(output).as_posix(), md5)
+    if made != md5:
+        problem = f"{stage} read this content, but {made_by} has made another since; `dvc repro` runs {stage} again"
+        yield Link(link_kind(path), path, md5, "", problem)
 
 
-def _origins(links: list[Link], tree: Path) -> Iterator[Link]:
-    """Where the photos and the starting weights came from."""
+def _source_links(links: list[Link], tree: Path) -> Iterator[Link]:
+    """Where the photos and the starting weights were imported from."""
     for link in links:
         path = PurePosixPath(link.name)
         if link.kind == "photos":
             drawn = Link("source", path.parent.as_posix(), "drawn by the stage draw", "lock")
-            yield drawn if path.parent.name == "demo" else _origin(path.parent / "source.json", tree)
+            yield drawn if path.parent.name == "demo" else _source_link(path.parent / "source.json", tree)
         if link.kind == "start checkpoint" and path.name != "none":
-            yield _origin(path.with_name(f"{path.name}.source.json"), tree)
+            yield _source_link(path.with_name(f"{path.name}.source.json"), tree)
 
 
-def _origin(record: PurePosixPath, tree: Path) -> Link:
+def _source_link(record: PurePosixPath, tree: Path) -> Link:
     try:
-        origin = json.loads((tree / record).read_text(encoding="utf-8"))
-        value = " ".join(str(origin[key]) for key in ("source", "revision") if key in origin)
+        source = json.loads((tree / record).read_text(encoding="utf-8"))
+        value = " ".join(str(source[key]) for key in ("source", "revision") if key in source)
         return Link("source", record.as_posix(), value, "git")
     except (OSError, ValueError, KeyError, TypeError):
-        problem = f"where it came from is not recorded: `git add {record}` if it is there, else import it anew"
+        problem = f"where it came from is not recorded: `git add {record}` if it exists, else import the data again"
         return Link("source", record.as_posix(), "", "", problem)
 
 
-def kind(path: str) -> str:
-    """What a path of the pipeline is to a result, such as `photos`, `labels`, `split` or `model`."""
+def link_kind(path: str) -> str:
+    """The role of a path in the pipeline, such as `photos`, `labels`, `split` or `model`."""
     pure = PurePosixPath(path)
     if pure.is_relative_to(paths.MODEL):
         return "model"

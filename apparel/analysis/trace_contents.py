@@ -1,4 +1,4 @@
-"""Whether a content that a lock names is still to be had, whole: in the workspace, in DVC's cache or in git."""
+"""Where a content that dvc.lock names still exists, undamaged: in the workspace, in DVC's cache or in git."""
 
 import json
 from pathlib import Path, PurePosixPath
@@ -10,15 +10,15 @@ from apparel.utils import yaml
 from apparel.versioning import dvc_hash, dvc_lock, git
 
 NAMED = 3
-"""How many files of a folder an error names."""
+"""Files of a folder that an error names."""
 
 
-class Contents:
-    """Looks for what a lock names.
+class ContentFinder:
+    """Finds the contents that a lock names.
 
     Args:
-        lock: whose outputs and inputs are looked for.
-        tree: the files that git holds of the lock's commit.
+        lock: its outputs and inputs are looked for.
+        tree: a folder with the files of the lock's commit.
     """
 
     def __init__(self, lock: dvc_lock.Lock, tree: Path) -> None:
@@ -27,87 +27,90 @@ class Contents:
         self._tree = tree
         self._expected = dvc_lock.workspace().hashes()
 
-    def check(self, path: str, md5: str) -> tuple[str, str]:
-        """Hashes a file or folder; returns where it lies, and what is wrong with it or nothing.
+    def locate(self, path: str, md5: str) -> tuple[str, str]:
+        """Where a content is, and what is wrong with it, found by hashing it; empty texts for nowhere and for nothing.
 
-        The workspace is held to the lock that lies in it. A lock of another commit is looked up in the cache.
+        Contents of the workspace's own lock are looked up in the workspace, those of other commits in the cache.
         """
         if self._expected.get(path) == md5 and Path(path).exists():
-            return "workspace", self._changed(path, md5)
-        if self._cached(md5).exists():
-            return "cache", self._damaged(path, md5)
+            return "workspace", self._change_in_workspace(path, md5)
+        if self._cache_path(md5).exists():
+            return "cache", self._damage_in_cache(path, md5)
         tracked = self._tree / path
         if tracked.exists() and dvc_hash.content(tracked) == md5:
             return "git", ""
-        return "", f"neither in the workspace nor in DVC's cache; {self._fetch(path)}"
+        return "", f"neither in the workspace nor in DVC's cache; {self._fetch_hint(path)}"
 
     def files(self, path: str, md5: str) -> dict[str, str]:
-        """The hash of each file of a folder, by name; none where the folder is not to be had whole."""
+        """The hash of each file of a folder, by name; none if the folder is not complete."""
         if not md5.endswith(".dir"):
             return {}
-        listed = self._listed(md5)
-        if not listed and self._expected.get(path) == md5 and Path(path).is_dir():
-            listed = dvc_hash.within(Path(path))
-        return listed if dvc_hash.folder(listed) == md5 else {}
+        hashes = self._cached_list(md5)
+        if not hashes and self._expected.get(path) == md5 and Path(path).is_dir():
+            hashes = dvc_hash.within(Path(path))
+        return hashes if dvc_hash.folder(hashes) == md5 else {}
 
-    def _changed(self, path: str, md5: str) -> str:
-        found = dvc_hash.content(Path(path))
-        if found == md5:
+    def _change_in_workspace(self, path: str, md5: str) -> str:
+        if dvc_hash.content(Path(path)) == md5:
             return ""
-        was = self.files(path, md5)
-        now = dvc_hash.within(Path(path)) if was and Path(path).is_dir() else {}
-        differing = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-        which = f" ({some_of(differing, NAMED)} of {len(was)} files)" if differing else ""
-        return f"changed in the workspace{which}; {self.restore(path, md5)}"
+        before = self.files(path, md5)
+        now = dvc_hash.within(Path(path)) if before and Path(path).is_dir() else {}
+        differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        names = f" ({some_of(differing, NAMED)} of {len(before)} files)" if differing else ""
+        return f"changed in the workspace{names}; {self.restore_hint(path, md5)}"
 
-    def restore(self, path: str, md5: str) -> str:
-        """How to have this content back where another lies."""
+    def restore_hint(self, path: str, md5: str) -> str:
+        """How to restore this content at a path that has another."""
         if _in_git(path, md5):
-            more = "; delete there what git does not know" if Path(path).is_dir() else ""
+            more = "; delete untracked files in it" if Path(path).is_dir() else ""
             return f"`git restore {path}` brings it back{more}"
-        if not self._cached(md5).exists():
-            return self._fetch(path)
-        # Deleted first: DVC asks before it overwrites, and takes a file with its time stamp unchanged for the same.
-        found = self._damaged(path, md5) or f"to have it back, delete what is there and run `dvc checkout {path}`"
-        return found if self._lock.maker(path) else f"{found}; `dvc repro` takes it as new"
+        if not self._cache_path(md5).exists():
+            return self._fetch_hint(path)
+        # Delete first: DVC asks before it overwrites, and skips a file whose time stamp is unchanged.
+        hint = (
+            self._damage_in_cache(path, md5) or f"to restore it, delete the present one and run `dvc checkout {path}`"
+        )
+        return hint if self._lock.maker(path) else f"{hint}; `dvc repro` takes it as new"
 
-    def _damaged(self, path: str, md5: str) -> str:
-        parts = self._listed(md5) if md5.endswith(".dir") else {path: md5}
-        if not parts and dvc_hash.folder({}) != md5:
-            return f"the list of its files in DVC's cache is damaged: delete {self._cached(md5)}, {self._fetch(path)}"
-        missing = [name for name, each in parts.items() if not self._cached(each).exists()]
+    def _damage_in_cache(self, path: str, md5: str) -> str:
+        hashes = self._cached_list(md5) if md5.endswith(".dir") else {path: md5}
+        if not hashes and dvc_hash.folder({}) != md5:
+            damaged_list = self._cache_path(md5)
+            return f"the list of its files in DVC's cache is damaged: delete {damaged_list}, {self._fetch_hint(path)}"
+        missing = [name for name, file_md5 in hashes.items() if not self._cache_path(file_md5).exists()]
         if missing:
-            return f"DVC's cache lacks {some_of(missing, NAMED)} of {len(parts)} files; {self._fetch(path)}"
-        damaged = [name for name, each in parts.items() if dvc_hash.file(self._cached(each)) != each]
+            return f"DVC's cache lacks {some_of(missing, NAMED)} of {len(hashes)} files; {self._fetch_hint(path)}"
+        damaged = [name for name, file_md5 in hashes.items() if dvc_hash.file(self._cache_path(file_md5)) != file_md5]
         if damaged:
-            which = f"{some_of(damaged, NAMED)} of {len(parts)} files"
-            return f"damaged in DVC's cache: {which}; delete {self._cached(parts[damaged[0]])}, {self._fetch(path)}"
+            first = self._cache_path(hashes[damaged[0]])
+            names = f"{some_of(damaged, NAMED)} of {len(hashes)} files"
+            return f"damaged in DVC's cache: {names}; delete {first}, {self._fetch_hint(path)}"
         return ""
 
-    def _listed(self, md5: str) -> dict[str, str]:
-        """The files of a folder as the cache lists them; none when it does not, or not rightly."""
+    def _cached_list(self, md5: str) -> dict[str, str]:
+        """The hashes of a folder's files by name, as the cache lists them; none if the list is missing or damaged."""
         try:
-            content = self._cached(md5).read_bytes()
-            listed = {each["relpath"]: each["md5"] for each in json.loads(content)}
+            content = self._cache_path(md5).read_bytes()
+            hashes = {entry["relpath"]: entry["md5"] for entry in json.loads(content)}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
-        return listed if f"{dvc_hash.data(content)}.dir" == md5 else {}
+        return hashes if f"{dvc_hash.data(content)}.dir" == md5 else {}
 
-    def _cached(self, md5: str) -> Path:
+    def _cache_path(self, md5: str) -> Path:
         return Path(self._cache.oid_to_path(md5))
 
-    def _fetch(self, path: str) -> str:
+    def _fetch_hint(self, path: str) -> str:
         if not PurePosixPath(path).is_relative_to(paths.DATA):
-            return "`git fetch` brings it where a commit of others has it"
-        again = "`dvc repro` makes it again" if self._lock.maker(path) else "or import it anew"
-        fetched = f"`dvc pull {path}` fetches it from a remote, {again}"
+            return "`git fetch` brings it if a commit of others has it"
+        other_way = "`dvc repro` makes it again" if self._lock.maker(path) else "or import it again"
+        hint = f"`dvc pull {path}` fetches it from a remote, {other_way}"
         if self._lock.revision:
-            return f"with commit {self._lock.revision[:7]} checked out, {fetched}"
-        return f"{fetched}, `git restore dvc.lock` takes back an edit of that"
+            return f"with commit {self._lock.revision[:7]} checked out, {hint}"
+        return f"{hint}, `git restore dvc.lock` undoes an edit of that file"
 
 
-def check_tracked(path: str, md5: str, tree: Path) -> str:
-    """What is wrong with a `.dvc` file that should name this content, or nothing; also where there is none."""
+def tracked_problem(path: str, md5: str, tree: Path) -> str:
+    """What is wrong with the `.dvc` file of an input; empty if it has this hash, or there is no such file."""
     file = tree / f"{path}.dvc"
     if not file.exists():
         return ""
@@ -118,11 +121,11 @@ def check_tracked(path: str, md5: str, tree: Path) -> str:
     return "" if found == md5 else f"{path}.dvc names another content, {found}; `dvc repro` takes that as new"
 
 
-def hash_of(path: Path) -> str:
-    """DVC's hash of what a person named.
+def hash_of_path(path: Path) -> str:
+    """DVC's hash of a file or folder that the user named.
 
     Raises:
-        UserError: it is an empty folder or one that the project lies in, no file at all, or cannot be read.
+        UserError: it is an empty folder, a folder that holds the project, a device, or cannot be read.
     """
     if not path.is_file() and not path.is_dir():
         raise UserError(f"{path} is neither a file nor a folder")
@@ -134,7 +137,7 @@ def hash_of(path: Path) -> str:
 
 
 def _in_git(path: str, md5: str) -> bool:
-    """Whether the commit that is checked out has this content, or a folder with files of that path."""
+    """Whether HEAD has this content at this path; for a folder, whether it has any file in it."""
     tracked = git.read("HEAD", path)
     if tracked is not None:
         return dvc_hash.data(tracked) == md5

@@ -1,4 +1,4 @@
-"""The end of a chain that lies in MLflow and git: the run that trained, its parameters, commit, packages, machine."""
+"""Links of a chain in MLflow and git: the training's run, its parameters, commit, packages and machine."""
 
 import re
 import tempfile
@@ -7,53 +7,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel import paths
-from apparel.analysis.trace_link import Link, is_code
+from apparel.analysis.trace_link import Chain, Link, is_code
 from apparel.errors import UserError, some_of
 from apparel.params import flatten
-from apparel.tracking import local_runs, runs
+from apparel.tracking import local_runs
+from apparel.tracking.runs import LONGEST_VALUE
 from apparel.tracking.server import tracking_uri, without_password
 from apparel.utils import yaml
 from apparel.versioning import dvc_hash, dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
 
 if TYPE_CHECKING:
-    from apparel.analysis.trace import Chain
     from apparel.tracking.reader import Reader, StoredRun
 
 PATCH = "changes.patch"
+"""The run's file with the uncommitted changes of the code."""
+
 MODEL_FOLDER = "model"
-"""What a run keeps its model under."""
+"""The run's folder with the model."""
 
 ABSENT = (
-    "not in this repository; `git fetch`, or `git fetch --unshallow` in a shallow clone, brings it from where it is; "
-    "if history was rewritten, `dvc repro --force` runs all anew"
+    "not in this repository; `git fetch`, or `git fetch --unshallow` in a shallow clone, brings it from a remote; "
+    "if history was rewritten, `dvc repro --force` runs everything again"
 )
 
 DIFFERING = (
     "one of the two was edited, or the run is of another training: `git restore dvc.lock` brings back the committed "
-    "one, `dvc repro --force train` makes a run that fits"
+    "one, `dvc repro --force train` makes a matching run"
 )
 
 NAMED = 5
-"""How many parameters or files a problem names."""
+"""Parameters or files that a problem names."""
 
 
-def find(what: str) -> "StoredRun | None":
-    """The MLflow run of that id or name.
+def find(name: str) -> "StoredRun | None":
+    """The MLflow run of that id or name, or None.
 
     Raises:
         UserError: several runs have the name, or MLflow cannot be read.
     """
     from apparel.tracking.reader import Reader
 
-    return Reader().find(what)
+    return Reader().find(name)
 
 
 def lock_of(run: str) -> tuple[Lock, str]:
-    """The lock that holds the model of an MLflow run, and the last stage there that used it.
+    """The lock with the model of an MLflow run, and the last stage there that used the model.
 
     Raises:
-        UserError: MLflow has no such run, it made no model, or no commit known here has that.
+        UserError: MLflow has no such run, it has no model, or no commit of this clone has that model.
     """
     from apparel.tracking.reader import Reader
 
@@ -62,11 +64,11 @@ def lock_of(run: str) -> tuple[Lock, str]:
     if stored is None:
         server = without_password(tracking_uri())
         raise UserError(f"MLflow at {server} has no run {run}; MLFLOW_TRACKING_URI names another server")
-    md5 = _model_of(reader, stored)
+    md5 = _model_hash(reader, stored)
     lock = dvc_lock.holding(md5)
     if lock is None:
         raise UserError(
-            f"no commit and no experiment known here made the model of run {run} (hash {md5}); "
+            f"no commit and no experiment of this clone made the model of run {run} (hash {md5}); "
             "`git fetch` and `dvc exp pull` bring those of others"
         )
     model = paths.MODEL.as_posix()
@@ -74,16 +76,24 @@ def lock_of(run: str) -> tuple[Lock, str]:
     return lock, (users or [lock.maker_of(md5) or ""])[-1]
 
 
-def add(chain: "Chain", lock: Lock, stages: list[str], tree: Path, asked: str | None) -> None:
-    """Adds the run, the commit and the code to a chain, each checked as far as it can be reached."""
+def add_links(chain: Chain, lock: Lock, stages: list[str], tree: Path, run: str | None) -> None:
+    """Adds the run, the commits, the parameters and the code of a chain, each checked.
+
+    Args:
+        chain: gets the links.
+        lock: the dvc.lock of the result.
+        stages: those that made the result.
+        tree: a folder with the files of the lock's commit, or the workspace.
+        run: MLflow's id of the run, if one was named.
+    """
     with tempfile.TemporaryDirectory(prefix="apparel-trace-") as name:
         folder = Path(name)
-        trees = [tree] if lock.revision else []  # what lies in the workspace is no record
+        trees = [tree] if lock.revision else []  # the workspace is no record
         if "train" in stages:
             try:
-                trees += _add_run(chain, lock, asked, folder)
+                trees += _add_run(chain, lock, run, folder)
             except UserError as error:
-                chain.links.append(Link("run", asked or "", "", "", str(error)))
+                chain.links.append(Link("run", run or "", "", "", str(error)))
         if not trees and git.commit("HEAD"):
             git.lay_out("HEAD", folder / "head")
             trees = [folder / "head" / "tree"]
@@ -93,36 +103,38 @@ def add(chain: "Chain", lock: Lock, stages: list[str], tree: Path, asked: str | 
         chain.links += [_code(lock, stage, trees) for stage in stages]
 
 
-def _add_run(chain: "Chain", lock: Lock, asked: str | None, folder: Path) -> list[Path]:
-    """Adds the run and its commit; returns the trees of files that its code can be in."""
+def _add_run(chain: Chain, lock: Lock, run_id: str | None, folder: Path) -> list[Path]:
+    """Adds the run and its commits; returns folders with the files of those commits, which have the code."""
     from apparel.tracking.reader import Reader
 
     reader = Reader()
     md5 = lock.outs("train").get(paths.MODEL.as_posix(), "")
-    run = reader.find(asked) if asked else _run_of(reader, md5)
+    run = reader.find(run_id) if run_id else _run_of_model(reader, md5)
     if run is None:
         raise UserError(
             f"MLflow at {without_password(tracking_uri())} has no run that trained this model; "
-            "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends what waits here, "
-            "`mlflow runs restore` brings back a deleted one, and `dvc repro --force train` makes one anew"
+            "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends runs that wait here, "
+            "`mlflow runs restore` brings back a deleted one, and `dvc repro --force train` makes a new one"
         )
-    known = {link.name: link.value for link in chain.links}
-    wrong = [*_differing(chain.parameters, run), *_other_data(known, run)]
-    problem = f"differs from dvc.lock in {some_of(wrong, NAMED)}; {DIFFERING}" if wrong else ""
+    hashes = {link.name: link.value for link in chain.links}
+    differing = [*_differing_parameters(chain.parameters, run), *_differing_data(hashes, run)]
+    problem = f"differs from dvc.lock in {some_of(differing, NAMED)}; {DIFFERING}" if differing else ""
     if run.status != "FINISHED":
-        problem = problem or f"its status is {run.status}; `python -m apparel sync` sends what waits, if anything does"
+        problem = (
+            problem or f"its status is {run.status}; `python -m apparel sync` sends unsent lines, if there are any"
+        )
     chain.links.append(Link("run", run.id, f"{run.name}, {run.status.lower()}", "MLflow", problem))
     for prefix, target in (("version.", chain.packages), ("machine.", chain.machine)):
         target.update(
             {name.removeprefix(prefix): run.tags[name] for name in sorted(run.tags) if name.startswith(prefix)}
         )
     if not chain.packages or not chain.machine:
-        chain.links.append(Link("packages", "", "", "", "MLflow's run does not say what it ran with"))
+        chain.links.append(Link("packages", "", "", "", "MLflow's run has no versions or no machine"))
     return list(_commits(chain, reader, run, folder))
 
 
-def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -> Iterator[Path]:
-    """Adds the commits that train and eval ran from; yields the files of each, changes included."""
+def _commits(chain: Chain, reader: "Reader", run: "StoredRun", folder: Path) -> Iterator[Path]:
+    """Adds the commits that train and eval ran from; yields a folder with the files of each, its patch applied."""
     seen = set()
     for stage, prefix in (("train", "mlflow.source."), ("eval", "eval.")):
         revision = run.tags.get(f"{prefix}git.commit", "")
@@ -131,18 +143,20 @@ def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -
         seen.add(revision)
         link = Link("commit", revision, f"{stage} ran from it", "git")
         if not re.fullmatch("[0-9a-f]{40}", revision) or not git.commit(revision):
-            problem = ABSENT if revision else "the run does not say from which it ran"
+            problem = ABSENT if revision else "the run does not name its commit"
             chain.links.append(Link("commit", revision, link.value, "", problem))
             continue
         chain.links.append(link)
         patch = b""
         if stage == "train" and run.tags.get("git.dirty") in ("true", "unknown"):
             try:
-                patch = reader.fetch(run.id, PATCH, _new(folder / "patch")).read_bytes()
+                patch = reader.fetch(run.id, PATCH, _new_folder(folder / "patch")).read_bytes()
                 git.lay_out(revision, folder / stage, patch)
                 chain.links.append(Link(PATCH, f"{run.id}/{PATCH}", dvc_hash.data(patch), "MLflow"))
             except UserError as error:
-                chain.links.append(Link(PATCH, f"{run.id}/{PATCH}", "", "", f"{error}; what was changed is lost"))
+                chain.links.append(
+                    Link(PATCH, f"{run.id}/{PATCH}", "", "", f"{error}; the uncommitted changes are lost")
+                )
                 continue
         else:
             git.lay_out(revision, folder / stage)
@@ -150,7 +164,7 @@ def _commits(chain: "Chain", reader: "Reader", run: "StoredRun", folder: Path) -
 
 
 def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
-    """Whether the modules that a stage ran are those of a commit, or of one with its recorded changes."""
+    """The code that a stage ran; a problem unless a commit, or one with its recorded patch, has all of it."""
     code = {path: md5 for path, md5 in lock.deps(stage).items() if is_code(path)}
     unknown = [
         path
@@ -160,42 +174,42 @@ def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
     value = dvc_hash.folder(code)
     if not unknown:
         return Link("code", f"of {stage}: {len(code)} files", value, "git", files=code)
-    problem = (
-        f"as it ran, {some_of(unknown, NAMED)} is in no commit or recorded change known here; commit, then `dvc repro`"
-    )
+    names = some_of(unknown, NAMED)
+    problem = f"as it ran, {names} is in no commit or recorded patch of this clone; commit, then `dvc repro`"
     return Link("code", f"of {stage}: {len(code)} files", value, "", problem, code)
 
 
 def _parameters(lock: Lock, stages: list[str], trees: list[Path]) -> Link:
-    """Whether each parameter, as each stage read it, is that of a commit, or of one with its recorded changes."""
-    read = {each for stage in stages for each in lock.read_values(stage)}
-    known = {(file, *item) for tree in trees for file in {each[0] for each in read} for item in _values(tree / file)}
-    unknown = sorted({name for _, name, _ in read - known})
+    """The parameters that the stages read; a problem unless commits, or their recorded patches, have all of them."""
+    read = {value for stage in stages for value in lock.read_values(stage)}
+    files = {file for file, _, _ in read}
+    committed = {(file, *value) for tree in trees for file in files for value in _values(tree / file)}
+    unknown = sorted({name for _, name, _ in read - committed})
     digest = dvc_hash.data(repr(sorted(read)).encode())
     if not unknown:
         return Link("parameters", f"{len(read)} values", digest, "git")
-    problem = f"what dvc.lock has for {some_of(unknown, NAMED)} is in no commit or recorded change known here"
+    problem = f"what dvc.lock has for {some_of(unknown, NAMED)} is in no commit or recorded patch of this clone"
     return Link("parameters", f"{len(read)} values", digest, "", f"{problem}; {dvc_lock.RESTORE}")
 
 
 def _values(file: Path) -> list[tuple[str, str]]:
-    """The values of a params file by dotted name, as text; none when it is missing or damaged."""
+    """Dotted names and values, as text, of a params file; none if it is missing or damaged."""
     try:
         return [(name, repr(value)) for name, value in flatten(yaml.load(file), join_lists=True).items()]
     except (UserError, OSError, AttributeError):
         return []
 
 
-def _run_of(reader: "Reader", md5: str) -> "StoredRun | None":
-    """The latest run that made this model; as this clone recorded it where MLflow does not know the hash."""
-    found = reader.tagged(**{paths.MODEL.as_posix(): md5})
-    if found:
-        return found[0]
+def _run_of_model(reader: "Reader", md5: str) -> "StoredRun | None":
+    """The latest run that trained this model; from this clone's record if no run in MLflow is tagged with its hash."""
+    runs = reader.tagged(**{paths.MODEL.as_posix(): md5})
+    if runs:
+        return runs[0]
     run = local_runs.recorded_run(md5)
     return reader.find(run) if run else None
 
 
-def _model_of(reader: "Reader", run: "StoredRun") -> str:
+def _model_hash(reader: "Reader", run: "StoredRun") -> str:
     md5 = run.tags.get(paths.MODEL.as_posix())
     if md5:
         return md5
@@ -203,30 +217,30 @@ def _model_of(reader: "Reader", run: "StoredRun") -> str:
         return dvc_hash.content(reader.fetch(run.id, MODEL_FOLDER, Path(folder)))
 
 
-def _differing(parameters: dict[str, Any], run: "StoredRun") -> list[str]:
-    """The parameters that MLflow has with other values; eval's may change while the model stays."""
+def _differing_parameters(parameters: dict[str, Any], run: "StoredRun") -> list[str]:
+    """The parameters with another value in MLflow; those of eval may change without a new model."""
     stored = run.params | {
         name.removeprefix("changed."): value for name, value in run.tags.items() if name.startswith("changed.")
     }
     return [
         name
         for name, value in parameters.items()
-        if name in stored and not name.startswith("eval.") and not _same(value, stored[name])
+        if name in stored and not name.startswith("eval.") and not _is_same(value, stored[name])
     ]
 
 
-def _same(value: Any, stored: str) -> bool:
+def _is_same(value: Any, stored: str) -> bool:
     try:
         return float(value) == float(stored)
     except (TypeError, ValueError):
-        return str(value)[: runs.LONGEST_VALUE] == stored
+        return str(value)[:LONGEST_VALUE] == stored
 
 
-def _other_data(known: dict[str, str], run: "StoredRun") -> list[str]:
-    said = [*run.data.items(), *run.tags.items()]  # a tag, too, holds the hash of each, that of the model included
-    return list(dict.fromkeys(path for path, md5 in said if path in known and known[path] != md5))
+def _differing_data(hashes: dict[str, str], run: "StoredRun") -> list[str]:
+    recorded = [*run.data.items(), *run.tags.items()]  # tags have the hashes of the inputs and of the model
+    return list(dict.fromkeys(path for path, md5 in recorded if path in hashes and hashes[path] != md5))
 
 
-def _new(folder: Path) -> Path:
+def _new_folder(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder

@@ -55,7 +55,7 @@ def test_what_is_the_same_is_said_to_be(shop, capfd):
     verify.main(ask())
     assert "all 5 outputs came out the same" in capfd.readouterr().out
     assert everything(shop) == before
-    assert rerun.remembered().keys() == {"all"}
+    assert rerun.past_durations().keys() == {"all"}
 
 
 def test_what_differs_is_named_file_by_file_with_the_stage_it_began_in(shop, capfd):
@@ -82,7 +82,7 @@ def test_one_stage_runs_alone(shop, capfd):
 
 
 def test_a_dry_run_runs_nothing_and_says_how_long_it_took(shop, capsys):
-    rerun.remember("all", 200)
+    rerun.record_duration("all", 200)
     verify.main(ask(dry_run=True))
     printed = capsys.readouterr().out
     assert "convert, train, eval" in printed
@@ -99,7 +99,7 @@ def test_what_changed_since_the_last_run_is_refused(shop):
 @pytest.mark.parametrize(("stage", "words"), [("trian", "did you mean 'train'"), ("--all", "no stage")])
 def test_an_unknown_stage_is_refused(shop, stage, words):
     with pytest.raises(UserError, match=words):
-        rerun.stages(dvc_lock.workspace(), stage)
+        rerun.select_stages(dvc_lock.workspace(), stage)
 
 
 def test_without_a_lock_there_is_nothing_to_compare(shop):

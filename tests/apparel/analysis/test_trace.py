@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pytest
 
-from apparel.analysis import trace
+from apparel.analysis import trace, trace_text
 from apparel.cli import trace as command
 from apparel.errors import UserError
 from apparel.tracking.server import LOCAL_SERVER, connect, tracking_uri
@@ -300,9 +300,9 @@ def test_the_command_prints_json_and_fails_when_a_link_is_broken(shop, capsys):
         command.main(asked)
     found = json.loads(capsys.readouterr().out)
     assert found["whole"] is False
-    trace_text = command.as_text(trace.trace("six"), files=True)
-    assert "BROKEN" in trace_text
-    assert dvc_hash.data(b"photo two") in trace_text
+    printed = trace_text.as_text(trace.trace("six"), files=True)
+    assert "BROKEN" in printed
+    assert dvc_hash.data(b"photo two") in printed
 
 
 def test_the_command_says_in_json_what_it_knows_nothing_of(shop, capsys):

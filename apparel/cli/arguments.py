@@ -1,0 +1,45 @@
+"""What several commands ask for alike: numbers, an address to serve at, and a yes or no on the terminal."""
+
+import argparse
+import socket
+
+from apparel.errors import UserError
+
+
+def positive_int(text: str) -> int:
+    """An argument that is a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
+
+
+def trial_number(text: str) -> int:
+    """An argument that is the number of a trial, which Optuna counts from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a trial's number, found {text!r}")
+    return int(text)
+
+
+def confirm(question: str, without_terminal: str) -> bool:
+    """Whether the answer to `question` is yes; an empty answer is no.
+
+    Args:
+        question: asked on the terminal.
+        without_terminal: what to do where nobody can answer, such as `add --yes`.
+
+    Raises:
+        UserError: standard input is closed.
+    """
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        raise UserError(f"there is no terminal to ask at; {without_terminal}") from None
+
+
+def check_port_free(host: str, port: int) -> None:
+    """Raises a `UserError` when no server can listen at that address."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except (OSError, OverflowError) as error:
+        raise UserError(f"no server can listen at {host}:{port} ({error}); choose another port with --port") from None
