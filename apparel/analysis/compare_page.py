@@ -40,16 +40,17 @@ class ExamplePhoto:
 
 def terminal_text(compared: Comparison) -> str:
     """The table for the terminal, a row a class, followed by what differs in parameters, data and code."""
-    by_side = dict(list(compared.table.groupby("side")))
-    rows = by_side[0].set_index("class")
-    columns = {"boxes": rows["boxes"]}
-    for side, name in enumerate(compared.names):
-        rows = by_side[side].set_index("class")
+    by_result = dict(list(compared.table.groupby("result")))
+    columns = {"boxes": by_result[0].set_index("class")["boxes"]}
+    for position, name in enumerate(compared.names):
+        rows = by_result[position].set_index("class")
         columns[name] = rows["AP50"].map(html.figure)
-        if side:
+        if position:
+            # Trailing spaces make the headings unique, which a table needs.
             columns[f"{name} − {compared.names[0]}"] = rows["difference"].map(html.signed)
-            columns["95% interval" + " " * side] = rows["low"].map(html.signed) + " to " + rows["high"].map(html.signed)
-            columns[" " * side] = rows["verdict"]
+            interval = rows["low"].map(html.signed) + " to " + rows["high"].map(html.signed)
+            columns["95% interval" + " " * position] = interval
+            columns[" " * position] = rows["verdict"]
     table = pd.DataFrame(columns).rename_axis(None).replace("- to -", "-").to_string()
     lines = [f"AP50 on {len(compared.photos)} test photos", table, MEANING.format(first=compared.names[0])]
     return "\n".join([*lines, *compared.notes, "", changes_text(compared)])
@@ -72,7 +73,7 @@ def render_page(compared: Comparison) -> str:
     """The page as HTML; its pictures are data URIs."""
     changed = compare.changed_photos(compared)
     table = compared.table
-    widest = table.loc[table["side"] > 0, ["low", "high"]].abs().max(axis=None)
+    widest = table.loc[table["result"] > 0, ["low", "high"]].abs().max(axis=None)
     return html.render(
         TEMPLATE,
         compared=compared,
@@ -99,9 +100,9 @@ def _examples(compared: Comparison, names: pd.Series) -> list[ExamplePhoto]:
 def _photo(compared: Comparison, name: str) -> Image.Image | None:
     """The image of a photo from the first result set that has it in the size it was scored in; None where none has."""
     width, height = compared.photos.set_index("filename").loc[name, ["width", "height"]]
-    for side in compared.sides:
+    for result in compared.results:
         try:
-            photo = images.decode(side.photo(name), Path(name))
+            photo = images.decode(result.read_photo(name), Path(name))
         except (OSError, UserError):
             continue
         if photo.size == (width, height):
@@ -111,7 +112,7 @@ def _photo(compared: Comparison, name: str) -> Image.Image | None:
 
 def _pictures(compared: Comparison, name: str, photo: Image.Image) -> list[tuple[str, str]]:
     """Data URIs with captions: ground truth, dashed where any result missed a box, then detections of each result."""
-    outcomes = [compare.outcomes(compared, side, name) for side in range(len(compared.sides))]
+    outcomes = [compare.outcomes(compared, position, name) for position in range(len(compared.results))]
     found_by_all = pd.concat([truth["matched"] for truth, _ in outcomes], axis=1).all(axis=1)
     panel = drawing.draw_boxes(photo, outcomes[0][0].assign(matched=found_by_all), compared.classes)
     pictures = [(html.image_data_uri(panel), "Ground truth")]

@@ -1,6 +1,6 @@
-"""One side of a comparison: what eval wrote at a commit, in an experiment, in the workspace, or told an MLflow run.
+"""Result sets: what eval measured at a commit, in an experiment, in the workspace, or in an MLflow run.
 
-All of it may come from elsewhere, a DVC remote or a server, and is checked.
+Their files may come from a DVC remote or a server and are validated.
 """
 
 import re
@@ -29,26 +29,28 @@ if TYPE_CHECKING:
     from apparel.tracking.reader import Reader, StoredRun
 
 WORKSPACE = "workspace"
+"""Name of the results in the workspace."""
+
 NEEDED = (paths.DETECTIONS, paths.GROUND_TRUTH, paths.TEST_PHOTOS, paths.PER_CLASS)
 RUN_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
-class Side:
-    """What was measured on the test split, and from what.
+class ResultSet:
+    """Detections on the test split with their ground truth, and what the model was made from.
 
     Attributes:
-        name: as it was asked for.
-        photos: a photo table with `sha256`, all photos that were scored.
-        ground_truth: a ground truth table.
-        detections: a detections table.
-        thresholds: the score from which on a detection of a class is shown; its keys are the classes, in order.
-        params: what it was made with, as text by dotted name.
+        name: commit, experiment or run as the user named it, or `workspace`.
+        photos: photo table of all scored photos, with `sha256`.
+        ground_truth: ground truth table, with `difficult`.
+        detections: table with `filename`, `class`, `score` in 0..1, and corners in pixels.
+        thresholds: lowest score of a shown detection by class; its keys are all classes, in their order.
+        params: parameters as text, by dotted name.
         data: DVC's hash of each input, by path.
-        code: DVC's hash of each file of code that made it, by path; only the commit for an MLflow run.
+        code: DVC's hash of each file of code, by path; of an MLflow run only the commit, as `commit`.
         model: DVC's hash of the trained model, or None.
-        run: MLflow's id of the run, or None where it is not known yet.
-        photo: the bytes of the photo of a name; raises OSError or UserError where it is not at hand.
+        run: MLflow's id of the run, or None if it was not looked up.
+        read_photo: returns the bytes of the photo of a name; raises OSError or UserError if it is missing.
     """
 
     name: str
@@ -61,35 +63,35 @@ class Side:
     code: dict[str, str]
     model: str | None
     run: str | None
-    photo: Callable[[str], bytes]
+    read_photo: Callable[[str], bytes]
 
 
-def load(what: str, runs: Callable[[], "Reader"]) -> Side:
-    """The side of that name: `workspace`, an MLflow run's id, a commit or experiment, or an MLflow run's name.
+def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
+    """The results of that name: `workspace`, an MLflow run's id, a commit or experiment, or an MLflow run's name.
 
     Args:
-        what: its name.
-        runs: connects to MLflow; called only where it is needed.
+        name: looked up in this order.
+        reader: connects to MLflow; called only if it is needed.
 
     Raises:
-        UserError: there is no such thing, or it has no results, or they are damaged.
+        UserError: nothing has that name, or it has no results, or they are damaged.
     """
-    if what == WORKSPACE:
-        return _of_revision(what, dvc_lock.workspace(), None)
-    if not RUN_ID.fullmatch(what):
+    if name == WORKSPACE:
+        return _from_revision(name, dvc_lock.workspace(), None)
+    if not RUN_ID.fullmatch(name):
         with suppress(LookupError):
-            revision = git.resolve(what)
-            return _of_revision(what, dvc_lock.at(revision), revision)
-    run = runs().find(what)
+            revision = git.resolve(name)
+            return _from_revision(name, dvc_lock.at(revision), revision)
+    run = reader().find(name)
     if run is None:
         raise UserError(
-            f"'{what}' is no commit or experiment here and no run in MLflow; "
+            f"'{name}' is no commit or experiment here and no run in MLflow; "
             "`dvc exp list --all-commits` and `python -m apparel ui` list them"
         )
-    return _of_run(what, run, runs())
+    return _from_run(name, run, reader())
 
 
-def _of_revision(name: str, lock: dvc_lock.Lock, revision: str | None) -> Side:
+def _from_revision(name: str, lock: dvc_lock.Lock, revision: str | None) -> ResultSet:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import NotDvcRepoError
 
@@ -99,20 +101,20 @@ def _of_revision(name: str, lock: dvc_lock.Lock, revision: str | None) -> Side:
         raise UserError("this is no DVC project; run from the project's root folder") from None
     with tempfile.TemporaryDirectory() as folder:
         for path in NEEDED:
-            _copy(files, path, Path(folder, path.name), name)
-        measured = _tables(Path(folder))
-    chosen = _params(files)
-    photos = paths.photos(chosen.get("data.name", "")).as_posix()
-    read = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not _is_result(path)}
-    return Side(
+            _download(files, path, Path(folder, path.name), name)
+        tables = _read_tables(Path(folder))
+    params_then = _read_params(files)
+    photos = paths.photos(params_then.get("data.name", "")).as_posix()
+    inputs = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not _is_result(path)}
+    return ResultSet(
         name=name,
-        **measured,
-        params=chosen,
-        data={path: md5 for path, md5 in read.items() if _is_data(path)},
-        code={path: md5 for path, md5 in read.items() if not _is_data(path)},
+        **tables,
+        params=params_then,
+        data={path: md5 for path, md5 in inputs.items() if _is_data(path)},
+        code={path: md5 for path, md5 in inputs.items() if not _is_data(path)},
         model=lock.hashes().get(paths.MODEL.as_posix()),
         run=None,
-        photo=lambda photo: files.read_bytes(f"{photos}/{photo}"),
+        read_photo=lambda photo: files.read_bytes(f"{photos}/{photo}"),
     )
 
 
@@ -124,78 +126,93 @@ def _is_data(path: str) -> bool:
     return PurePosixPath(path).is_relative_to(paths.DATA) and not path.endswith(".py")
 
 
-def _copy(files: "DVCFileSystem", path: Path, target: Path, name: str) -> None:
+def _download(files: "DVCFileSystem", path: Path, target: Path, name: str) -> None:
     from dvc.exceptions import DvcException
 
     try:
         files.get_file(path.as_posix(), str(target))
     except FileNotFoundError:
         raise UserError(
-            f"{name} has no {path.as_posix()}: either nothing was measured there, or its results are not in the cache; "
-            "`dvc repro` measures, `dvc fetch` and `dvc exp pull` bring results from a remote"
+            f"{name} has no {path.as_posix()}: either eval did not run there, or its results are not in the cache; "
+            "`dvc repro` runs eval, `dvc fetch` and `dvc exp pull` bring results from a remote"
         ) from None
     except (DvcException, OSError) as error:
-        raise UserError(f"{path.as_posix()} of {name} cannot be had: {one_line(error)}") from None
+        raise UserError(f"{path.as_posix()} of {name} cannot be read: {one_line(error)}") from None
 
 
-def _of_run(name: str, run: "StoredRun", reader: "Reader") -> Side:
+def _from_run(name: str, run: "StoredRun", reader: "Reader") -> ResultSet:
     with tempfile.TemporaryDirectory() as folder:
-        fetched = [reader.fetch(run.id, f"eval/{path.name}", Path(folder)) for path in NEEDED]
-        measured = _tables(fetched[0].parent)  # in `eval` or not, as the kind of store has it
+        files = [reader.fetch(run.id, f"eval/{path.name}", Path(folder)) for path in NEEDED]
+        tables = _read_tables(files[0].parent)  # `folder` or `folder/eval`, which depends on the kind of store
     photos = paths.photos(params.parse_name(run.params.get("data.name", ""), f"data.name of MLflow's run {run.id}"))
     commit = run.tags.get("eval.git.commit") or run.tags.get("mlflow.source.git.commit", "")
     dirty = " and uncommitted changes" if run.tags.get("eval.git.dirty") == "true" else ""
-    return Side(
+    return ResultSet(
         name=run.name if RUN_ID.fullmatch(name) else name,
-        **measured,
+        **tables,
         params=run.params,
         data={path: md5 for path, md5 in run.data.items() if not _is_result(path)},
         code={"commit": commit[:10] + dirty} if commit else {},
         model=run.tags.get(paths.MODEL.as_posix()),
         run=run.id,
-        photo=lambda photo: (photos / photo).read_bytes(),
+        read_photo=lambda photo: (photos / photo).read_bytes(),
     )
 
 
-def _tables(folder: Path) -> dict[str, Any]:
-    """The four files as a `Side` has them.
+def _read_tables(folder: Path) -> dict[str, Any]:
+    """The fields of a `ResultSet` that eval wrote as CSV files, validated.
 
     Raises:
-        UserError: one is damaged.
+        UserError: a file is damaged.
     """
-    where = {path.name: folder / path.name for path in NEEDED}
-    listed = csv_tables.read(where[paths.TEST_PHOTOS.name], [*PHOTO_COLUMNS, "sha256"])
-    photos = boxes.check_photos(listed[PHOTO_COLUMNS], paths.TEST_PHOTOS.name, "line")
-    photos = photos.merge(listed[["filename", "sha256"]], on="filename")
-    marked = csv_tables.read(where[paths.GROUND_TRUTH.name], [*LABEL_COLUMNS, "difficult"])
-    truth = [
-        boxes.check(marked.loc[marked["difficult"] == text, LABEL_COLUMNS], paths.GROUND_TRUTH.name, "line").assign(
-            difficult=text == "True"
-        )
-        for text in ("False", "True")
-    ]
-    columns = ["filename", "class", "score", *CORNERS]
-    detections = csv_tables.read(where[paths.DETECTIONS.name], columns).reset_index(drop=True)
-    detections[columns[2:]] = _numbers(detections[columns[2:]], paths.DETECTIONS)
-    per_class = csv_tables.read(where[paths.PER_CLASS.name], ["split", "class", "threshold"])
-    per_class = per_class[(per_class["split"] == "test") & (per_class["class"] != ALL)].set_index("class")
-    thresholds = _numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict()
-    truth = pd.concat(truth).sort_values(["filename", "class", *CORNERS], ignore_index=True)
-    for table, path in ((truth, paths.GROUND_TRUTH), (detections, paths.DETECTIONS)):
+    photos, ground_truth = _read_photos(folder), _read_ground_truth(folder)
+    detections, thresholds = _read_detections(folder), _read_thresholds(folder)
+    for table, path in ((ground_truth, paths.GROUND_TRUTH), (detections, paths.DETECTIONS)):
         if not (table["filename"].isin(photos["filename"]) & table["class"].isin(thresholds.keys())).all():
             raise UserError(f"{path.as_posix()} names photos or classes that were not scored; `dvc repro --force eval`")
-    return {"photos": photos, "ground_truth": truth, "detections": detections, "thresholds": thresholds}
+    return {"photos": photos, "ground_truth": ground_truth, "detections": detections, "thresholds": thresholds}
 
 
-def _numbers(texts: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _read_photos(folder: Path) -> pd.DataFrame:
+    texts = csv_tables.read(folder / paths.TEST_PHOTOS.name, [*PHOTO_COLUMNS, "sha256"])
+    photos = boxes.check_photos(texts[PHOTO_COLUMNS], paths.TEST_PHOTOS.name, "line")
+    return photos.merge(texts[["filename", "sha256"]], on="filename")
+
+
+def _read_ground_truth(folder: Path) -> pd.DataFrame:
+    texts = csv_tables.read(folder / paths.GROUND_TRUTH.name, [*LABEL_COLUMNS, "difficult"])
+    parts = [
+        boxes.check(texts.loc[texts["difficult"] == flag, LABEL_COLUMNS], paths.GROUND_TRUTH.name, "line").assign(
+            difficult=flag == "True"
+        )
+        for flag in ("False", "True")
+    ]
+    return pd.concat(parts).sort_values(["filename", "class", *CORNERS], ignore_index=True)
+
+
+def _read_detections(folder: Path) -> pd.DataFrame:
+    numbers = ["score", *CORNERS]
+    detections = csv_tables.read(folder / paths.DETECTIONS.name, ["filename", "class", *numbers])
+    detections = detections.reset_index(drop=True)
+    detections[numbers] = _parse_numbers(detections[numbers], paths.DETECTIONS)
+    return detections
+
+
+def _read_thresholds(folder: Path) -> dict[str, float]:
+    per_class = csv_tables.read(folder / paths.PER_CLASS.name, ["split", "class", "threshold"])
+    per_class = per_class[(per_class["split"] == "test") & (per_class["class"] != ALL)].set_index("class")
+    return _parse_numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict()
+
+
+def _parse_numbers(texts: pd.DataFrame, path: Path) -> pd.DataFrame:
     numbers = texts.apply(pd.to_numeric, errors="coerce").astype(float)
     if not np.isfinite(numbers).all(axis=None):
         raise UserError(f"{path.as_posix()} is damaged: not all of its {', '.join(texts)} are numbers")
     return numbers
 
 
-def _params(files: "DVCFileSystem") -> dict[str, str]:
-    """As `Params.flat`, but of whatever a revision holds: older ones may have other keys."""
+def _read_params(files: "DVCFileSystem") -> dict[str, str]:
+    """The parameters of a revision as text, by dotted name; not validated, since older ones may have other keys."""
     try:
         sections = yaml.parse(files.read_bytes(paths.PARAMS.as_posix()), paths.PARAMS.name)
         return {name: str(value) for name, value in flatten(sections, join_lists=True).items()}
@@ -203,9 +220,9 @@ def _params(files: "DVCFileSystem") -> dict[str, str]:
         raise UserError(f"{paths.PARAMS} cannot be read there: {one_line(error)}") from None
 
 
-def run_of(side: Side, reader: "Reader") -> str | None:
-    """MLflow's id of the run that a side's model was trained in, where MLflow knows it."""
-    if side.run or not side.model:
-        return side.run
-    found = reader.tagged(**{clean_name(paths.MODEL.as_posix()): side.model})
-    return found[0].id if found else None
+def find_run(results: ResultSet, reader: "Reader") -> str | None:
+    """MLflow's id of the run that trained the model of these results, or None if MLflow has no such run."""
+    if results.run or not results.model:
+        return results.run
+    runs = reader.tagged(**{clean_name(paths.MODEL.as_posix()): results.model})
+    return runs[0].id if runs else None

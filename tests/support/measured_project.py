@@ -37,8 +37,8 @@ def new(folder: Path) -> None:
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
     shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
     project_copy.set_params(folder / "params.yaml", data={"classes": CLASSES})
-    (folder / "apparel").mkdir()
-    (folder / "apparel" / "metrics.py").write_text("", encoding="utf-8")
+    (folder / "apparel" / "evaluation").mkdir(parents=True)
+    (folder / "apparel" / "evaluation" / "metrics.py").write_text("", encoding="utf-8")
     (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
     (folder / ".gitignore").write_text("/data\n/.apparel\n/mlflow.db\n/mlartifacts\n", encoding="utf-8")
 

@@ -4,7 +4,7 @@ import pytest
 
 from apparel.analysis import compare, compare_page
 from apparel.analysis.compare import BETTER, SAME, WORSE
-from apparel.analysis.result_sets import Side
+from apparel.analysis.result_sets import ResultSet
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import bootstrap, metrics
@@ -13,12 +13,12 @@ from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, 
 NAMES = [f"{number:02}.jpg" for number in range(30)]
 
 
-def side(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **known):
-    """A side on photos of one garment each."""
+def result_set(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **known):
+    """Results on photos of one garment each."""
     if ground_truth is None:
         ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in names))
     known = {"params": {}, "data": {}, "code": {}} | known
-    return Side(
+    return ResultSet(
         name=name,
         photos=photo_table(names).assign(sha256=sha256),
         ground_truth=ground_truth,
@@ -26,7 +26,7 @@ def side(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sh
         thresholds=dict.fromkeys(classes, 0.5),
         model=None,
         run=None,
-        photo=lambda photo: (_ for _ in ()).throw(FileNotFoundError(photo)),
+        read_photo=lambda photo: (_ for _ in ()).throw(FileNotFoundError(photo)),
         **known,
     )
 
@@ -39,11 +39,11 @@ def finds(names, wrong=()):
 
 def row(compared, name=ALL, at=1):
     table = compared.table
-    return table[(table["class"] == name) & (table["side"] == at)].iloc[0]
+    return table[(table["class"] == name) & (table["result"] == at)].iloc[0]
 
 
 def test_the_same_results_are_the_same():
-    compared = compare.compare([side("a", finds(NAMES[:20])), side("b", finds(NAMES[:20]))])
+    compared = compare.compare([result_set("a", finds(NAMES[:20])), result_set("b", finds(NAMES[:20]))])
     assert set(compared.table["verdict"]) == {SAME}
     assert (compared.table["difference"] == 0).all()
     assert compare.changed_photos(compared).empty
@@ -52,27 +52,27 @@ def test_the_same_results_are_the_same():
 
 @pytest.mark.parametrize("order, expected", [((10, 30), BETTER), ((30, 10), WORSE)])
 def test_a_large_difference_is_told(order, expected):
-    compared = compare.compare([side(str(count), finds(NAMES[:count])) for count in order])
+    compared = compare.compare([result_set(str(count), finds(NAMES[:count])) for count in order])
     assert row(compared)["verdict"] == row(compared, "Tops")["verdict"] == expected
     assert abs(row(compared)["difference"]) == pytest.approx(2 / 3)
     assert len(compare.changed_photos(compared)) == 20
 
 
 def test_one_more_photo_is_unclear():
-    compared = compare.compare([side("a", finds(NAMES[:20])), side("b", finds(NAMES[1:22]))])
+    compared = compare.compare([result_set("a", finds(NAMES[:20])), result_set("b", finds(NAMES[1:22]))])
     assert row(compared)["verdict"] == compare.UNCLEAR
     assert row(compared)["low"] < 0 < row(compared)["high"]
 
 
 def test_figures_are_those_of_the_metric_and_of_a_paired_bootstrap():
-    sides = [side("a", finds(NAMES[:20], NAMES[5:10])), side("b", finds(NAMES[8:28], NAMES[:3]))]
-    compared = compare.compare(sides, samples=300)
+    results = [result_set("a", finds(NAMES[:20], NAMES[5:10])), result_set("b", finds(NAMES[8:28], NAMES[:3]))]
+    compared = compare.compare(results, samples=300)
     drawn = []
-    for place, each in enumerate(sides):
-        expected = metrics.average_precision(each.ground_truth, each.detections, ["Tops"])["Tops"]
-        assert row(compared, "Tops", place)["AP50"] == pytest.approx(expected)
-        matched = metrics.match_detections(each.ground_truth, each.detections)
-        drawn.append(bootstrap.average_precision(NAMES, each.ground_truth, matched, ["Tops"], 300)[:, 0])
+    for position, result in enumerate(results):
+        expected = metrics.average_precision(result.ground_truth, result.detections, ["Tops"])["Tops"]
+        assert row(compared, "Tops", position)["AP50"] == pytest.approx(expected)
+        matched = metrics.match_detections(result.ground_truth, result.detections)
+        drawn.append(bootstrap.average_precision(NAMES, result.ground_truth, matched, ["Tops"], 300)[:, 0])
     expected = np.quantile(drawn[1] - drawn[0], [0.025, 0.975])
     assert list(row(compared, "Tops")[["low", "high"]]) == pytest.approx(list(expected))
 
@@ -81,7 +81,7 @@ def test_only_photos_of_the_same_name_and_content_are_shared():
     other = [f"{name}.png" for name in NAMES[:5]]
     contents = ["0"] * 28 + ["1"] * 2
     compared = compare.compare(
-        [side("a", finds(NAMES), NAMES, sha256=contents), side("b", finds(NAMES + other), NAMES + other)]
+        [result_set("a", finds(NAMES), NAMES, sha256=contents), result_set("b", finds(NAMES + other), NAMES + other)]
     )
     assert compared.photos["filename"].tolist() == NAMES[:28]
     assert row(compared)["boxes"] == 28
@@ -91,28 +91,30 @@ def test_only_photos_of_the_same_name_and_content_are_shared():
 
 def test_nothing_in_common_is_refused():
     with pytest.raises(UserError, match="different photos"):
-        compare.compare([side("a", finds(NAMES)), side("b", finds(NAMES), sha256="1")])
+        compare.compare([result_set("a", finds(NAMES)), result_set("b", finds(NAMES), sha256="1")])
     with pytest.raises(UserError, match="no class"):
-        compare.compare([side("a", finds([]), classes=["Skirts"]), side("b", finds(NAMES))])
+        compare.compare([result_set("a", finds([]), classes=["Skirts"]), result_set("b", finds(NAMES))])
 
 
 def test_changed_ground_truth_is_told_and_the_last_counts():
     moved = truth_table(*((name, "Tops", RIGHT if name == NAMES[0] else LEFT) for name in NAMES))
-    compared = compare.compare([side("a", finds(NAMES)), side("b", finds(NAMES), ground_truth=moved)])
+    compared = compare.compare([result_set("a", finds(NAMES)), result_set("b", finds(NAMES), ground_truth=moved)])
     assert "differ on 1 photos" in compared.notes[0] and "b" in compared.notes[0]
     assert row(compared, at=0)["AP50"] == row(compared)["AP50"] < 1
 
 
-def test_classes_that_one_side_lacks_are_left_out():
+def test_classes_that_one_result_set_lacks_are_left_out():
     both = detection_table((NAMES[0], "Skirts", 0.9, LEFT), (NAMES[0], "Tops", 0.9, LEFT))
-    compared = compare.compare([side("a", both, classes=["Skirts", "Tops"]), side("b", finds(NAMES))])
+    compared = compare.compare([result_set("a", both, classes=["Skirts", "Tops"]), result_set("b", finds(NAMES))])
     assert compared.classes == ["Tops"]
     assert "a has more" in compared.notes[0]
 
 
 def test_a_class_without_boxes_has_no_verdict():
-    sides = [side(name, finds(NAMES[:count]), classes=["Skirts", "Tops"]) for name, count in (("a", 9), ("b", 29))]
-    compared = compare.compare(sides)
+    results = [
+        result_set(name, finds(NAMES[:count]), classes=["Skirts", "Tops"]) for name, count in (("a", 9), ("b", 29))
+    ]
+    compared = compare.compare(results)
     assert row(compared, "Skirts")["verdict"] == "" and np.isnan(row(compared, "Skirts")["AP50"])
     assert row(compared)["verdict"] == BETTER
     assert "nan" not in compare_page.terminal_text(compared)
@@ -120,7 +122,10 @@ def test_a_class_without_boxes_has_no_verdict():
 
 def test_photos_are_ordered_by_how_much_changed():
     compared = compare.compare(
-        [side("a", finds(NAMES[:3], wrong=["03.jpg"])), side("b", finds(["01.jpg", "02.jpg"], wrong=["00.jpg"]))]
+        [
+            result_set("a", finds(NAMES[:3], wrong=["03.jpg"])),
+            result_set("b", finds(["01.jpg", "02.jpg"], wrong=["00.jpg"])),
+        ]
     )
     changed = compare.changed_photos(compared)
     assert changed["filename"].tolist() == ["00.jpg", "03.jpg"]
@@ -129,9 +134,13 @@ def test_photos_are_ordered_by_how_much_changed():
 
 
 def test_what_was_changed():
-    a = side("a", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"a.py": "1", "b.py": "1"})
-    b = side("b", finds(NAMES), params={"x": "2", "y": "1"}, data={"photos": "q"}, code={"a.py": "1", "b.py": "2"})
-    run = side("c", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"commit": "abc"})
+    a = result_set(
+        "a", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"a.py": "1", "b.py": "1"}
+    )
+    b = result_set(
+        "b", finds(NAMES), params={"x": "2", "y": "1"}, data={"photos": "q"}, code={"a.py": "1", "b.py": "2"}
+    )
+    run = result_set("c", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"commit": "abc"})
     assert compare.compare([a, b]).changes == [
         ("parameter", "x", ["1", "2"]),
         ("data", "photos", ["p", "q"]),
@@ -140,25 +149,29 @@ def test_what_was_changed():
     assert compare.compare([a, run]).changes == []
 
 
-def test_three_sides_and_two_of_one_name():
-    compared = compare.compare([side("a", finds(NAMES[:9])), side("a", finds(NAMES)), side("c", finds([]))])
+def test_three_result_sets_and_two_of_one_name():
+    compared = compare.compare(
+        [result_set("a", finds(NAMES[:9])), result_set("a", finds(NAMES)), result_set("c", finds([]))]
+    )
     assert compared.names == ["a (1)", "a (2)", "c"]
     printed = compare_page.terminal_text(compared)
     assert "a (2) − a (1)" in printed and "c − a (1)" in printed
-    assert [row(compared, at=place)["verdict"] for place in (1, 2)] == [BETTER, WORSE]
+    assert [row(compared, at=position)["verdict"] for position in (1, 2)] == [BETTER, WORSE]
 
 
 def test_page_names_missing_photos_and_escapes_names():
     names = ["<script>alert(1)</script>.jpg"]
-    sides = [side("<b>a</b>", finds([]), names), side("b", finds(names), names, params={"x": "<i>"})]
-    page = compare_page.render_page(compare.compare(sides))
+    results = [result_set("<b>a</b>", finds([]), names), result_set("b", finds(names), names, params={"x": "<i>"})]
+    page = compare_page.render_page(compare.compare(results))
     assert "not available" in page
     assert "<script" not in page and "<b>a" not in page and "<i>" not in page.replace("<i style", "")
 
 
 def test_a_difficult_box_is_never_missed():
     difficult = pd.concat([truth_table(("00.jpg", "Tops", LEFT, "difficult")), truth_table(("01.jpg", "Tops", LEFT))])
-    both = [side(name, detection_table(), ["00.jpg", "01.jpg"], difficult.reset_index(drop=True)) for name in "ab"]
+    both = [
+        result_set(name, detection_table(), ["00.jpg", "01.jpg"], difficult.reset_index(drop=True)) for name in "ab"
+    ]
     compared = compare.compare(both)
     ground_truth, _ = compare.outcomes(compared, 1, "00.jpg")
     assert ground_truth["matched"].tolist() == [True]

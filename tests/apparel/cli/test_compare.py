@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from apparel import paths
+from apparel.analysis import compare as analysis_compare
 from apparel.analysis import compare_page, result_sets
 from apparel.cli import compare
 from apparel.errors import UserError
@@ -25,7 +26,7 @@ def folder(tmp_path_factory):
         measured_project.write(NAMES, {"Dresses": 0.0, "Skirts": 0.6, "Tops": 1.0})
         measured_project.commit(folder, "first")
         project_copy.set_params(folder / "params.yaml", train={"learning_rate": 0.001})
-        (folder / "apparel" / "metrics.py").write_text("changed = True\n", encoding="utf-8")
+        (folder / "apparel" / "evaluation" / "metrics.py").write_text("changed = True\n", encoding="utf-8")
         measured_project.write(NAMES, {"Dresses": 1.0, "Skirts": 0.6, "Tops": 0.0}, seed=1)
         measured_project.commit(folder, "second")
     return folder
@@ -62,13 +63,13 @@ def test_two_commits(run, tmp_path):
 def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(run, folder, tmp_path):
     aside = shutil.move(folder / paths.photos("demo"), tmp_path / "aside")
     try:
-        assert result_sets.load("HEAD", None).photo(NAMES[0])
+        assert result_sets.load("HEAD", None).read_photo(NAMES[0])
     finally:
         shutil.move(aside, folder / paths.photos("demo"))
 
 
 class Store:
-    """Stands for `tracking_reader.Reader`: one run, with the files of the workspace, which it lays as stores do."""
+    """Stands in for `apparel.tracking.reader.Reader`: one run, whose files are those of the workspace."""
 
     def __init__(self, below):
         self._below = below
@@ -84,18 +85,16 @@ class Store:
 
 @pytest.mark.parametrize("below", [True, False], ids=["as a server does", "as the local store does"])
 def test_results_come_from_mlflow_wherever_its_client_puts_them(run, below):
-    found = result_sets.load("a run", lambda: Store(below))
-    assert found.detections.equals(result_sets.load("workspace", None).detections)
+    results = result_sets.load("a run", lambda: Store(below))
+    assert results.detections.equals(result_sets.load("workspace", None).detections)
 
 
 def test_figures_are_those_that_eval_wrote(run, folder):
     import json
 
-    from apparel.analysis import compare as comparing
-
     written = json.loads(paths.METRICS.read_text(encoding="utf-8"))["test"]
-    compared = comparing.compare([result_sets.load("workspace", None)] * 2)
-    figures = compared.table[compared.table["side"] == 0].set_index("class")["AP50"]
+    compared = analysis_compare.compare([result_sets.load("workspace", None)] * 2)
+    figures = compared.table[compared.table["result"] == 0].set_index("class")["AP50"]
     assert figures.drop("all classes").to_dict() == pytest.approx(written["AP50"], abs=1e-6)
     assert figures["all classes"] == pytest.approx(written["mAP50"], abs=1e-6)
 

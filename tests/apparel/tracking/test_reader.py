@@ -62,7 +62,7 @@ def test_runs_are_compared_and_get_the_page(project, capsys):
     assert "Skirts" in printed and printed.count("added to MLflow's run") == 2
     fetched = reader.fetch(second, "compare/page.html", project / "fetched")
     assert fetched.read_bytes() == Path("page.html").read_bytes()
-    assert result_sets.run_of(result_sets.load("workspace", lambda: reader), reader) == second
+    assert result_sets.find_run(result_sets.load("workspace", lambda: reader), reader) == second
     send("larger", 1.0)
     with pytest.raises(UserError, match="2 runs are named 'larger'"):
         result_sets.load("larger", lambda: reader)
