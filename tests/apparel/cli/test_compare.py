@@ -57,7 +57,7 @@ def test_two_commits(run, tmp_path):
     assert not re.findall(r"(?:src|href)=\"(?!data:)", content) and "<b>.png" not in content
     shown = chromium.dom(page, tmp_path)
     assert shown.count("<img") == 3 * compare_page.PICTURES
-    assert "20 of 20 photos have another result" in shown
+    assert "20 of 20 photos have a different outcome" in shown
 
 
 def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(run, folder, tmp_path):
