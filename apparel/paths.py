@@ -42,7 +42,7 @@ DVC runs an experiment in a copy of the project and names the project itself in 
 """
 
 STAGE_LOCKS = Path(".apparel")
-"""Locks of running stages: unlike `LOCAL` in the experiment's copy, so that two experiments may run one stage at once."""
+"""Locks of running stages: unlike `LOCAL` in the experiment's copy, so two experiments may run one stage at once."""
 
 REFUSED = LOCAL / "refused.json"
 """What `convert.strict` refused last."""

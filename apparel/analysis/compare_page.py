@@ -12,7 +12,7 @@ from apparel.analysis import compare
 from apparel.analysis.compare import Comparison
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import drawing, html
+from apparel.evaluation import drawing, evaluate, html
 
 TEMPLATE = Path(__file__).with_name("compare_page.html")
 
@@ -118,7 +118,5 @@ def _pictures(compared: Comparison, name: str, photo: Image.Image) -> list[tuple
     pictures = [(html.image_data_uri(panel), "Ground truth")]
     for label, (truth, detections) in zip(compared.names, outcomes, strict=True):
         panel = drawing.draw_boxes(photo, detections.sort_values("score", kind="stable"), compared.classes)
-        wrong, missed = int((~detections["matched"]).sum()), int((~truth["matched"]).sum())
-        caption = f"{label}: {len(detections) - wrong} right, {wrong} wrong, {missed} missed"
-        pictures.append((html.image_data_uri(panel), caption))
+        pictures.append((html.image_data_uri(panel), f"{label}: {evaluate.outcome_text(truth, detections)}"))
     return pictures

@@ -28,7 +28,7 @@ RECALL_GRID = np.linspace(0, 1, 101)
 """Recalls of the published precision-recall curve: the 101 that COCO uses."""
 
 DECIMALS = 6
-"""Decimals of figures in files: one box of a million would show, and the last bits of a float do not."""
+"""Decimals of figures in files: finer than one box in a million, coarser than the rounding errors of floats."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _counts_by_photo(results: SplitMetrics) -> pd.DataFrame:
     kept = kept[kept["verdict"] != IGNORED]
     countable = results.ground_truth[~results.ground_truth["difficult"].astype(bool)]
     true = kept[kept["verdict"] == TRUE_POSITIVE]
-    swapped = results.pairs[
+    taken_for_another = results.pairs[
         (results.pairs["actual"] != results.pairs["predicted"])
         & ~results.pairs[["actual", "predicted"]].eq(BACKGROUND).any(axis=1)
     ]
@@ -217,7 +217,7 @@ def _counts_by_photo(results: SplitMetrics) -> pd.DataFrame:
             "true": true.groupby("filename").size(),
             "all": kept.groupby("filename").size().add(countable.groupby("filename").size(), fill_value=0),
             "mean_IoU": true.groupby("filename")["iou"].mean(),
-            "confused": swapped.groupby("filename").size(),
+            "confused": taken_for_another.groupby("filename").size(),
         }
     ).fillna(0.0)
     return counts.assign(F1=2 * counts["true"] / counts["all"]).rename_axis("filename").reset_index()
@@ -237,6 +237,12 @@ def photo_boxes(results: SplitMetrics, photo: str) -> tuple[pd.DataFrame, pd.Dat
     true_positives = detections[detections["verdict"] == TRUE_POSITIVE]
     found = truth.index.isin(true_positives["ground_truth"]) | truth["difficult"].astype(bool)
     return truth.assign(matched=found), detections.assign(matched=detections["verdict"] != FALSE_POSITIVE)
+
+
+def outcome_text(ground_truth: pd.DataFrame, detections: pd.DataFrame) -> str:
+    """Counts of what `photo_boxes` returned, such as `2 right, 1 wrong, 0 missed`."""
+    missed, wrong = int((~ground_truth["matched"]).sum()), int((~detections["matched"]).sum())
+    return f"{len(detections) - wrong} right, {wrong} wrong, {missed} missed"
 
 
 def _rounded(value: float) -> float | None:

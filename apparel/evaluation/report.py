@@ -163,7 +163,7 @@ def _write_group(test: SplitMetrics, encoded: Mapping[str, bytes], group: str, p
         # Not under the photo's own name, which may hold anything.
         path = paths.EVAL_PICTURES / f"{group}-{number:02}.jpg"
         drawing.save_jpeg(draw_photo(test, photo, encoded[photo]), path)
-        pictures.append(Picture(path, photo, _caption(*evaluate.photo_boxes(test, photo))))
+        pictures.append(Picture(path, photo, evaluate.outcome_text(*evaluate.photo_boxes(test, photo))))
     return pictures
 
 
@@ -171,11 +171,6 @@ def draw_photo(test: SplitMetrics, photo: str, encoded: bytes) -> "Image.Image":
     """Ground truth beside detections of one photo, whose image is given as JPEG or PNG."""
     image = images.decode(encoded, Path(photo))
     return drawing.draw_side_by_side(image, *evaluate.photo_boxes(test, photo), list(test.curves))
-
-
-def _caption(ground_truth: pd.DataFrame, detections: pd.DataFrame) -> str:
-    missed, wrong = int((~ground_truth["matched"]).sum()), int((~detections["matched"]).sum())
-    return f"{len(detections) - wrong} right, {wrong} wrong, {missed} missed"
 
 
 def write_page(test: SplitMetrics, val: SplitMetrics, groups: list[PictureGroup], params: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from tests.support.box_tables import (
 )
 
 
-def measured(truth_rows, detection_rows, names="abcd", thresholds=None):
+def split_metrics(truth_rows, detection_rows, names="abcd", thresholds=None):
     tables = SimpleNamespace(
         photos=photo_table(names), ground_truth=truth_table(*truth_rows), detections=detection_table(*detection_rows)
     )
@@ -39,7 +39,7 @@ FOUND = [
 
 @pytest.fixture(scope="module")
 def example():
-    return measured(TRUTH, FOUND, thresholds=dict.fromkeys(CLASSES, 0.5))
+    return split_metrics(TRUTH, FOUND, thresholds=dict.fromkeys(CLASSES, 0.5))
 
 
 def test_counts_behind_the_figures(example):
@@ -63,10 +63,10 @@ def test_figures_and_their_means_without_absent_classes(example):
 
 
 def test_thresholds_of_another_split_are_applied(example):
-    everything = measured(TRUTH, FOUND, thresholds=dict.fromkeys(CLASSES, 0.0))
+    everything = split_metrics(TRUTH, FOUND, thresholds=dict.fromkeys(CLASSES, 0.0))
     assert everything.per_class.loc["Tops", "false_positives"] == 2
     assert example.per_class.loc["Tops", "false_positives"] == 1
-    assert measured(TRUTH, FOUND).thresholds == {"Dresses": 0.9, "Skirts": 0.9, "Tops": 0.9}
+    assert split_metrics(TRUTH, FOUND).thresholds == {"Dresses": 0.9, "Skirts": 0.9, "Tops": 0.9}
 
 
 def test_every_photo_of_the_split_must_be_scored_once():
@@ -79,7 +79,7 @@ def test_every_photo_of_the_split_must_be_scored_once():
 @settings(max_examples=15)
 @given(truth_row_lists, detection_row_lists)
 def test_map_equals_that_of_training_and_all_written_figures_are_finite(truth_rows, detection_rows):
-    result = measured(truth_rows, detection_rows, names="pqrs")
+    result = split_metrics(truth_rows, detection_rows, names="pqrs")
     headline = json.loads(json.dumps(evaluate.summary_metrics(result), allow_nan=False))
     expected = metrics.nan_mean(
         list(metrics.average_precision(result.ground_truth, detection_table(*detection_rows), CLASSES).values())
@@ -124,7 +124,9 @@ def test_select_confused_worst_and_best_photos(example):
     assert evaluate.select_photos(example, 2) == {"confused": ["a"], "worst": ["b"], "best": ["c"]}
     assert evaluate.select_photos(example, 0) == {"confused": [], "worst": [], "best": []}
     rows = [(name, "Tops", LEFT) for name in "abcd"]
-    best_first = measured(rows, [(name, "Tops", 0.9, LEFT) for name in "ab"], thresholds=dict.fromkeys(CLASSES, 0.5))
+    best_first = split_metrics(
+        rows, [(name, "Tops", 0.9, LEFT) for name in "ab"], thresholds=dict.fromkeys(CLASSES, 0.5)
+    )
     assert evaluate.select_photos(best_first, 2) == {"confused": [], "worst": ["c", "d"], "best": ["a", "b"]}
 
 
@@ -135,3 +137,4 @@ def test_photo_boxes_marks_found_boxes_and_right_detections(example):
     ground_truth, detections = evaluate.photo_boxes(example, "b")
     assert ground_truth["matched"].tolist() == [False, True]  # the difficult one is not missed
     assert detections["matched"].tolist() == [True]
+    assert evaluate.outcome_text(*evaluate.photo_boxes(example, "a")) == "1 right, 1 wrong, 1 missed"
