@@ -13,7 +13,7 @@ COMMANDS = {
     "dashboard": ("dashboard", "open optuna-dashboard on sweeps, also while they run"),
     "import": (
         "import_data",
-        "bring in photos with annotations, or starting weights, from a folder, an archive or a git repository",
+        "import photos with annotations, or starting weights, from a folder, an archive or a git repository",
     ),
     "inspect": ("inspect_data", "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"),
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),

@@ -1,7 +1,8 @@
-"""Zip and tar archives unpacked from hostile hands: refused by name, or files under names that this module chooses.
+"""Zip and tar archives, unpacked safely: a hostile one is refused, and its files get names that this module chooses.
 
-What an archive says is checked before anything is written, and no name in it ever becomes a path: its files are
-numbered, so that nothing can be written elsewhere, overwritten, or clash on a system that has other rules for names.
+The headers of an archive are checked before anything is written, and no name in it becomes a path: its files are
+numbered, so that none is written elsewhere, overwrites another, or clashes on a system with other rules for names.
+`tarfile`'s filter `data` and `zipfile` cover a part only: neither limits what is unpacked, and both use the names.
 """
 
 import bz2
@@ -12,7 +13,7 @@ import stat
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -22,32 +23,33 @@ from tqdm import tqdm
 
 from apparel.errors import UserError, plain
 
-ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 
-OTHER_ENDINGS = (".rar", ".7z", ".xz", ".txz", ".zst", ".tzst", ".lz", ".lzma", ".gz", ".bz2", ".z")
-"""Of files that are packed in a way that is not unpacked here."""
+UNSUPPORTED_SUFFIXES = (".rar", ".7z", ".xz", ".txz", ".zst", ".tzst", ".lz", ".lzma", ".gz", ".bz2", ".z")
+"""Suffixes of archive formats that are not supported."""
 
 MAX_FILES = 500_000
+"""Files in an archive and the archives in it; limits how many files a hostile archive can create."""
 
-MAX_RATIO = 200
-"""Unpacked bytes for each packed one. XML packs to a tenth, photos hardly at all; a bomb to a thousandth."""
+MAX_COMPRESSION_RATIO = 200
+"""Unpacked bytes per packed byte. XML shrinks to a tenth, photos hardly at all; a bomb to a thousandth."""
 
-SMALL = 10_000_000
-"""Bytes that may come out of any archive, whatever the ratio."""
+MIN_UNPACKED_BYTES = 10_000_000
+"""Bytes that any archive may unpack to, whatever the ratio: small files of text may shrink a lot."""
 
-MAX_HEADERS = 32_000_000
-"""Bytes of a zip's directory, or of what stands before one file of a tar: those are read into memory."""
+MAX_HEADER_BYTES = 32_000_000
+"""Bytes of a zip's directory, or of the headers before one file of a tar: Python reads those into memory."""
 
-UTF_8 = 0x800
-"""The flag of a zip's file whose name is in UTF-8."""
+UTF_8_NAME = 0x800
+"""Bit of a zip member's `flag_bits`: its name is encoded in UTF-8 (APPNOTE.TXT, 4.4.4, bit 11)."""
 
-RESERVE = 200_000_000
-"""Bytes of disk that are left free."""
+RESERVED_DISK_BYTES = 200_000_000
+"""Bytes of disk that are left free, for the system and for git and DVC."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a source: `name` as its folders and archives have it, parted by `/`; `path`, where its bytes lie."""
+    """A file of a source: `name` includes the folders and archives around it, by `/`; `path` is where its bytes are."""
 
     name: str
     path: Path
@@ -58,62 +60,81 @@ class Entry:
         return self.name.rsplit("/", 1)[-1]
 
 
-class Allowance:
-    """What may still come out of an archive of `packed` bytes and the archives in it, together."""
+class UnpackLimits:
+    """Number of files and bytes that may still be unpacked from an archive and the archives in it, together."""
 
-    def __init__(self, packed: int) -> None:
-        self.files, self.size = MAX_FILES, max(SMALL, MAX_RATIO * packed)
+    def __init__(self, packed_bytes: int) -> None:
+        self.files, self.bytes = MAX_FILES, max(MIN_UNPACKED_BYTES, MAX_COMPRESSION_RATIO * packed_bytes)
 
-    def take(self, files: int, size: int) -> None:
-        """Raises a `UserError` where that is too much."""
+    def use(self, files: int, size: int) -> None:
+        """Subtracts `files` with `size` bytes; raises a `UserError` where that is more than is left."""
         self.files -= files
-        self.size -= size
+        self.bytes -= size
         if self.files < 0:
             raise UserError(f"it holds more than {MAX_FILES:,} files; split it up")
-        if self.size < 0:
-            raise UserError(f"it unpacks to more than {MAX_RATIO} times its size, as a decompression bomb does")
+        if self.bytes < 0:
+            raise UserError(f"it unpacks to over {MAX_COMPRESSION_RATIO} times its size, as a decompression bomb does")
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file of this name is meant to be unpacked."""
-    return name.lower().endswith(ENDINGS)
+    """Whether a file of this name is an archive that can be unpacked."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def unpack(archive: Entry, folder: Path, allowance: Allowance) -> list[Entry]:
-    """Writes the files of an archive into `folder`, numbered; hidden ones, such as macOS adds, are left out.
+def unpack_archive(archive: Entry, folder: Path, limits: UnpackLimits) -> list[Entry]:
+    """Unpacks the files of an archive into `folder`, numbered; hidden files, such as macOS adds, are left out.
 
     Raises:
-        UserError: the archive is broken, encrypted, neither zip nor tar (plain, gzip or bzip2), or hostile: a name
-            that leads out of it or comes twice, a link, a device, more files or bytes than allowed, or more than the
-            disk can take. Names the archive and the file in it. Some files may have been written.
+        UserError: the archive is damaged, encrypted, neither zip nor tar (plain, gzip or bzip2), or hostile: it has a
+            name that leads out of it or is used twice, a link, a device, more files or bytes than `limits` allow, or
+            more bytes than the disk has room for. Names the archive and the file in it. Some files may have been
+            written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[Entry] = []
-    with _named(archive), archive.path.open("rb") as file:
-        members = _members(file, folder, allowance)
+    with _errors_of(archive), archive.path.open("rb") as file:
+        members = _members(file, folder, limits)
         for parts, content in tqdm(members, desc=archive.base, unit=" files", delay=1, leave=False):
             if parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts):
                 continue
             path = folder / f"{len(entries):06}"
-            with path.open("xb") as out:
-                shutil.copyfileobj(content, out, 1 << 20)
+            with path.open("xb") as unpacked:
+                shutil.copyfileobj(content, unpacked, 1 << 20)
             entries.append(Entry("/".join((archive.name, *parts)), path))
     return entries
 
 
-def make_room(folder: Path, size: int) -> None:
-    """Raises a `UserError` unless the disk of `folder` can take `size` bytes and keep `RESERVE`."""
+def check_disk_space(folder: Path, size: int) -> None:
+    """Raises a `UserError` unless the disk of `folder` has room for `size` bytes and `RESERVED_DISK_BYTES`."""
     free = shutil.disk_usage(folder).free
-    if size + RESERVE > free:
+    if size + RESERVED_DISK_BYTES > free:
         raise UserError(
-            f"no disk space: {size / 1e6:,.0f} MB and {RESERVE / 1e6:,.0f} MB in reserve are needed, "
+            f"no disk space: {size / 1e6:,.0f} MB and {RESERVED_DISK_BYTES / 1e6:,.0f} MB in reserve are needed, "
             f"{free / 1e6:,.0f} MB are free; free some and run again"
         )
 
 
+def check_copies_fit(entries: Iterable[Entry], folder: Path, work: Path) -> None:
+    """Raises a `UserError` unless the disk of `folder` has room for `move_or_copy` of the entries, and DVC's copies."""
+    size = 0
+    for entry in entries:
+        copies = 1 if work in entry.path.parents else 2
+        size += copies * entry.path.stat().st_size
+    check_disk_space(folder, size)
+
+
+def move_or_copy(entry: Entry, target: Path, work: Path) -> None:
+    """Moves an entry that lies in the folder `work`, copies any other; makes the folder of `target`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if work in entry.path.parents:
+        entry.path.replace(target)
+    else:
+        shutil.copyfile(entry.path, target)
+
+
 @contextmanager
-def _named(archive: Entry) -> Iterator[None]:
-    """Names the archive in whatever is raised while it is read; with damaged ones that is nearly any exception."""
+def _errors_of(archive: Entry) -> Iterator[None]:
+    """Turns what is raised while an archive is read, nearly any exception if it is damaged, into a `UserError`."""
     name = plain(archive.name)
     try:
         yield
@@ -123,32 +144,32 @@ def _named(archive: Entry) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's, not the archive's
             raise
         reason = " ".join(plain(str(error)).split()) or type(error).__name__
-        raise UserError(f"{name} is a broken archive ({reason}); nothing was imported") from None
+        raise UserError(f"{name} is a damaged archive ({reason}); nothing was imported") from None
 
 
-def _members(file: BinaryIO, folder: Path, allowance: Allowance) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
-    """Name, in parts, and content of each file, in the archive's order."""
-    head = file.read(512)
+def _members(file: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+    """Yields name, as its parts, and content of each file, in the archive's order."""
+    start = file.read(512)
     file.seek(0)
-    if head.startswith((b"PK\3\4", b"PK\5\6")):
-        return _zip_members(file, folder, allowance)
-    if head.startswith(b"\x1f\x8b"):
-        return _tar_members(gzip.GzipFile(fileobj=file), folder, allowance)
-    if head.startswith(b"BZh"):
-        return _tar_members(bz2.BZ2File(file), folder, allowance)
-    if head[257:262] == b"ustar":
-        return _tar_members(file, folder, allowance)
+    if start.startswith((b"PK\3\4", b"PK\5\6")):
+        return _zip_members(file, folder, limits)
+    if start.startswith(b"\x1f\x8b"):
+        return _tar_members(gzip.GzipFile(fileobj=file), folder, limits)
+    if start.startswith(b"BZh"):
+        return _tar_members(bz2.BZ2File(file), folder, limits)
+    if start[257:262] == b"ustar":
+        return _tar_members(file, folder, limits)
     raise UserError("neither a zip nor a tar archive (plain, gzip or bzip2)")
 
 
-def _zip_members(file: BinaryIO, folder: Path, allowance: Allowance) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
-    metered = _Metered(file, MAX_HEADERS)
-    with zipfile.ZipFile(metered) as archive:
-        metered.left = sys.maxsize  # only the directory is read in one piece
+def _zip_members(file: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+    reader = _LimitedReader(file, MAX_HEADER_BYTES)
+    with zipfile.ZipFile(reader) as archive:
+        reader.left = sys.maxsize  # only the directory is read at once
         members = [member for member in archive.infolist() if not member.is_dir()]
         size = sum(member.file_size for member in members)
-        allowance.take(len(members), size)
-        make_room(folder, size)
+        limits.use(len(members), size)
+        check_disk_space(folder, size)
         seen: set[tuple[str, ...]] = set()
         names = [_new_name(_zip_name(member), seen) for member in members]
         for member in members:
@@ -159,8 +180,8 @@ def _zip_members(file: BinaryIO, folder: Path, allowance: Allowance) -> Iterator
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
-    """The name as it was meant: macOS writes UTF-8 and does not say so, which zipfile takes for DOS's code page 437."""
-    if member.flag_bits & UTF_8:
+    """Decodes a name: macOS writes UTF-8 without the flag for it, and zipfile decodes that as DOS's code page 437."""
+    if member.flag_bits & UTF_8_NAME:
         return member.orig_filename
     try:
         return member.orig_filename.encode("cp437").decode("utf-8")
@@ -169,6 +190,7 @@ def _zip_name(member: zipfile.ZipInfo) -> str:
 
 
 def _check_zip_member(member: zipfile.ZipInfo) -> None:
+    """Raises a `UserError` for anything but a plain file that can be unpacked piece by piece."""
     name, mode = plain(_zip_name(member)), member.external_attr >> 16
     if member.flag_bits & 1:
         raise UserError(f"'{name}' in it is encrypted; unpack it yourself and import the folder")
@@ -176,31 +198,34 @@ def _check_zip_member(member: zipfile.ZipInfo) -> None:
         raise UserError(f"'{name}' in it is a link or a device")
     # Python's bzip2 and LZMA readers for zips may unpack gigabytes in one go.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UserError(f"'{name}' in it is compressed in an unusual way; pack it anew")
+        raise UserError(f"'{name}' in it is compressed in an unusual way; pack it with Deflate")
 
 
-def _tar_members(stream: BinaryIO, folder: Path, allowance: Allowance) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
-    """In one pass, since a tar has no directory: each file is checked before its bytes are unpacked."""
-    metered = _Metered(stream, MAX_HEADERS)
+def _tar_members(stream: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+    """Works in one pass, since a tar has no directory: each file is checked before its bytes are unpacked."""
+    reader = _LimitedReader(stream, MAX_HEADER_BYTES)
     seen: set[tuple[str, ...]] = set()
-    with tarfile.open(fileobj=metered, mode="r:") as archive:
+    with tarfile.open(fileobj=reader, mode="r:") as archive:
         while member := archive.next():
-            archive.members.clear()  # where tarfile keeps every header, for random access
+            archive.members.clear()  # tarfile keeps all headers in memory, for random access
             if member.isdir():
                 continue
             parts = _new_name(member.name, seen)
             if not member.isreg() or member.issparse():
                 raise UserError(f"'{plain(member.name)}' in it is a link, a device or a sparse file")
-            allowance.take(1, member.size)
-            make_room(folder, member.size)
-            metered.left = member.size + MAX_HEADERS
+            limits.use(1, member.size)
+            check_disk_space(folder, member.size)
+            reader.left = member.size + MAX_HEADER_BYTES
             yield parts, archive.extractfile(member)
-            metered.left = MAX_HEADERS
-        _check_end(metered, archive.offset)
+            reader.left = MAX_HEADER_BYTES
+        _check_end(reader, archive.offset)
 
 
-def _check_end(stream: "_Metered", offset: int) -> None:
-    """Python takes a damaged header for the end of a tar, which is a block of zeros. gzip checks its sum at its own."""
+def _check_end(stream: "_LimitedReader", offset: int) -> None:
+    """Raises `tarfile.ReadError` unless a block of zeros marks the end: `tarfile` takes a damaged header for the end.
+
+    The stream is read to its own end, where gzip and bzip2 compare their checksums.
+    """
     stream.seek(offset)
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it ends early, or a header in it is damaged")
@@ -208,8 +233,8 @@ def _check_end(stream: "_Metered", offset: int) -> None:
         pass
 
 
-class _Metered:
-    """A stream that gives at most `left` more bytes: a header that asks for gigabytes ends there."""
+class _LimitedReader:
+    """A stream that refuses to read more than `left` bytes: a header may claim a size of gigabytes."""
 
     def __init__(self, stream: BinaryIO, left: int) -> None:
         self._stream, self.left = stream, left
@@ -224,11 +249,11 @@ class _Metered:
 
 
 def _new_name(name: str, seen: set[tuple[str, ...]]) -> tuple[str, ...]:
-    """The parts of a name in an archive, added to those seen; some writers on Windows part them by backslashes."""
+    """Returns the parts of a name in an archive and adds them to `seen`; some Windows programs write backslashes."""
     parts = tuple(part for part in PurePosixPath(name.replace("\\", "/")).parts if part != ".")
     if not parts or parts[0][0] == "/" or PureWindowsPath(name).drive or ".." in parts or "\0" in name:
         raise UserError(f"'{plain(name)}' in it leads out of the archive")
     if parts in seen:
-        raise UserError(f"'{plain(name)}' comes twice in it")
+        raise UserError(f"'{plain(name)}' is in it twice")
     seen.add(parts)
     return parts

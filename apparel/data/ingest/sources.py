@@ -1,4 +1,4 @@
-"""Where data comes from: a folder, an archive or a git repository, opened as one list of files."""
+"""Sources of an import: a folder, an archive or a git repository, opened as one list of files."""
 
 import filecmp
 import hashlib
@@ -12,12 +12,12 @@ from pathlib import Path, PureWindowsPath
 
 from tqdm import tqdm
 
-from apparel.data.ingest.archives import Allowance, Entry, is_archive, unpack
+from apparel.data.ingest.archives import Entry, UnpackLimits, is_archive, unpack_archive
 from apparel.errors import UserError, plain
 from apparel.versioning import git
 
 PROTOCOLS = "file:git:https:ssh"
-"""What git may use; others, such as `ext`, run commands."""
+"""Protocols that git may use, its GIT_ALLOW_PROTOCOL; others, such as `ext`, run commands."""
 
 SAFE_GIT = [
     *("-c", f"core.hooksPath={os.devnull}"),
@@ -27,6 +27,7 @@ SAFE_GIT = [
 ]
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""Start of a file that Git LFS has not replaced by its content."""
 
 OTHER_REPOSITORY = {
     "GIT_DIR",
@@ -40,62 +41,63 @@ OTHER_REPOSITORY = {
 
 
 @dataclass(frozen=True)
-class Opened:
-    """The files of a source, sorted by name; `origin` is what is recorded of where they come from."""
+class OpenedSource:
+    """The files of a source, sorted by name, and `origin`: what source.json records about the source."""
 
     entries: list[Entry]
     origin: dict
 
 
-def read(source: str, rev: str | None, only: Sequence[str], work: Path) -> Opened:
-    """Opens a source: archives in it are unpacked, and archives in those.
+def open_source(source: str, rev: str | None, only: Sequence[str], work: Path) -> OpenedSource:
+    """Opens a source and unpacks the archives in it, and the archives in those.
 
     Args:
         source: a path or a git address, as typed.
         rev: a commit, branch or tag of a git repository; its HEAD by default.
-        only: patterns, as in a shell, of the files, folders or archives to take, or of what is in an archive; all
-            where there are none.
+        only: shell patterns of the files, folders or archives to import, or of files in an archive; none means all.
         work: an empty folder for what is fetched and unpacked.
 
     Raises:
-        UserError: there is no such source, it is no folder, archive or repository, an archive is refused, files are
-            only Git LFS's pointers to them, or no file matches the patterns.
+        UserError: there is no such source, it is not a folder, archive or repository, an archive is refused, files are
+            pointers of Git LFS, or no file matches the patterns.
     """
-    kind = _kind(source)
+    kind = _source_kind(source)
     if rev and kind != "git":
-        raise UserError(f"--rev goes with a git repository, and {source} is none")
-    origin = {"source": recorded(source), "kind": kind}
+        raise UserError(f"--rev is for git repositories, and {source} is not one")
+    origin = {"source": source_address(source), "kind": kind}
     if kind == "git":
         origin |= {"rev": rev or "HEAD", "revision": _clone(source, rev, work / "clone")}
         origin |= _submodules(work / "clone")
     if only:
         origin["only"] = list(only)
     if kind == "file":
-        found = [Entry(Path(source).name, Path(source))]
-        unpacked = _unpacked(found, work / "unpacked")
-        entries = [each for each in unpacked if _wanted(each.name, only) or _wanted(each.name.partition("/")[2], only)]
+        files = [Entry(Path(source).name, Path(source))]
+        unpacked = _unpack_archives(files, work / "unpacked")
+        entries = [
+            entry for entry in unpacked if _matches(entry.name, only) or _matches(entry.name.partition("/")[2], only)
+        ]
     else:
         root = work / "clone" if kind == "git" else Path(source)
-        found = [entry for entry in _walk(root) if _wanted(entry.name, only) or _is_reached_into(entry.name, only)]
-        links = [entry for entry in found if entry.path.is_symlink()]
+        files = [entry for entry in _walk(root) if _matches(entry.name, only) or _has_matches(entry.name, only)]
+        links = [entry for entry in files if entry.path.is_symlink()]
         if links:
-            print(f"not taken, since they are links: {len(links):,}, such as {plain(links[0].name)}")
-            found = [entry for entry in found if not entry.path.is_symlink()]
+            print(f"symbolic links, not imported: {len(links):,}, such as {plain(links[0].name)}")
+            files = [entry for entry in files if not entry.path.is_symlink()]
         if kind == "git" and not rev and Path(source, ".git").exists():
-            _tell_what_is_not_committed(Path(source), root, only)
-        _refuse_pointers(found)
-        entries = [entry for entry in _unpacked(found, work / "unpacked") if _wanted(entry.name, only)]
-    origin["archives"] = [_describe(entry) for entry in _sorted(found) if is_archive(entry.name)]
-    if loose := [entry for entry in _sorted(found) if not is_archive(entry.name)]:
+            _print_uncommitted(Path(source), root, only)
+        _check_no_pointers(files)
+        entries = [entry for entry in _unpack_archives(files, work / "unpacked") if _matches(entry.name, only)]
+    origin["archives"] = [_describe(entry) for entry in _sorted(files) if is_archive(entry.name)]
+    if loose := [entry for entry in _sorted(files) if not is_archive(entry.name)]:
         origin["loose"] = _describe_all(loose)
-    _refuse_pointers(entries)
+    _check_no_pointers(entries)
     if only and not entries:
-        raise UserError(f"nothing in {recorded(source)} matches --only {' --only '.join(map(plain, only))}")
-    return Opened(_sorted(entries), origin)
+        raise UserError(f"nothing in {source_address(source)} matches --only {' --only '.join(map(plain, only))}")
+    return OpenedSource(_sorted(entries), origin)
 
 
-def recorded(source: str) -> str:
-    """The address as typed, without what is only true on this machine: of an absolute path, its name; no password."""
+def source_address(source: str) -> str:
+    """Returns the address to record: as typed, but of an absolute path only the last part, and without a password."""
     if re.match(r"file:", source, re.IGNORECASE) or Path(source).is_absolute() or PureWindowsPath(source).is_absolute():
         return PureWindowsPath(source.rstrip("/\\")).name
     if "://" in source:
@@ -103,13 +105,14 @@ def recorded(source: str) -> str:
     return source.replace("\\", "/") if Path(source).exists() else source
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _kind(source: str) -> str:
+def _source_kind(source: str) -> str:
+    """Returns "file", "folder" or "git"."""
     path = Path(source)
     if not source:
         raise UserError("SOURCE is empty; name a folder, an archive, or the address of a git repository")
@@ -124,51 +127,54 @@ def _kind(source: str) -> str:
 
 
 def _clone(source: str, rev: str | None, folder: Path) -> str:
-    """Checks a revision out into `folder`; returns its full hash. No hooks, templates, links or submodules."""
-    address = recorded(source)
+    """Checks a revision out into `folder`, without hooks, templates, links and submodules; returns its full hash."""
+    address = source_address(source)
     if _git("clone", "--no-checkout", "--template=", "--", source, str(folder)).returncode:
-        raise UserError(f"git could not clone {address}; its reason is above")
+        raise UserError(f"git could not clone {address}; see its message above")
     for name in (rev, f"origin/{rev}") if rev else ("HEAD",):
-        asked = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
-        commit = _git("-C", str(folder), *asked, stdout=subprocess.PIPE).stdout.strip()
+        query = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+        commit = _git("-C", str(folder), *query, stdout=subprocess.PIPE).stdout.strip()
         if commit:
             break
     else:
         raise UserError(f"{address} has no revision '{rev or 'HEAD'}'; name a commit, a branch or a tag")
     if _git("-C", str(folder), "checkout", "--quiet", "--detach", commit).returncode:
-        raise UserError(f"git could not check out {commit} of {address}; its reason is above")
+        raise UserError(f"git could not check out {commit} of {address}; see its message above")
     return commit
 
 
 def _submodules(clone: Path) -> dict[str, list[str]]:
-    """The repositories in a repository, which its clone has as empty folders, if any; the user is told."""
+    """Returns and prints the submodules, which are empty folders in the clone; nothing if there are none."""
     listed = _git("-C", str(clone), "ls-files", "--stage", stdout=subprocess.PIPE).stdout.splitlines()
-    found = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
-    if not found:
+    submodules = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]  # mode of a submodule
+    if not submodules:
         return {}
-    print(f"not taken, since they are repositories of their own; import each by itself: {plain(', '.join(found))}")
-    return {"submodules": found}
+    print(f"submodules, not imported; import each from its own address: {plain(', '.join(submodules))}")
+    return {"submodules": submodules}
 
 
-def _tell_what_is_not_committed(worktree: Path, clone: Path, only: Sequence[str]) -> None:
-    """Compares by content: git itself would run what filters a stranger's repository asks for."""
-    names = [entry.name for entry in _walk(worktree) if _wanted(entry.name, only) and not entry.path.is_symlink()]
-    _, changed, unknown = filecmp.cmpfiles(worktree, clone, names, shallow=False)
-    if others := sorted(changed + unknown):
+def _print_uncommitted(worktree: Path, clone: Path, only: Sequence[str]) -> None:
+    """Warns of files that differ from the commit that is imported, or are not in it.
+
+    The files are compared here, since `git status` would run the filters that a foreign repository configures.
+    """
+    names = [entry.name for entry in _walk(worktree) if _matches(entry.name, only) and not entry.path.is_symlink()]
+    _, changed, missing = filecmp.cmpfiles(worktree, clone, names, shallow=False)
+    if uncommitted := sorted(changed + missing):
         print(
-            f"warning: taken as committed; {len(others):,} files there are not, such as {plain(others[0])}: "
-            "commit them first, or import a copy of the folder without its .git"
+            f"warning: the last commit is imported; not committed are {len(uncommitted):,} files, such as "
+            f"{plain(uncommitted[0])}: commit them first, or import a copy of the folder without its .git"
         )
 
 
-def _refuse_pointers(entries: Sequence[Entry]) -> None:
-    """Where Git LFS was not at work, a file is a note of 130 bytes that says which content belongs there."""
+def _check_no_pointers(entries: Sequence[Entry]) -> None:
+    """Raises a `UserError` for pointers of Git LFS: files of 130 bytes in place of the content they stand for."""
     pointers = [entry for entry in entries if _starts_with(entry.path, LFS_POINTER)]
     if pointers:
         raise UserError(
             f"{len(pointers)} of {len(entries)} files, such as {plain(pointers[0].name)}, are pointers of Git LFS, not "
-            "the files: fetch those by `git lfs pull` in a clone of your own, and import that folder without its .git, "
-            "or name what to take with --only"
+            "the files: fetch those with `git lfs pull` in a clone of your own and import that folder without .git, or "
+            "name what to import with --only"
         )
 
 
@@ -185,12 +191,12 @@ def _git(*arguments: str, stdout: int | None = None) -> subprocess.CompletedProc
 
 
 def _walk(root: Path) -> Iterator[Entry]:
-    """Files below a folder, by name, and links of any kind; hidden ones are left out."""
+    """Yields the files and the symbolic links below a folder, sorted by name in each folder, without hidden ones."""
 
-    def refuse(error: OSError) -> None:
+    def raise_error(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}")
 
-    for folder, folders, files in os.walk(root, onerror=refuse):
+    for folder, folders, files in os.walk(root, onerror=raise_error):
         files += [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -199,33 +205,33 @@ def _walk(root: Path) -> Iterator[Entry]:
                 yield Entry(path.relative_to(root).as_posix(), path)
 
 
-def _unpacked(entries: Sequence[Entry], work: Path) -> list[Entry]:
-    """The entries, with the content of archives, and of archives in those, in place of them."""
-    found = []
+def _unpack_archives(entries: Sequence[Entry], work: Path) -> list[Entry]:
+    """Returns the entries with archives, and archives in those, replaced by their files, unpacked in `work`."""
+    unpacked = []
     for number, entry in enumerate(entries):
         if is_archive(entry.name):
-            allowance = Allowance(entry.path.stat().st_size)
-            for inner in unpack(entry, work / f"{number:06}", allowance):
+            limits = UnpackLimits(entry.path.stat().st_size)
+            for inner in unpack_archive(entry, work / f"{number:06}", limits):
                 folder = inner.path.with_suffix(".unpacked")
-                found += unpack(inner, folder, allowance) if is_archive(inner.name) else [inner]
+                unpacked += unpack_archive(inner, folder, limits) if is_archive(inner.name) else [inner]
         else:
-            found.append(entry)
-    return found
+            unpacked.append(entry)
+    return unpacked
 
 
-def _wanted(name: str, only: Sequence[str]) -> bool:
-    """Whether a pattern matches the name or a folder above it."""
+def _matches(name: str, only: Sequence[str]) -> bool:
+    """Whether a pattern matches the name or a folder above it; true without patterns."""
     parts = name.split("/")
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     return not only or any(fnmatchcase(path, pattern.rstrip("/")) for path in above for pattern in only)
 
 
-def _is_reached_into(name: str, only: Sequence[str]) -> bool:
-    """Whether this is an archive, and a pattern goes on behind its name."""
-    above = [
+def _has_matches(name: str, only: Sequence[str]) -> bool:
+    """Whether this is an archive, and the first part of a longer pattern matches its name."""
+    prefixes = [
         "/".join(pattern.split("/")[: name.count("/") + 1]) for pattern in only if pattern.count("/") > name.count("/")
     ]
-    return is_archive(name) and any(fnmatchcase(name, pattern) for pattern in above)
+    return is_archive(name) and any(fnmatchcase(name, pattern) for pattern in prefixes)
 
 
 def _sorted(entries: Iterable[Entry]) -> list[Entry]:
@@ -233,13 +239,13 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _describe(entry: Entry) -> dict:
-    return {"name": entry.name, "bytes": entry.path.stat().st_size, "sha256": digest(entry.path)}
+    return {"name": entry.name, "bytes": entry.path.stat().st_size, "sha256": file_sha256(entry.path)}
 
 
 def _describe_all(entries: Sequence[Entry]) -> dict:
-    """The SHA-256 is of the lines that `sha256sum` prints for the files by name, in the order of their names."""
-    listed = hashlib.sha256()
+    """Returns number, bytes and one SHA-256 of files: that of the lines which `sha256sum` prints for them, by name."""
+    lines = hashlib.sha256()
     for entry in tqdm(entries, desc="hashing", unit=" files", delay=1, leave=False):
-        listed.update(f"{digest(entry.path)}  {entry.name}\n".encode("utf-8", errors="surrogateescape"))
+        lines.update(f"{file_sha256(entry.path)}  {entry.name}\n".encode("utf-8", errors="surrogateescape"))
     size = sum(entry.path.stat().st_size for entry in entries)
-    return {"files": len(entries), "bytes": size, "sha256": listed.hexdigest()}
+    return {"files": len(entries), "bytes": size, "sha256": lines.hexdigest()}

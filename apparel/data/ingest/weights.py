@@ -1,32 +1,28 @@
-"""Starting weights brought in: a TensorFlow 2 checkpoint of the Object Detection API's model zoo, or a Keras `.h5`."""
+"""Import of starting weights: a TensorFlow 2 checkpoint of the Object Detection API's model zoo, or a Keras `.h5`."""
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from apparel.data.ingest.archives import Entry, make_room
-from apparel.data.ingest.dataset import bring
+from apparel.data.ingest.archives import Entry, check_copies_fit, move_or_copy
 from apparel.errors import UserError, one_line, plain
 from apparel.utils import files
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""First bytes of an HDF5 file, such as Keras's `.h5`."""
 
-FIRST_CHANNELS = 32
-"""Filters of the first layer, `conv1`, of a MobileNet v1 at a depth multiplier of 1 (Howard et al. 2017, table 1)."""
-
-STATE = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
-"""The file `checkpoint`, by which TensorFlow finds the newest of several."""
+CHECKPOINT_STATE = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
+"""Content of the file `checkpoint`, in which TensorFlow looks up the latest checkpoint of a folder."""
 
 
-def find(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """The files of the one checkpoint among a source's files, by the name that each gets.
+def find_checkpoint(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Finds the files of the one checkpoint among a source's files; returns them by the name that each gets.
 
-    Those are `checkpoint/ckpt-0.*` and `pipeline.config`, whatever number the checkpoint has, and `classes.json` where
-    this project wrote it; or one Keras `.h5`. Exported models (`saved_model`) are left out.
+    These are `checkpoint/ckpt-0.*`, whatever number the checkpoint has, `pipeline.config`, and `classes.json` if this
+    project wrote the checkpoint; or one Keras `.h5`. Exported models (`saved_model`) are not checkpoints.
 
     Raises:
-        UserError: there is none, there are several, or a part is missing.
+        UserError: there is no checkpoint, there are several, or a part is missing.
     """
     entries = [entry for entry in entries if "saved_model" not in entry.name.split("/")]
     indexes = [entry for entry in entries if entry.base.endswith(".index")]
@@ -34,7 +30,7 @@ def find(entries: Sequence[Entry]) -> dict[str, Entry]:
     if len(indexes) + len(weights) != 1:
         several = ", ".join(plain(entry.name) for entry in indexes + weights)
         raise UserError(
-            f"there are several checkpoints: {several}; name the one to take with --only"
+            f"there are several checkpoints: {several}; name the one to import with --only"
             if several
             else "no checkpoint among the files: expected checkpoint/ckpt-0.index and its data, or a Keras .h5"
         )
@@ -43,55 +39,48 @@ def find(entries: Sequence[Entry]) -> dict[str, Entry]:
     return _zoo_files(indexes[0], {entry.name: entry for entry in entries})
 
 
-def lay_out(found: dict[str, Entry], folder: Path, work: Path) -> None:
-    """Makes the checkpoint's folder, and reads every tensor in it once.
+def copy_checkpoint(checkpoint: dict[str, Entry], folder: Path, work: Path) -> None:
+    """Makes the checkpoint's folder, and reads every tensor once to check it.
+
+    Args:
+        checkpoint: from `find_checkpoint`.
+        folder: the folder to make.
+        work: files that lie in this folder are moved, others are copied.
 
     Raises:
         UserError: the checkpoint is damaged, or not one of TensorFlow 2.
     """
-    sizes = [(entry.path.stat().st_size, work in entry.path.parents) for entry in found.values()]
-    make_room(folder.parent, sum(size if moves else 2 * size for size, moves in sizes))
-    for name, entry in found.items():
-        bring(entry, folder / name, work)
-    if "checkpoint/ckpt-0.index" in found:
-        files.write_text(folder / "checkpoint" / "checkpoint", STATE)
-        _check_checkpoint(folder / "checkpoint" / "ckpt-0", found["checkpoint/ckpt-0.index"].name)
+    check_copies_fit(checkpoint.values(), folder.parent, work)
+    for name, entry in checkpoint.items():
+        move_or_copy(entry, folder / name, work)
+    if "checkpoint/ckpt-0.index" in checkpoint:
+        files.write_text(folder / "checkpoint" / "checkpoint", CHECKPOINT_STATE)
+        _check_checkpoint(folder / "checkpoint" / "ckpt-0", checkpoint["checkpoint/ckpt-0.index"].name)
     else:
-        (name,) = found
+        (name,) = checkpoint
         _check_keras(folder / name)
 
 
-def parameters(folder: Path) -> dict[str, object]:
-    """What the section `train` of params.yaml needs for these weights besides their name, as far as they tell."""
-    import h5py
+def stage_weights(entries: Sequence[Entry], folder: Path, target: Path) -> tuple[dict[str, Path], dict[str, int]]:
+    """Finds the checkpoint among a source's files, copies it into a staging folder, and prints its files.
 
-    from apparel.models.tfod import pipeline_file
-
-    keras = next(iter(sorted(folder.glob("*.h5"))), None)
-    if keras:
-        with h5py.File(keras, "r") as file, suppress(KeyError, TypeError, IndexError, AttributeError):
-            layer = file.get("model_weights", file)["conv1"]
-            channels = layer[layer.attrs["weight_names"][0]].shape[-1]
-            return {"checkpoint_type": "backbone", "depth_multiplier": channels / FIRST_CHANNELS}
-        return {"checkpoint_type": "backbone"}
-    try:
-        model = pipeline_file.read(folder / "pipeline.config").model
-    except UserError:
-        return {}
-    if model.WhichOneof("model") != "ssd":
-        return {}
-    size = model.ssd.image_resizer.fixed_shape_resizer
-    square = {"resolution": size.height} if size.height == size.width > 0 else {}
-    return {"depth_multiplier": round(model.ssd.feature_extractor.depth_multiplier, 4)} | square
+    Returns:
+        Where the folder of weights goes, by its name in the staging folder, and the number of files.
+    """
+    checkpoint = find_checkpoint(entries)
+    copy_checkpoint(checkpoint, folder / "weights", folder / "work")
+    print(f"weights: {', '.join(sorted(checkpoint))}")
+    return {"weights": target}, {"files": len(checkpoint)}
 
 
 def _zoo_files(index: Entry, entries: dict[str, Entry]) -> dict[str, Entry]:
+    """Returns the files of a checkpoint of the model zoo, given its index and all files by name."""
     prefix = index.name.removesuffix(".index")
     shards = {entry.name: entry for entry in entries.values() if entry.name.startswith(f"{prefix}.data-")}
     totals = {int(number) for name in shards for number in re.findall(r"\.data-\d{5}-of-(\d{5})$", name)}
     if len(totals) != 1 or len(shards) != max(totals):
         raise UserError(
-            f"{plain(prefix)}: {len(shards)} of its data files are there, {max(totals, default=1)} belong to it"
+            f"{plain(prefix)}: {len(shards)} of {max(totals, default=1)} data files of the checkpoint are there"
         )
     folders = prefix.split("/")[:-1]
     for folder in (folders[:-1], folders):
@@ -100,14 +89,14 @@ def _zoo_files(index: Entry, entries: dict[str, Entry]) -> dict[str, Entry]:
             break
     else:
         raise UserError(f"{plain(prefix)} has no pipeline.config in its folder or the one above")
-    found = {f"checkpoint/ckpt-0{name.removeprefix(prefix)}": entry for name, entry in shards.items()}
-    found |= {"checkpoint/ckpt-0.index": index, "pipeline.config": config}
+    files_by_name = {f"checkpoint/ckpt-0{name.removeprefix(prefix)}": entry for name, entry in shards.items()}
+    files_by_name |= {"checkpoint/ckpt-0.index": index, "pipeline.config": config}
     classes = entries.get("/".join([*folder, "classes.json"]))
-    return found | ({"classes.json": classes} if classes else {})
+    return files_by_name | ({"classes.json": classes} if classes else {})
 
 
 def _check_checkpoint(prefix: Path, name: str) -> None:
-    """TensorFlow compares the check sum of each tensor that is read."""
+    """Raises a `UserError` unless all tensors can be read: TensorFlow compares the checksum of each one."""
     import tensorflow as tf
 
     try:
@@ -123,17 +112,18 @@ def _check_checkpoint(prefix: Path, name: str) -> None:
 
 
 def _check_keras(path: Path) -> None:
+    """Raises a `UserError` unless this is an undamaged file of weights as Keras saves them."""
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:  # raises where the file was cut short
-            known = "layer_names" in file.get("model_weights", file).attrs
+        with h5py.File(path, "r") as file:  # raises if the file is cut short
+            has_layers = "layer_names" in file.get("model_weights", file).attrs
     except (OSError, RuntimeError) as error:
         raise UserError(f"{plain(path.name)} is damaged ({plain(str(error))}); nothing was imported") from None
-    if not known:
-        raise UserError(f"{plain(path.name)} holds no weights as Keras saves them; nothing was imported")
+    if not has_layers:
+        raise UserError(f"{plain(path.name)} does not hold weights as Keras saves them; nothing was imported")
 
 
 def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(len(HDF5)) == HDF5
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE

@@ -70,13 +70,13 @@ SHOP = {
 
 
 def state():
-    """What is under data/, less what differs between two imports of the same."""
-    found = {path: (paths.DATA / path).read_bytes() for path in tree(paths.DATA)}
-    origins = {path: json.loads(found[path]) for path in found if path.endswith("source.json")}
-    return found | {path: origin | {"imported": ""} for path, origin in origins.items()}
+    """The files under data/ with their content, except for the time in records, which differs between imports."""
+    contents = {path: (paths.DATA / path).read_bytes() for path in tree(paths.DATA)}
+    origins = {path: json.loads(contents[path]) for path in contents if path.endswith("source.json")}
+    return contents | {path: origin | {"imported": ""} for path, origin in origins.items()}
 
 
-def test_a_data_set_comes_in_tracked_and_described(project, capsys):
+def test_a_data_set_is_imported_tracked_and_recorded(project, capsys):
     run("../shop.zip", "--name", "shop")
     assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
     origin = json.loads((paths.DATA / "shop" / "source.json").read_text(encoding="utf-8"))
@@ -91,18 +91,18 @@ def test_a_data_set_comes_in_tracked_and_described(project, capsys):
     assert "python -m apparel inspect shop" in capsys.readouterr().out
 
 
-def test_a_dry_run_says_what_would_come_and_leaves_nothing(project, capsys):
+def test_a_dry_run_shows_what_would_be_imported_and_leaves_nothing(project, capsys):
     run("../shop.zip", "--name", "shop", "--dry-run")
     assert "4 photos, 1 annotation files, 1 lists" in capsys.readouterr().out
     assert tree(paths.DATA) == set() and tree(project.parent) >= {"shop.zip"}
 
 
-def test_what_is_there_is_replaced_only_when_asked(project):
+def test_a_data_set_is_replaced_only_with_the_option(project):
     run("../shop.zip", "--name", "shop")
     first = state()
     write_shop(project.parent / "shop.zip", photos=2)
     (paths.DATA / "shop" / "note.txt").write_text("mine")
-    with pytest.raises(UserError, match="data/shop is there already"):
+    with pytest.raises(UserError, match="data/shop exists already"):
         run("../shop.zip", "--name", "shop")
     assert {path: content for path, content in state().items() if not path.endswith("note.txt")} == first
     run("../shop.zip", "--name", "shop", "--replace")
@@ -120,20 +120,20 @@ def test_a_hostile_archive_leaves_nothing_behind(project):
 
 
 @pytest.mark.parametrize("name", ["results", "pretrained", "demo", "../x", ".x", "a/b", "", "-x", "a\n", "x.dvc"])
-def test_names_that_cannot_be_are_refused(name):
+def test_unusable_names_are_refused(name):
     with pytest.raises(UserError, match="--name"):
         run("../shop.zip", f"--name={name}")
 
 
 def test_a_second_import_at_the_same_time_and_another_folder_are_refused(project, monkeypatch):
-    with staging.only_one(), pytest.raises(UserError, match="another import is running"):
+    with staging.import_lock(), pytest.raises(UserError, match="another import is running"):
         run("../shop.zip", "--name", "shop")
     monkeypatch.chdir(project.parent)
     with pytest.raises(UserError, match="project's root folder"):
         run("shop.zip", "--name", "shop")
 
 
-def test_dvc_that_cannot_track_is_no_lost_work(project, monkeypatch):
+def test_an_import_that_dvc_could_not_track_is_finished_by_the_next(project, monkeypatch):
     shutil.move(".dvc/config", "config")
     Path(".dvc/config").write_text("[core\n", encoding="utf-8")
     with pytest.raises(UserError, match="DVC could not track"):
@@ -143,7 +143,7 @@ def test_dvc_that_cannot_track_is_no_lost_work(project, monkeypatch):
     assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
 
 
-def test_an_interrupted_import_is_finished_and_answers_for_no_other(project, monkeypatch):
+def test_an_interrupted_import_is_finished_but_not_taken_for_another_source(project, monkeypatch):
     def interrupted(_targets):
         raise KeyboardInterrupt
 
@@ -153,25 +153,25 @@ def test_an_interrupted_import_is_finished_and_answers_for_no_other(project, mon
     other = project.parent / "other"
     other.mkdir()
     write_shop(other / "shop.zip", photos=2)
-    with pytest.raises(UserError, match="data/shop is there already"):
+    with pytest.raises(UserError, match="data/shop exists already"):
         run("../other/shop.zip", "--name", "shop")
     assert len(list(paths.photos("shop").iterdir())) == 4
     run("../other/shop.zip", "--name", "shop", "--replace")
     assert len(list(paths.photos("shop").iterdir())) == 2
 
 
-def test_a_file_or_a_broken_link_in_the_way_is_refused(project):
+def test_a_file_or_a_broken_link_as_the_target_is_refused(project):
     paths.DATA.mkdir(exist_ok=True)
     (paths.DATA / "file").touch()
     (paths.DATA / "link").symlink_to("nowhere")
     for name in ("file", "link"):
         for words in ((), ("--replace",)):
-            with pytest.raises(UserError, match=f"data/{name} is no folder, and in the way"):
+            with pytest.raises(UserError, match=f"data/{name} exists and is not a folder"):
                 run("../shop.zip", "--name", name, *words)
     run("../shop.zip", "--name", "shop")
 
 
-def test_what_starting_weights_need_is_said(project, capsys):
+def test_the_params_that_keras_weights_need_are_printed(project, capsys):
     import h5py
 
     with h5py.File(project.parent / "mobilenet.h5", "w") as file:
@@ -184,24 +184,24 @@ def test_what_starting_weights_need_is_said(project, capsys):
 
 
 @pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")
-def test_what_a_zoo_checkpoint_needs_is_read_from_its_pipeline_file(project, capsys):
+def test_the_params_that_a_zoo_checkpoint_needs_are_read_from_its_pipeline_file(project, capsys):
     run(str(COCO), "--checkpoint", "--name", "coco")
     values = "train.checkpoint=coco -S train.depth_multiplier=0.75 -S train.resolution=300"
     assert f"dvc exp run -S {values}" in capsys.readouterr().out
 
 
-def test_starting_weights_come_in_whole(project):
+def test_starting_weights_are_imported_and_tracked(project):
     import h5py
 
     with h5py.File(project.parent / "mobilenet.h5", "w") as file:
         file.attrs["layer_names"] = [b"layer"]
     run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
     assert tree(paths.PRETRAINED) == {"imagenet/mobilenet.h5", "imagenet.dvc", "imagenet.source.json", ".gitignore"}
-    with pytest.raises(UserError, match="data/pretrained/imagenet is there already"):
+    with pytest.raises(UserError, match="data/pretrained/imagenet exists already"):
         run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
 
 
-def test_afterwards_dvc_lacks_nothing_of_a_demo_that_was_never_drawn(project):
+def test_the_demo_is_drawn_since_dvc_needs_its_files(project):
     (paths.DATA / "demo").mkdir(parents=True)
     draw = "from pathlib import Path; Path('photos').write_text('drawn')"
     stage = {"stages": {"draw": {"cmd": f'python -c "{draw}"', "outs": ["photos"]}}}
@@ -214,7 +214,7 @@ def test_afterwards_dvc_lacks_nothing_of_a_demo_that_was_never_drawn(project):
 
 
 def killed_import(folder, nth, words, counted):
-    """An import that is killed at the nth thing that it does to a file under the project, before it does it."""
+    """Runs an import that is killed before its nth change of a file."""
     os.chdir(folder)
     left = [nth]
 
@@ -266,7 +266,7 @@ WORDS = ("../shop.zip", "--name", "shop")
 )
 def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, replace, points):
     run(*WORDS)
-    whole = state()
+    complete = state()
     shutil.rmtree(paths.DATA)
     if replace:
         write_shop(project.parent / "old.zip", photos=3)
@@ -274,16 +274,16 @@ def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, re
     old, words = state() if replace else {}, (*WORDS, *["--replace"] * replace)
     shutil.copytree(project, project.parent / "start")
     status, steps = kill(project, 0, *words)
-    assert status == 0 and state() == whole and steps > points
+    assert status == 0 and state() == complete and steps > points
     undisturbed = 0
     for nth in {1 + step * steps // points for step in range(points)}:
         shutil.rmtree(paths.DATA)
         shutil.copytree(project.parent / "start" / "data", paths.DATA) if replace else paths.DATA.mkdir()
         undisturbed += kill(project, nth, *words)[0] == 0
-        with staging.only_one():
-            staging.recover()
-        found = state()
-        expected = whole if found.get("shop/photos/3.png") else old
-        assert found.keys() == expected.keys(), f"killed at step {nth} of {steps}"
-        assert found == expected, f"killed at step {nth} of {steps}"
+        with staging.import_lock():
+            staging.recover_imports()
+        recovered = state()
+        expected = complete if recovered.get("shop/photos/3.png") else old
+        assert recovered.keys() == expected.keys(), f"killed at step {nth} of {steps}"
+        assert recovered == expected, f"killed at step {nth} of {steps}"
     assert undisturbed <= points / 4  # later ones take fewer steps: DVC has the content already

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel.data.ingest import archives
-from apparel.data.ingest.archives import Allowance, Entry
+from apparel.data.ingest.archives import Entry, UnpackLimits
 from apparel.errors import UserError
 
 FILES = {"samples/a.jpg": b"photo" * 1000, "b c/d-é.xml": b"<annotation/>", "empty": b""}
@@ -34,19 +34,19 @@ def tarred(path, files, kind=tarfile.REGTYPE, mode="w:gz", target=""):
     return path
 
 
-def unpack(path, allowance=None):
+def unpack(path, limits=None):
     entry = Entry(path.name, path)
-    return archives.unpack(entry, path.with_name("unpacked"), allowance or Allowance(path.stat().st_size))
+    return archives.unpack_archive(entry, path.with_name("unpacked"), limits or UnpackLimits(path.stat().st_size))
 
 
 @pytest.mark.parametrize("write", [zipped, tarred])
-def test_files_come_out_as_they_went_in(tmp_path, write):
+def test_files_are_unpacked_as_they_were_packed(tmp_path, write):
     hidden = {"__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "samples/.thumb": b"x"}
-    found = unpack(write(tmp_path / "archive", (FILES | hidden).items()))
-    assert {entry.name: entry.path.read_bytes() for entry in found} == {f"archive/{k}": v for k, v in FILES.items()}
+    entries = unpack(write(tmp_path / "archive", (FILES | hidden).items()))
+    assert {entry.name: entry.path.read_bytes() for entry in entries} == {f"archive/{k}": v for k, v in FILES.items()}
 
 
-def test_names_in_utf_8_that_a_zip_does_not_say_to_be(tmp_path):
+def test_names_in_utf_8_without_the_flag_in_a_zip(tmp_path):
     zipped(tmp_path / "archive.zip", [("QQQQ.jpg", b"x"), ("WWWW.jpg", b"y")])
     data = (tmp_path / "archive.zip").read_bytes()
     (tmp_path / "archive.zip").write_bytes(data.replace(b"QQQQ", "é".encode() + b"e1").replace(b"WW", b"\x81x"))
@@ -59,8 +59,8 @@ def test_tars_of_each_compression_and_folders_in_them(tmp_path, mode):
     (tmp_path / "folder" / "x").write_bytes(b"y" * 100_000)
     with tarfile.open(tmp_path / "archive.tar", mode) as archive:
         archive.add(tmp_path / "folder", arcname="folder")
-    (found,) = unpack(tmp_path / "archive.tar")
-    assert found.name == "archive.tar/folder/x" and found.path.read_bytes() == b"y" * 100_000
+    (entry,) = unpack(tmp_path / "archive.tar")
+    assert entry.name == "archive.tar/folder/x" and entry.path.read_bytes() == b"y" * 100_000
 
 
 @pytest.mark.parametrize("write", [zipped, tarred])
@@ -76,9 +76,9 @@ def test_names_that_lead_out_are_refused_by_name(tmp_path, write, name):
 @pytest.mark.parametrize("write", [zipped, tarred])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("other", ["a/b", "./a/b", "a//b", "a\\b"])
-def test_a_name_that_comes_twice_is_refused(tmp_path, write, other):
+def test_a_name_that_is_used_twice_is_refused(tmp_path, write, other):
     path = write(tmp_path / "twice", [("a/b", b"1"), (other, b"2")])
-    with pytest.raises(UserError, match="comes twice"):
+    with pytest.raises(UserError, match="is in it twice"):
         unpack(path)
 
 
@@ -94,7 +94,7 @@ def test_links_and_devices_in_zips_are_refused(tmp_path, kind):
         unpack(zipped(tmp_path / "archive", [("x", b"/etc/passwd")], mode=kind | 0o777))
 
 
-def test_bombs_are_refused_before_they_go_off(tmp_path):
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
     zeros = bytes(30_000_000)
     for path in (zipped(tmp_path / "zip", [("x", zeros)]), tarred(tmp_path / "tar", [("x", zeros)])):
         with pytest.raises(UserError, match="decompression bomb"):
@@ -102,12 +102,12 @@ def test_bombs_are_refused_before_they_go_off(tmp_path):
         assert not any((tmp_path / "unpacked").iterdir())
 
 
-def test_archives_in_an_archive_share_its_allowance(tmp_path):
+def test_archives_in_an_archive_share_its_limits(tmp_path):
     path = zipped(tmp_path / "zip", [("x", bytes(6_000_000))])
-    allowance = Allowance(path.stat().st_size)
-    unpack(path, allowance)
+    limits = UnpackLimits(path.stat().st_size)
+    unpack(path, limits)
     with pytest.raises(UserError, match="decompression bomb"):
-        unpack(path, allowance)
+        unpack(path, limits)
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
@@ -137,9 +137,10 @@ def test_sparse_files_are_refused(tmp_path):
         unpack(path)
 
 
-def test_no_disk_space_is_said_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     path = zipped(tmp_path / "archive", FILES.items())
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("Usage", (), {"free": archives.RESERVE + 100}))
+    usage = type("Usage", (), {"free": archives.RESERVED_DISK_BYTES + 100})
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(UserError, match="no disk space"):
         unpack(path)
     assert not any((tmp_path / "unpacked").iterdir())
@@ -147,8 +148,8 @@ def test_no_disk_space_is_said_before_anything_is_written(tmp_path, monkeypatch)
 
 def flipped_flag(data):
     """The zip with its files marked as encrypted, in the directory and before each file."""
-    for signature, place in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
-        start = data.index(signature) + place
+    for signature, position in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        start = data.index(signature) + position
         data = data[:start] + struct.pack("<H", 1) + data[start + 2 :]
     return data
 
@@ -163,7 +164,7 @@ def test_encrypted_zips_and_rare_compression_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"\x1f\x8b\x08", b"BZh9", b"Rar!\x1a\x07", b"\x89PNG", b"x" * 1000])
-def test_what_is_no_archive_is_refused(tmp_path, data):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path, data):
     path = tmp_path / "archive.zip"
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"archive\.zip"):
@@ -172,20 +173,21 @@ def test_what_is_no_archive_is_refused(tmp_path, data):
 
 @pytest.mark.parametrize("write", [zipped, tarred])
 @given(data=st.data())
-def test_a_damaged_archive_is_refused_or_comes_out_whole(tmp_path_factory, write, data):
+def test_a_damaged_archive_is_refused_or_unpacked_correctly(tmp_path_factory, write, data):
     """One byte changed, or the end cut off: never a wrong or a missing file without an error."""
     folder = tmp_path_factory.mktemp("damaged")
     whole = write(folder / "archive", FILES.items()).read_bytes()
-    place = data.draw(st.integers(0, len(whole) - 1))
+    position = data.draw(st.integers(0, len(whole) - 1))
     change = data.draw(st.integers(0, 255))
-    damaged = whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :] if change else whole[:place]
+    changed = bytes([whole[position] ^ change]) + whole[position + 1 :] if change else b""
+    damaged = whole[:position] + changed
     (folder / "archive").write_bytes(damaged)
     try:
-        found = unpack(folder / "archive")
+        entries = unpack(folder / "archive")
     except UserError:
         return
     # Names and dates in a zip's directory have no check sum; what was in the files does.
-    contents = sorted(entry.path.read_bytes() for entry in found)
+    contents = sorted(entry.path.read_bytes() for entry in entries)
     assert all(content in FILES.values() for content in contents)
     if write is tarred:
         assert contents == sorted(FILES.values())

@@ -20,17 +20,17 @@ def photo(colour="red", kind="JPEG"):
 RED, BLUE = photo(), photo("blue")
 
 
-def find(folder, files):
-    """What is found among files, given as their content by their name."""
+def find_data_set(folder, files):
+    """The data set among files, which are given as their content by their name."""
     entries = []
     for number, (name, data) in enumerate(files.items()):
         path = folder / f"entry {number}"
         path.write_bytes(data.encode() if isinstance(data, str) else data)
         entries.append(Entry(name, path))
-    return dataset.find(entries)
+    return dataset.find_data_set(entries)
 
 
-def test_files_are_sorted_out_by_what_they_hold(tmp_path):
+def test_files_are_recognised_by_their_content(tmp_path):
     files = {
         "a/1.jpg": RED,
         "b/photo.txt": photo("green", "PNG"),
@@ -53,35 +53,43 @@ def test_files_are_sorted_out_by_what_they_hold(tmp_path):
         "note.jpg": "no photo",
         "phone.HEIC": "\0\0\0\x18ftypheic",
     }
-    found = find(tmp_path, files)
-    assert sorted(found.photos) == ["1.jpg", "bare", "photo.txt"]
+    data_set = find_data_set(tmp_path, files)
+    assert sorted(data_set.photos) == ["1.jpg", "bare", "photo.txt"]
     csv = ["bare.csv", "fiat.csv", "quoted.csv", "s.csv", "tabs.csv"]
-    assert sorted(found.annotations) == ["1.xml", "2.XML", *csv[:1], "empty.xml", *csv[1:]]
-    assert sorted(found.lists) == ["names.txt", "one/train.csv", "predefined_classes.txt", "train.csv"]
-    assert found.counts() | {"others": 3, "left_out": 2, "repeated": 0} == found.counts()
-    assert "note.jpg is not a JPEG" in dataset.summary(found) and "phone.HEIC is not" in dataset.summary(found)
+    assert sorted(data_set.annotations) == ["1.xml", "2.XML", *csv[:1], "empty.xml", *csv[1:]]
+    assert sorted(data_set.lists) == ["names.txt", "one/train.csv", "predefined_classes.txt", "train.csv"]
+    assert data_set.counts() | {"others": 3, "left_out": 2, "repeated": 0} == data_set.counts()
+    description = dataset.describe_data_set(data_set)
+    assert "note.jpg is not a JPEG" in description and "phone.HEIC is not" in description
 
 
-def test_archives_that_are_not_unpacked_are_named(tmp_path):
+def test_archives_of_unsupported_formats_are_named(tmp_path):
     for name in ("a/s.rar", "s.TAR.XZ", "one.zip/two.zip/three.zip"):
-        found = find(tmp_path, {name: b"packed", "1.jpg": RED})
-        assert found.counts()["left_out"] == 1 and found.counts()["others"] == 0
-        assert f"  {name} is an archive" in dataset.summary(found)
+        data_set = find_data_set(tmp_path, {name: b"packed", "1.jpg": RED})
+        assert data_set.counts()["left_out"] == 1 and data_set.counts()["others"] == 0
+        assert f"  {name} is an archive" in dataset.describe_data_set(data_set)
         with pytest.raises(UserError, match=f"no photos among 1 files.*{name} is an archive"):
-            find(tmp_path, {name: b"packed"})
+            find_data_set(tmp_path, {name: b"packed"})
 
 
-def test_a_table_that_is_no_list_of_photos_is_told_apart(tmp_path):
+def test_a_list_that_cannot_pin_photos_is_named(tmp_path):
     files = {"1.jpg": RED, "boxes.csv": "path|class\n", "test.csv": LABELS, "utf16.csv": LABELS.encode("utf-16")}
-    said = dataset.summary(find(tmp_path, files))
-    assert "  list boxes.csv, which cannot pin photos: no column 'filename'; known are path|class\n" in said
-    assert "  list utf16.csv, which cannot pin photos: is not UTF-8" in said and "  list test.csv\n" in said
+    description = dataset.describe_data_set(find_data_set(tmp_path, files))
+    assert (
+        "  list boxes.csv (cannot pin photos to a split: no column 'filename'; known are path|class)\n" in description
+    )
+    assert (
+        "  list utf16.csv (cannot pin photos to a split: is not UTF-8" in description
+        and "  list test.csv\n" in description
+    )
 
 
-def test_the_same_file_twice_is_taken_once(tmp_path):
-    found = find(tmp_path, {"a/1.jpg": RED, "b/1.jpg": RED, "a/1.xml": "<annotation/>", "b/1.xml": "<annotation/>"})
-    assert len(found.photos) == len(found.annotations) == 1 and found.repeated == 2
-    assert found.counts()["others"] == 0
+def test_repeated_files_are_imported_once(tmp_path):
+    data_set = find_data_set(
+        tmp_path, {"a/1.jpg": RED, "b/1.jpg": RED, "a/1.xml": "<annotation/>", "b/1.xml": "<annotation/>"}
+    )
+    assert len(data_set.photos) == len(data_set.annotations) == 1 and data_set.repeated == 2
+    assert data_set.counts()["others"] == 0
 
 
 @pytest.mark.parametrize(
@@ -100,23 +108,23 @@ def test_the_same_file_twice_is_taken_once(tmp_path):
         ({}, ["no photos among 0 files"]),
     ],
 )
-def test_what_cannot_be_laid_out_is_refused(tmp_path, files, messages):
+def test_files_without_photos_or_with_unusable_names_are_refused(tmp_path, files, messages):
     with pytest.raises(UserError) as error:
-        find(tmp_path, files)
+        find_data_set(tmp_path, files)
     assert all(message in str(error.value) for message in messages) and str(error.value).isprintable()
 
 
-def test_moved_where_it_may_be_and_copied_where_not(tmp_path):
+def test_files_of_the_work_folder_are_moved_and_others_are_copied(tmp_path):
     loose, work, target = tmp_path / "loose", tmp_path / "work", tmp_path / "target"
     for folder in (loose, work, target):
         folder.mkdir()
     (loose / "a").write_bytes(RED)
     (work / "b").write_bytes(BLUE)
     (work / "c").write_text(LABELS)
-    found = dataset.find(
+    data_set = dataset.find_data_set(
         [Entry("b.jpg", work / "b"), Entry("a.jpg", loose / "a"), Entry("x/c.csv", work / "c"), Entry("y", work / "c")]
     )
-    dataset.lay_out(found, target, work)
+    dataset.copy_data_set(data_set, target, work)
     assert {path.relative_to(target).as_posix() for path in target.rglob("*")} == {
         *("photos", "photos/a.jpg", "photos/b.jpg", "annotations"),
         *("lists", "lists/c.csv", "lists/photos.txt", "lists/annotations.txt"),
@@ -125,32 +133,32 @@ def test_moved_where_it_may_be_and_copied_where_not(tmp_path):
     assert (loose / "a").exists() and not (work / "b").exists()
 
 
-def test_the_longest_name_that_is_taken_can_be_written(tmp_path):
-    found = find(tmp_path, {(name := "é" * 125 + "x.jpg"): RED})
-    dataset.lay_out(found, tmp_path, tmp_path)
+def test_the_longest_allowed_name_can_be_written(tmp_path):
+    data_set = find_data_set(tmp_path, {(name := "é" * 125 + "x.jpg"): RED})
+    dataset.copy_data_set(data_set, tmp_path, tmp_path)
     assert [path.name for path in (tmp_path / "photos").iterdir()] == [name]
 
 
-def test_a_list_of_photos_of_an_earlier_import_is_written_anew(tmp_path):
-    found = find(tmp_path, {"lists/photos.txt": "1.jpg\n", "lists/test.csv": LABELS, "photos/1.jpg": RED})
-    assert list(found.lists) == ["test.csv"]
+def test_the_list_of_photos_of_an_earlier_import_is_replaced(tmp_path):
+    data_set = find_data_set(tmp_path, {"lists/photos.txt": "1.jpg\n", "lists/test.csv": LABELS, "photos/1.jpg": RED})
+    assert list(data_set.lists) == ["test.csv"]
 
 
-def test_no_disk_space_is_said_before_anything_is_copied(tmp_path, monkeypatch):
-    found = find(tmp_path, {"1.jpg": RED})
-    usage = type("Usage", (), {"free": archives.RESERVE + 2 * len(RED) - 1})
+def test_a_full_disk_is_reported_before_anything_is_copied(tmp_path, monkeypatch):
+    data_set = find_data_set(tmp_path, {"1.jpg": RED})
+    usage = type("Usage", (), {"free": archives.RESERVED_DISK_BYTES + 2 * len(RED) - 1})
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(UserError, match="no disk space"):
-        dataset.lay_out(found, tmp_path, tmp_path / "work")
+        dataset.copy_data_set(data_set, tmp_path, tmp_path / "work")
     assert not (tmp_path / "photos").exists()
 
 
 @pytest.mark.shared("apparel")
-def test_the_apparel_data_as_it_lies(tmp_path):
+def test_the_apparel_data_are_recognised(tmp_path):
     only = ["annotations", "labels", "samples/samples-1.zip"]
-    opened = sources.read(str(APPAREL), None, only, tmp_path / "work")
-    found = dataset.find(opened.entries)
-    assert found.counts() == {
+    opened = sources.open_source(str(APPAREL), None, only, tmp_path / "work")
+    data_set = dataset.find_data_set(opened.entries)
+    assert data_set.counts() == {
         "photos": 910,
         "annotations": 920,
         "lists": 10,
@@ -158,5 +166,5 @@ def test_the_apparel_data_as_it_lies(tmp_path):
         "others": 0,
         "left_out": 0,
     }
-    assert {"labels.csv", "test_labels.csv", "one_class/train_labels.csv", "summary.csv"} < found.lists.keys()
+    assert {"labels.csv", "test_labels.csv", "one_class/train_labels.csv", "summary.csv"} < data_set.lists.keys()
     assert len(opened.origin["archives"]) == 4

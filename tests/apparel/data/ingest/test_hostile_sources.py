@@ -73,15 +73,15 @@ def tarred(entries: list[tuple[str, bytes]]) -> bytes:
     return data.getvalue()
 
 
-def take_in(archive: Path, folder: Path) -> None:
-    """What `python -m apparel import` and the stage convert do, less DVC."""
+def import_and_convert(archive: Path, folder: Path) -> None:
+    """Does what `python -m apparel import` and the stage convert do, without DVC."""
     work = folder / "work"
-    found = dataset.find(sources.read(str(archive), None, [], work).entries)
-    dataset.lay_out(found, folder, work)
-    for name in found.photos | found.annotations:
+    data_set = dataset.find_data_set(sources.open_source(str(archive), None, [], work).entries)
+    dataset.copy_data_set(data_set, folder, work)
+    for name in data_set.photos | data_set.annotations:
         assert Path(name).name == name
     converted = convert.convert(folder / "photos", folder / "annotations", None)
-    assert set(converted.labels["filename"]) <= set(found.photos)
+    assert set(converted.labels["filename"]) <= set(data_set.photos)
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
@@ -95,7 +95,7 @@ def test_a_hostile_archive_is_refused_or_stays_in_the_data_folder(tmp_path, monk
         archive.write_bytes(content)
         folder.mkdir(parents=True)
         try:
-            take_in(archive, folder)
+            import_and_convert(archive, folder)
         finally:
             shutil.rmtree(folder)
             assert tree(tmp_path) == {"shop.zip", "data"}

@@ -18,7 +18,7 @@ def git(folder, *arguments):
 
 
 def read(source, tmp_path, rev=None, only=()):
-    opened = sources.read(str(source), rev, only, tmp_path / "work")
+    opened = sources.open_source(str(source), rev, only, tmp_path / "work")
     return {entry.name: entry.path.read_bytes() for entry in opened.entries}, opened.origin
 
 
@@ -39,25 +39,25 @@ def folder(tmp_path):
 ALL = {"a/loose.txt": b"loose", "a/one.zip/in/x": b"zipped", "two.tar.gz/deep/one.zip/in/x": b"zipped"}
 
 
-def test_loose_files_archives_and_archives_in_those(folder, tmp_path):
-    found, origin = read(folder, tmp_path)
-    assert found == ALL and list(found) == sorted(found)
+def test_loose_files_archives_and_archives_in_archives(folder, tmp_path):
+    files, origin = read(folder, tmp_path)
+    assert files == ALL and list(files) == sorted(files)
     assert [archive["name"] for archive in origin["archives"]] == ["a/one.zip", "two.tar.gz"]
-    assert origin["archives"][0]["sha256"] == sources.digest(folder / "a" / "one.zip")
+    assert origin["archives"][0]["sha256"] == sources.file_sha256(folder / "a" / "one.zip")
     assert origin["source"] == "shop" and str(tmp_path) not in str(origin)
 
 
 def test_loose_files_are_recorded_as_sha256sum_lists_them(folder, tmp_path):
     (folder / "B.txt").write_bytes(b"")
     _, origin = read(folder, tmp_path)
-    listed = "".join(f"{sources.digest(folder / name)}  {name}\n" for name in ("B.txt", "a/loose.txt"))
+    listed = "".join(f"{sources.file_sha256(folder / name)}  {name}\n" for name in ("B.txt", "a/loose.txt"))
     assert origin["loose"] == {"files": 2, "bytes": 5, "sha256": hashlib.sha256(listed.encode()).hexdigest()}
     assert "loose" not in read(folder, tmp_path / "again", only=["*.gz"])[1]
 
 
 def test_an_archive_as_the_source(folder, tmp_path):
-    found, origin = read(folder / "two.tar.gz", tmp_path)
-    assert found == {"two.tar.gz/deep/one.zip/in/x": b"zipped"}
+    files, origin = read(folder / "two.tar.gz", tmp_path)
+    assert files == {"two.tar.gz/deep/one.zip/in/x": b"zipped"}
     assert origin["kind"] == "file" and len(origin["archives"]) == 1
 
 
@@ -73,13 +73,13 @@ def test_an_archive_as_the_source(folder, tmp_path):
         (["a/loose.txt", "*.gz/*/one.zip/in"], ["a/loose.txt", "two.tar.gz/deep/one.zip/in/x"]),
     ],
 )
-def test_only_what_is_asked_for(folder, tmp_path, only, expected):
-    found, origin = read(folder, tmp_path, only=only)
-    assert list(found) == expected and origin["only"] == only
+def test_only_matching_files_are_imported(folder, tmp_path, only, expected):
+    files, origin = read(folder, tmp_path, only=only)
+    assert list(files) == expected and origin["only"] == only
 
 
 @pytest.mark.parametrize("only", ["deep", "two.tar.gz/deep", "*/*/one.zip/in/x"])
-def test_what_is_in_an_archive_goes_by_its_own_name_and_by_that_which_is_shown(folder, tmp_path, only):
+def test_patterns_match_names_in_an_archive_with_or_without_the_archive(folder, tmp_path, only):
     assert list(read(folder / "two.tar.gz", tmp_path, only=[only])[0]) == ["two.tar.gz/deep/one.zip/in/x"]
 
 
@@ -90,11 +90,11 @@ def test_a_pattern_that_nothing_matches_is_refused(folder, tmp_path, only):
     assert str(error.value).endswith(only)
 
 
-def test_links_are_counted_and_a_folder_that_cannot_be_read_is_named(folder, tmp_path, capsys, monkeypatch):
+def test_links_are_counted_and_an_unreadable_folder_is_named(folder, tmp_path, capsys, monkeypatch):
     (folder / "link").symlink_to("a/loose.txt")
     (folder / "folder link").symlink_to("a")
     assert read(folder, tmp_path)[0] == ALL
-    assert "not taken, since they are links: 2, such as folder link" in capsys.readouterr().out
+    assert "symbolic links, not imported: 2, such as folder link" in capsys.readouterr().out
 
     def closed(path, real=os.scandir):
         if str(path).endswith("/a"):
@@ -132,16 +132,19 @@ def repository(folder):
 @pytest.mark.parametrize("rev", [None, "v1", "main", "other", "full"])
 def test_a_repository_at_a_revision(repository, tmp_path, rev):
     commit = git(repository, "rev-parse", {None: "HEAD", "full": "other"}.get(rev, rev))
-    found, origin = read(repository, tmp_path, rev=commit if rev == "full" else rev)
-    assert found["a/loose.txt"] == (b"other" if rev in ("other", "full") else b"loose")
-    assert found.keys() == {"a/loose.txt", "a/one.zip/in/x"}  # what is not committed is not there
+    files, origin = read(repository, tmp_path, rev=commit if rev == "full" else rev)
+    assert files["a/loose.txt"] == (b"other" if rev in ("other", "full") else b"loose")
+    assert files.keys() == {"a/loose.txt", "a/one.zip/in/x"}  # what is not committed is not there
     assert origin["revision"] == commit and origin["kind"] == "git"
 
 
-def test_what_a_worktree_has_beyond_its_last_commit_is_told(repository, tmp_path, capsys):
+def test_uncommitted_files_of_a_worktree_are_reported(repository, tmp_path, capsys):
     (repository / "a" / "loose.txt").write_bytes(b"labelled anew")
     read(repository, tmp_path / "all")
-    assert "taken as committed; 2 files there are not, such as a/loose.txt: commit them" in capsys.readouterr().out
+    assert (
+        "the last commit is imported; not committed are 2 files, such as a/loose.txt: commit them"
+        in capsys.readouterr().out
+    )
     for number, (rev, only) in enumerate([("v1", ()), (None, ["a/one.zip"])]):
         read(repository, tmp_path / str(number), rev=rev, only=only)
         assert "committed" not in capsys.readouterr().out
@@ -150,8 +153,8 @@ def test_what_a_worktree_has_beyond_its_last_commit_is_told(repository, tmp_path
 def test_an_address_and_a_bare_repository(repository, tmp_path):
     git(repository, "clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
     for number, source in enumerate((repository.as_uri(), tmp_path / "bare")):
-        found, origin = read(source, tmp_path / str(number))
-        assert len(found) == 2 and origin["source"] in ("shop", "bare")
+        files, origin = read(source, tmp_path / str(number))
+        assert len(files) == 2 and origin["source"] in ("shop", "bare")
 
 
 def test_an_empty_source_is_not_taken_for_this_folder(repository, tmp_path, monkeypatch):
@@ -160,7 +163,7 @@ def test_an_empty_source_is_not_taken_for_this_folder(repository, tmp_path, monk
         read("", tmp_path)
 
 
-def test_hooks_and_links_of_a_repository_do_nothing(repository, tmp_path, monkeypatch):
+def test_hooks_and_links_of_a_repository_have_no_effect(repository, tmp_path, monkeypatch):
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     (hooks / "post-checkout").write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
@@ -172,9 +175,9 @@ def test_hooks_and_links_of_a_repository_do_nothing(repository, tmp_path, monkey
     git(repository, "add", "a/link")
     git(repository, "commit", "--quiet", "--message", "link")
     (tmp_path / "ran").unlink(missing_ok=True)
-    found, _ = read(repository, tmp_path)
+    files, _ = read(repository, tmp_path)
     assert not (tmp_path / "ran").exists()
-    assert b"hooksPath" not in b"".join(found.values())
+    assert b"hooksPath" not in b"".join(files.values())
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"
@@ -195,8 +198,8 @@ def test_pointers_of_git_lfs_are_not_taken_for_files(folder, tmp_path, name):
 def test_submodules_are_named(repository, tmp_path, capsys):
     git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "--quiet", str(repository), "b/sub")
     git(repository, "commit", "--quiet", "--message", "with a submodule")
-    found, origin = read(repository, tmp_path)
-    assert found.keys() == {"a/loose.txt", "a/one.zip/in/x"}
+    files, origin = read(repository, tmp_path)
+    assert files.keys() == {"a/loose.txt", "a/one.zip/in/x"}
     assert origin["submodules"] == ["b/sub"] and "b/sub" in capsys.readouterr().out
 
 
@@ -205,7 +208,7 @@ def test_submodules_are_named(repository, tmp_path, capsys):
     [
         ("shop", "v9", "no revision 'v9'"),
         ("shop", "--help", "no revision '--help'"),
-        ("two.tar.gz", "v1", "goes with a git repository"),
+        ("two.tar.gz", "v1", "--rev is for git repositories"),
         ("nowhere", None, "nowhere not found"),
         ("ext::sh -c id", None, "not found"),
         ("http://127.0.0.1:9/x.git", None, "could not clone"),
@@ -213,10 +216,10 @@ def test_submodules_are_named(repository, tmp_path, capsys):
         ("https://name:secret@127.0.0.1:9/x.git", None, "could not clone https://127.0.0.1:9/x.git"),
     ],
 )
-def test_what_is_no_source_is_refused(repository, tmp_path, source, rev, message):
-    found = repository.parent / source if source == "shop" else repository / source
+def test_other_sources_are_refused(repository, tmp_path, source, rev, message):
+    path = repository.parent / source if source == "shop" else repository / source
     with pytest.raises(UserError) as error:
-        sources.read(str(found) if found.exists() else source, rev, (), tmp_path / "work")
+        sources.open_source(str(path) if path.exists() else source, rev, (), tmp_path / "work")
     assert message in str(error.value) and "secret" not in str(error.value)
 
 
@@ -232,4 +235,4 @@ def test_what_is_no_source_is_refused(repository, tmp_path, source, rev, message
     ],
 )
 def test_no_absolute_path_and_no_password_is_recorded(source, expected):
-    assert sources.recorded(source) == expected
+    assert sources.source_address(source) == expected

@@ -19,36 +19,36 @@ def zoo(tmp_path):
     return folder
 
 
-def bring(folder, tmp_path):
-    opened = sources.read(str(folder), None, (), tmp_path / "work")
+def import_weights(folder, tmp_path):
+    opened = sources.open_source(str(folder), None, (), tmp_path / "work")
     target = tmp_path / "staged" / "weights"
     target.parent.mkdir(parents=True)
-    weights.lay_out(weights.find(opened.entries), target, tmp_path / "work")
+    weights.copy_checkpoint(weights.find_checkpoint(opened.entries), target, tmp_path / "work")
     return target
 
 
-def test_a_zoo_checkpoint_comes_in_under_the_name_that_training_reads(zoo, tmp_path):
+def test_a_zoo_checkpoint_is_imported_under_the_name_that_training_reads(zoo, tmp_path):
     import tensorflow as tf
 
-    found = bring(zoo, tmp_path)
-    names = {path.relative_to(found).as_posix() for path in found.rglob("*") if path.is_file()}
+    imported = import_weights(zoo, tmp_path)
+    names = {path.relative_to(imported).as_posix() for path in imported.rglob("*") if path.is_file()}
     data, index = "checkpoint/ckpt-0.data-00000-of-00001", "checkpoint/ckpt-0.index"
     assert names == {data, index, "checkpoint/checkpoint", "pipeline.config"}
-    assert tf.train.latest_checkpoint(str(found / "checkpoint")).endswith("ckpt-0")
-    assert tf.train.load_variable(str(found / "checkpoint" / "ckpt-0"), "b/.ATTRIBUTES/VARIABLE_VALUE") == 7
+    assert tf.train.latest_checkpoint(str(imported / "checkpoint")).endswith("ckpt-0")
+    assert tf.train.load_variable(str(imported / "checkpoint" / "ckpt-0"), "b/.ATTRIBUTES/VARIABLE_VALUE") == 7
 
 
 def damage(zoo, how):
     data = zoo / "checkpoint" / "ckpt-3.data-00000-of-00001"
-    if how == "flipped":
+    if how == "changed byte":
         content = bytearray(data.read_bytes())
         content[100] ^= 1
         data.write_bytes(bytes(content))
-    elif how == "cut":
+    elif how == "truncated":
         data.write_bytes(data.read_bytes()[:-50])
     elif how == "no data":
         data.unlink()
-    elif how == "a shard short":
+    elif how == "missing shard":
         data.rename(zoo / "checkpoint" / "ckpt-3.data-00000-of-00002")
     elif how == "no index":
         (zoo / "checkpoint" / "ckpt-3.index").unlink()
@@ -56,47 +56,47 @@ def damage(zoo, how):
         (zoo / "checkpoint" / "ckpt-3.index").write_bytes(b"noise" * 100)
     elif how == "no pipeline":
         (zoo / "pipeline.config").unlink()
-    elif how == "two":
+    elif how == "two checkpoints":
         (zoo / "checkpoint" / "ckpt-4.index").write_bytes(b"")
 
 
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("flipped", "damaged checkpoint"),
-        ("cut", "damaged checkpoint"),
-        ("no data", "0 of its data files are there, 1 belong"),
-        ("a shard short", "1 of its data files are there, 2 belong"),
+        ("changed byte", "damaged checkpoint"),
+        ("truncated", "damaged checkpoint"),
+        ("no data", "0 of 1 data files of the checkpoint are there"),
+        ("missing shard", "1 of 2 data files of the checkpoint are there"),
         ("no index", "no checkpoint among the files"),
         ("index is noise", "damaged checkpoint"),
         ("no pipeline", "no pipeline.config"),
-        ("two", "several checkpoints: checkpoint/ckpt-3.index, checkpoint/ckpt-4.index"),
+        ("two checkpoints", "several checkpoints: checkpoint/ckpt-3.index, checkpoint/ckpt-4.index"),
     ],
 )
-def test_a_checkpoint_that_is_not_whole_is_refused(zoo, tmp_path, how, message):
+def test_an_incomplete_or_damaged_checkpoint_is_refused(zoo, tmp_path, how, message):
     damage(zoo, how)
     with pytest.raises(UserError, match=message):
-        bring(zoo, tmp_path)
+        import_weights(zoo, tmp_path)
 
 
-def test_a_keras_file_comes_in_under_its_name_and_a_damaged_one_does_not(tmp_path):
+def test_a_keras_file_is_imported_under_its_name_and_a_damaged_one_is_refused(tmp_path):
     import h5py
 
     (tmp_path / "keras").mkdir()
     path = tmp_path / "keras" / "mobilenet.h5"
     with h5py.File(path, "w") as file:
         file["layer/kernel"] = range(10_000)
-    with pytest.raises(UserError, match="holds no weights as Keras saves them"):
-        bring(path.parent, tmp_path / "1")
+    with pytest.raises(UserError, match="does not hold weights as Keras saves them"):
+        import_weights(path.parent, tmp_path / "1")
     with h5py.File(path, "a") as file:
         file.attrs["layer_names"] = [b"layer"]
-    assert [found.name for found in bring(path, tmp_path / "2").iterdir()] == ["mobilenet.h5"]
+    assert [file.name for file in import_weights(path, tmp_path / "2").iterdir()] == ["mobilenet.h5"]
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UserError, match=r"mobilenet\.h5 is damaged"):
-        bring(path, tmp_path / "3")
+        import_weights(path, tmp_path / "3")
 
 
 @pytest.mark.shared("pretrained")
 @pytest.mark.parametrize("name", ["ssd_mobilenet_v1_0.75_coco", "mobilenet_1_0_224_tf_no_top.h5"])
-def test_the_shared_checkpoints_come_in(tmp_path, name):
-    assert any(bring(PRETRAINED / name, tmp_path).iterdir())
+def test_the_shared_checkpoints_are_imported(tmp_path, name):
+    assert any(import_weights(PRETRAINED / name, tmp_path).iterdir())

@@ -1,0 +1,46 @@
+"""Parameters that imported starting weights need: what params.yaml has to say so that a detector can load them."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from apparel.errors import UserError
+
+FIRST_FILTERS = 32
+"""Filters of the first layer, `conv1`, of a MobileNet v1 at a depth multiplier of 1 (Howard et al. 2017, table 1)."""
+
+
+def read_checkpoint_params(folder: Path) -> dict[str, object]:
+    """Reads the parameters of the section `train` of params.yaml that these weights need, besides `checkpoint`.
+
+    Args:
+        folder: imported weights, in data/pretrained: a Keras `.h5`, or a checkpoint with its pipeline.config.
+
+    Returns:
+        Values by parameter, without those that the files do not tell.
+    """
+    keras_files = sorted(folder.glob("*.h5"))
+    return _keras_params(keras_files[0]) if keras_files else _pipeline_params(folder / "pipeline.config")
+
+
+def _keras_params(path: Path) -> dict[str, object]:
+    import h5py
+
+    with h5py.File(path, "r") as file, suppress(KeyError, TypeError, IndexError, AttributeError):
+        layer = file.get("model_weights", file)["conv1"]
+        filters = layer[layer.attrs["weight_names"][0]].shape[-1]
+        return {"checkpoint_type": "backbone", "depth_multiplier": filters / FIRST_FILTERS}
+    return {"checkpoint_type": "backbone"}
+
+
+def _pipeline_params(path: Path) -> dict[str, object]:
+    from apparel.models.tfod import pipeline_file
+
+    try:
+        model = pipeline_file.read(path).model
+    except UserError:
+        return {}
+    if model.WhichOneof("model") != "ssd":
+        return {}
+    resizer = model.ssd.image_resizer.fixed_shape_resizer
+    resolution = {"resolution": resizer.height} if resizer.height == resizer.width > 0 else {}
+    return {"depth_multiplier": round(model.ssd.feature_extractor.depth_multiplier, 4)} | resolution

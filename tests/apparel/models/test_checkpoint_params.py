@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from apparel.models.checkpoint_params import read_checkpoint_params
+from tests.support.repository import COCO
+
+
+def write_keras(folder, filters):
+    import h5py
+
+    with h5py.File(folder / "mobilenet.h5", "w") as file:
+        file.create_group("conv1").attrs["weight_names"] = [b"conv1/kernel:0"]
+        file["conv1"]["conv1/kernel:0"] = np.zeros((3, 3, 3, filters), np.float32)
+
+
+@pytest.mark.parametrize(("filters", "depth_multiplier"), [(32, 1.0), (24, 0.75), (8, 0.25)])
+def test_keras_weights_tell_the_depth_multiplier(tmp_path, filters, depth_multiplier):
+    write_keras(tmp_path, filters)
+    params = read_checkpoint_params(tmp_path)
+    assert params == {"checkpoint_type": "backbone", "depth_multiplier": depth_multiplier}
+
+
+def test_keras_weights_of_another_network_are_weights_of_a_backbone(tmp_path):
+    import h5py
+
+    h5py.File(tmp_path / "other.h5", "w").close()
+    assert read_checkpoint_params(tmp_path) == {"checkpoint_type": "backbone"}
+
+
+def test_files_that_tell_nothing_need_no_params(tmp_path):
+    assert read_checkpoint_params(tmp_path) == {}
+    (tmp_path / "pipeline.config").write_text("no pipeline")
+    assert read_checkpoint_params(tmp_path) == {}
+    (tmp_path / "pipeline.config").write_text("model { faster_rcnn { } }")
+    assert read_checkpoint_params(tmp_path) == {}
+
+
+@pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")
+def test_the_pipeline_file_of_a_zoo_checkpoint_tells_depth_multiplier_and_resolution():
+    assert read_checkpoint_params(COCO) == {"depth_multiplier": 0.75, "resolution": 300}
