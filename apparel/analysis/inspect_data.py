@@ -141,14 +141,14 @@ def findings(found: Inspection) -> list[str]:
     """What is odd about a data set and not in convert's report, a line each."""
     lines = []
     if found.unreadable:
-        lines.append(f"photos that cannot be decoded: {len(found.unreadable)} ({split.named(found.unreadable)})")
+        lines.append(f"photos that cannot be decoded: {len(found.unreadable)} ({split.some_photos(found.unreadable)})")
     for name, strangers in found.strangers.items():
-        lines.append(f"photos in lists/{name} that are not there: {len(strangers)} ({split.named(strangers)})")
+        lines.append(f"photos in lists/{name} that are not there: {len(strangers)} ({split.some_photos(strangers)})")
     lines.append(f"pairs of near duplicates: {len(found.pairs)}, byte for byte the same: {found.pairs['exact'].sum()}")
     for each in found.divisions:
         lines.append(f"pairs that straddle train and test in {each.source}: {len(each.straddling)}")
         if each.twice:
-            lines.append(f"photos on both sides in {each.source}: {len(each.twice)} ({split.named(each.twice)})")
+            lines.append(f"photos on both sides in {each.source}: {len(each.twice)} ({split.some_photos(each.twice)})")
     if found.anchors is None:
         lines.append(f"anchors of {found.detector}: not plain SSD anchors, so boxes were not held against them")
     else:

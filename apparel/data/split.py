@@ -52,10 +52,10 @@ def read_pinned_split(config: params.Split, folder: Path, names: Collection[str]
     )
     both = sorted((train or set()) & (test or set()))
     if both:
-        raise UserError(f"{named(both)} in both split.train_list and split.test_list: a photo can be in one only")
+        raise UserError(f"{some_photos(both)} in both split.train_list and split.test_list: a photo can be in one only")
     for name, listed in ((config.train_list, train), (config.test_list, test)):
         if listed is not None and not listed & photos:
-            some = named(sorted(listed))
+            some = some_photos(sorted(listed))
             raise UserError(f"{folder / name} names {len(listed)} photos ({some}), none of which is in the data set")
     missing = tuple(sorted(((train or set()) | (test or set())) - photos))
     return PinnedSplit(*(None if listed is None else frozenset(listed & photos) for listed in (train, test)), missing)
@@ -149,7 +149,7 @@ def split_notes(
     lines = []
     if pinned.missing:
         lines.append(
-            f"photos in the lists that are not in the data set: {len(pinned.missing)} ({named(pinned.missing)})"
+            f"photos in the lists that are not in the data set: {len(pinned.missing)} ({some_photos(pinned.missing)})"
         )
     if photo_count > len(assigned):
         lines.append(f"photos in neither list, left out: {photo_count - len(assigned)}")
@@ -169,9 +169,9 @@ def straddling_pairs(pairs: pd.DataFrame, assigned: Mapping[str, str]) -> pd.Dat
     return used[(used["first"].map(assigned) == "test") != (used["second"].map(assigned) == "test")]
 
 
-def named(names: Iterable[str], shown: int = 3) -> str:
-    """The first of the names, and how many more there are."""
-    return some_of([plain(name) for name in names], shown)
+def some_photos(names: Iterable[str]) -> str:
+    """Returns the first three names, and how many more there are, for a message."""
+    return some_of([plain(name) for name in names], 3)
 
 
 def _listed_names(path: Path) -> set[str]:
