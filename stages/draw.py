@@ -21,7 +21,7 @@ class Draw(params.Section):
 
 
 class DemoParams(params.Section):
-    """The whole of data/demo/params.yaml."""
+    """All sections of data/demo/params.yaml."""
 
     draw: Draw
 

@@ -25,6 +25,7 @@ SAFE_GIT = [
     *("-c", "core.autocrlf=false"),
     *("-c", "core.fsmonitor=false"),
 ]
+"""Options of git that keep a foreign repository from running commands, making links or changing line endings."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """Start of a file that Git LFS has not replaced by its content."""
@@ -37,7 +38,7 @@ OTHER_REPOSITORY = {
     "GIT_COMMON_DIR",
     "GIT_PREFIX",
 }
-"""Variables that a git hook or alias, should it call this, leaves set to its own repository."""
+"""Variables that name another repository if a git hook or alias runs the import."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,7 @@ def open_source(source: str, rev: str | None, only: Sequence[str], work: Path) -
         ]
     else:
         root = work / "clone" if kind == "git" else Path(source)
-        files = [entry for entry in _walk(root) if _matches(entry.name, only) or _has_matches(entry.name, only)]
-        links = [entry for entry in files if entry.path.is_symlink()]
-        if links:
-            print(f"symbolic links, not imported: {len(links):,}, such as {plain(links[0].name)}")
-            files = [entry for entry in files if not entry.path.is_symlink()]
+        files = _matching_files(root, only)
         if kind == "git" and not rev and Path(source, ".git").exists():
             _print_uncommitted(Path(source), root, only)
         _check_no_pointers(files)
@@ -184,10 +181,19 @@ def _starts_with(path: Path, start: bytes) -> bool:
 
 
 def _git(*arguments: str, stdout: int | None = None) -> subprocess.CompletedProcess:
-    """Runs git, its progress and errors for the user to see; it may not ask for a password."""
+    """Runs git with its progress and errors on the terminal; git may not ask for a password."""
     environment = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
     environment |= {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
     return git.run(*SAFE_GIT, *arguments, env=environment, stdout=stdout, stderr=None, text=True)
+
+
+def _matching_files(root: Path, only: Sequence[str]) -> list[Entry]:
+    """Returns the files below `root` that match, and archives that may hold matching files; prints skipped links."""
+    files = [entry for entry in _walk(root) if _matches(entry.name, only) or _has_matches(entry.name, only)]
+    links = [entry for entry in files if entry.path.is_symlink()]
+    if links:
+        print(f"symbolic links, not imported: {len(links):,}, such as {plain(links[0].name)}")
+    return [entry for entry in files if not entry.path.is_symlink()]
 
 
 def _walk(root: Path) -> Iterator[Entry]:
@@ -239,6 +245,7 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _describe(entry: Entry) -> dict:
+    """Returns name, bytes and SHA-256 of a file."""
     return {"name": entry.name, "bytes": entry.path.stat().st_size, "sha256": file_sha256(entry.path)}
 
 

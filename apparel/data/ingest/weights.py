@@ -80,7 +80,7 @@ def _zoo_files(index: Entry, entries: dict[str, Entry]) -> dict[str, Entry]:
     totals = {int(number) for name in shards for number in re.findall(r"\.data-\d{5}-of-(\d{5})$", name)}
     if len(totals) != 1 or len(shards) != max(totals):
         raise UserError(
-            f"{plain(prefix)}: {len(shards)} of {max(totals, default=1)} data files of the checkpoint are there"
+            f"{plain(prefix)}: {len(shards)} of {max(totals, default=1)} data files of the checkpoint are in the source"
         )
     folders = prefix.split("/")[:-1]
     for folder in (folders[:-1], folders):

@@ -235,7 +235,7 @@ def killed_import(folder, nth, words, counted):
 def kill(folder, nth, *words):
     """Runs and kills a real import; returns its exit status and how many steps it took."""
     context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-    if hasattr(os, "fork"):  # what the undisturbed import has loaded is loaded once, not by each process
+    if hasattr(os, "fork"):  # slow modules are loaded once, not by each process
         context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] in SLOW_TO_LOAD])
     counted = context.Value("i", 0)
     process = context.Process(target=killed_import, args=(folder, nth, words, counted))

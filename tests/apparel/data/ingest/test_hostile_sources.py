@@ -1,4 +1,4 @@
-"""Archives of hostile files under hostile names, taken in and converted: refused by name, or all in the data folder."""
+"""Hostile archives, imported and converted: refused by name, or with all files in the data folder."""
 
 import io
 import shutil

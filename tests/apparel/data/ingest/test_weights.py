@@ -65,8 +65,8 @@ def damage(zoo, how):
     [
         ("changed byte", "damaged checkpoint"),
         ("truncated", "damaged checkpoint"),
-        ("no data", "0 of 1 data files of the checkpoint are there"),
-        ("missing shard", "1 of 2 data files of the checkpoint are there"),
+        ("no data", "0 of 1 data files of the checkpoint are in the source"),
+        ("missing shard", "1 of 2 data files of the checkpoint are in the source"),
         ("no index", "no checkpoint among the files"),
         ("index is noise", "damaged checkpoint"),
         ("no pipeline", "no pipeline.config"),
