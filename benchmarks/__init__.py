@@ -1,1 +1,1 @@
-"""Speed, measured side by side: `python -m benchmarks`."""
+"""Benchmarks of the stages tfrecord and train and of sweeps: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: how fast the parts are, beside a plain way of doing the same."""
+"""`python -m benchmarks`: speed of the project's parts, beside plain ways of doing the same."""
 
 import argparse
 import os
@@ -8,11 +8,60 @@ from collections.abc import Callable
 from apparel import errors, paths
 from apparel.errors import UserError
 
+DESCRIPTION = (
+    "Runs each part and a plain way of doing the same in turn, several rounds, and prints the rates and their\n"
+    "ratio: median, lowest and highest. Rates depend on what else the machine does, the ratio much less.\n"
+    "Writes to a temporary folder.\n"
+    "\n"
+    "tfrecord  writing TFRecords with all cores, beside a loop in one thread\n"
+    "train     a training with params.yaml, beside one that gets the same batch at each step (the difference is the\n"
+    "          cost of the input pipeline), one without determinism, and one that returns its memory to the system\n"
+    "          after each use\n"
+    "sweep     the seconds of a trial beside its training steps, by part; takes minutes, and the trained models\n"
+    "          stay in DVC's cache until `dvc gc`"
+)
+
+
+def main() -> None:
+    """Measures the parts that the command line names, and prints a table for each.
+
+    Raises:
+        UserError: there is no such part, or the data set has no photos.
+    """
+    arguments = _parse(sys.argv[1:])
+    for part in arguments.parts:
+        if part not in PARTS:
+            raise UserError(f"there is no part '{part}'{errors.nearest(part, list(PARTS))}")
+    os.environ["TQDM_DISABLE"] = "1"  # progress bars of the parts would hide the one that counts their runs
+    for part in arguments.parts or PARTS:
+        print(PARTS[part](arguments), flush=True)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=DESCRIPTION,
+        epilog="example: python -m benchmarks tfrecord --name apparel --photos 500",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
+    parser.add_argument("--name", default="demo", help="data set whose photos are used (default demo)")
+    parser.add_argument("--photos", type=_positive_int, default=300, help="at most so many photos (default 300)")
+    parser.add_argument("--steps", type=_positive_int, default=20, help="training steps in each round (default 20)")
+    parser.add_argument("--rounds", type=_positive_int, default=5, help="how often each way is run (default 5)")
+    return parser.parse_args(arguments)
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
+    return int(text)
+
 
 def _tfrecord(arguments: argparse.Namespace) -> str:
-    from benchmarks import side_by_side
+    from benchmarks import tfrecord
 
-    return side_by_side.tfrecord(paths.photos(arguments.name), arguments.photos, arguments.rounds)
+    return tfrecord.measure(paths.photos(arguments.name), arguments.photos, arguments.rounds)
 
 
 def _train(arguments: argparse.Namespace) -> str:
@@ -28,56 +77,7 @@ def _sweep(arguments: argparse.Namespace) -> str:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"tfrecord": _tfrecord, "train": _train, "sweep": _sweep}
-
-
-DESCRIPTION = (
-    "Runs each part and a plain way of doing the same in turn, several rounds, and prints the rates and their\n"
-    "ratio: median, lowest and highest. Rates move with whatever else the machine does, the ratio much less.\n"
-    "Writes to a temporary folder.\n"
-    "\n"
-    "tfrecord  writing TFRecords with all cores, beside a loop in one thread\n"
-    "train     a training as params.yaml has it, beside one that is fed one batch again and again (what the\n"
-    "          input pipeline costs), one that may come out differently each time, and one that hands its memory\n"
-    "          back to the system after each use\n"
-    "sweep     what a trial costs beside its training, by part; takes minutes, and what it trained\n"
-    "          stays in DVC's cache until `dvc gc`"
-)
-
-
-def main() -> None:
-    """Measures the parts asked for, and prints one table each.
-
-    Raises:
-        UserError: there is no such part, or the data set has no photos.
-    """
-    arguments = _parse(sys.argv[1:])
-    for part in arguments.parts:
-        if part not in PARTS:
-            raise UserError(f"there is no part '{part}'{errors.nearest(part, list(PARTS))}")
-    os.environ["TQDM_DISABLE"] = "1"  # bars of the parts would bury the one that counts their runs
-    for part in arguments.parts or PARTS:
-        print(PARTS[part](arguments), flush=True)
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=DESCRIPTION,
-        epilog="example: python -m benchmarks tfrecord --name apparel --photos 500",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
-    parser.add_argument("--name", default="demo", help="data set whose photos are used (default demo)")
-    parser.add_argument("--photos", type=_whole, default=300, help="at most so many photos (default 300)")
-    parser.add_argument("--steps", type=_whole, default=20, help="training steps in each round (default 20)")
-    parser.add_argument("--rounds", type=_whole, default=5, help="times that each way is run (default 5)")
-    return parser.parse_args(arguments)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
-    return int(text)
+"""What measures each part; its modules are imported only when it is asked for, since TensorFlow takes seconds."""
 
 
 if __name__ == "__main__":

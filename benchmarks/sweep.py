@@ -1,4 +1,4 @@
-"""What a trial costs beside its training: a small sweep in a copy of the project, and where its time went."""
+"""Overhead of a sweep's trial: a small sweep in a copy of the project, and the seconds of each part of its trials."""
 
 import json
 import os
@@ -18,40 +18,41 @@ from apparel.sweeps import failure_log, snapshot, storage, workspace
 from apparel.tracking.outbox import outbox_of_run
 
 STUDY = "benchmark"
-SETTINGS = Path("benchmark.yaml")
-OUTER = ("DVC_", "MLFLOW_", "APPAREL_", "OPTUNA_", "TQDM_")
-"""Environment variables that would lead out of the copy, or hide how it goes."""
+CONFIG = Path("benchmark.yaml")
+REMOVED_VARIABLES = ("DVC_", "MLFLOW_", "APPAREL_", "OPTUNA_", "TQDM_")
+"""Prefixes of environment variables that would lead out of the copy, or hide the progress."""
 
 
 def measure(steps: int, trials: int) -> str:
-    """Trains so many trials, which differ in their seed, for so many steps each, as params.yaml has them.
+    """Runs a sweep whose trials differ in their seed; returns a table of seconds by part, medians of the trials.
 
-    The copy has the project's DVC cache, where what was trained stays until `dvc gc`; nothing else does.
+    The copy uses the project's DVC cache, where the trained models stay until `dvc gc`; nothing else stays.
 
     Args:
-        steps: training steps of each trial, in tens.
-        trials: how many count; params.yaml's own seed comes before them, and may have its result in the cache.
+        steps: training steps of each trial, rounded to tens.
+        trials: number of measured trials. One more runs before them with the seed of params.yaml, whose result may
+            be in the cache.
 
     Raises:
         UserError: the project can't be copied, or the sweep fails.
     """
     steps = max(10, round(steps, -1))
-    with tempfile.TemporaryDirectory() as made:
-        copy = workspace.Workspace(Path(made, "project"), snapshot.take(SETTINGS))
-        copy.make()
-        _sweep(copy.folder, steps, [secrets.randbelow(2**31) for _ in range(trials)])
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = workspace.Workspace(Path(temporary, "project"), snapshot.take(CONFIG))
+        copy.create()
+        _run_sweep(copy.folder, steps, [secrets.randbelow(2**31) for _ in range(trials)])
         with chdir(copy.folder):
-            study = storage.load(storage.LOCAL, STUDY)
+            study = storage.load_study(storage.LOCAL, STUDY)
             imports = median(_seconds_to_import() for _ in range(3))
-            ended = study.get_trials(states=[TrialState.COMPLETE])
-            measured = [_parts(trial, imports) for trial in ended if trial.number > 0]
+            complete = study.get_trials(states=[TrialState.COMPLETE])
+            measured = [_seconds_by_part(trial, imports) for trial in complete if trial.number > 0]
     if not measured:
-        raise UserError("no trial of the benchmark came to its end")
-    return _text(measured, steps)
+        raise UserError("no trial of the benchmark is complete")
+    return _table(measured, steps)
 
 
-def _sweep(folder: Path, steps: int, seeds: list[int]) -> None:
-    settings = {
+def _run_sweep(folder: Path, steps: int, seeds: list[int]) -> None:
+    config = {
         "study": STUDY,
         "sampler": {"kind": "grid"},
         "pruner": {"kind": "none"},
@@ -59,54 +60,59 @@ def _sweep(folder: Path, steps: int, seeds: list[int]) -> None:
         "fixed": {"train.steps": steps, "train.validate_every": 1000, "train.patience": 0},
         "space": {"train.seed": {"choice": seeds}},
     }
-    (folder / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_VARIABLES)}
     with (folder / "benchmark.log").open("wb") as log:
-        command = [sys.executable, "-m", "apparel", "sweep", "--config", str(SETTINGS)]
-        print(f"a sweep of {1 + len(seeds)} trials in a copy of the project; its progress:", file=sys.stderr)
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, check=False)
-    if done.returncode:
-        raise UserError(
-            f"the sweep failed, see above; it had said:\n{failure_log.last_lines(folder / 'benchmark.log')}"
-        )
+        command = [sys.executable, "-m", "apparel", "sweep", "--config", str(CONFIG)]
+        print(f"a sweep of {1 + len(seeds)} trials in a copy of the project:", file=sys.stderr)
+        process = subprocess.run(command, cwd=folder, env=environment, stdout=log, check=False)
+    if process.returncode:
+        log_end = failure_log.last_lines(folder / "benchmark.log")
+        raise UserError(f"the sweep failed, see above; its output ends with\n{log_end}")
 
 
 def _seconds_to_import() -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import stages.train"], check=True, capture_output=True)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
-def _parts(trial: FrozenTrial, imports: float) -> dict[str, float]:
-    """Seconds by part, told by when the worker and the training wrote what they did."""
+def _seconds_by_part(trial: FrozenTrial, imports: float) -> dict[str, float]:
+    """Seconds by part, from the times at which the worker and the training wrote their records.
+
+    Args:
+        trial: a complete trial.
+        imports: seconds that the imports of train take, measured apart from the trial.
+    """
     outbox = outbox_of_run(trial.user_attrs["run"])
-    opened = outbox.header.start / 1000
-    lines = [line for line in outbox.lines() if line.kind == "metrics"]
-    stepped = [line for line in lines if "images_per_second" in line.values]
-    batch = int(next(line.values["train.batch_size"] for line in outbox.lines() if "train.batch_size" in line.values))
-    first, *others = [batch / line.values["images_per_second"] for line in stepped]
-    a_step = median(others)
-    began, ended = stepped[0].time / 1000, stepped[-1].time / 1000
-    judged = next(line.time for line in reversed(lines) if "val/mAP50" in line.values) / 1000
-    until_opened = opened - trial.datetime_start.timestamp()
-    imports = min(imports, until_opened)  # they were timed apart from the trial
+    run_started = outbox.header.start / 1000
+    lines = list(outbox.lines())
+    batch_size = int(next(line.values["train.batch_size"] for line in lines if "train.batch_size" in line.values))
+    metrics = [line for line in lines if line.kind == "metrics"]
+    steps = [line for line in metrics if "images_per_second" in line.values]
+    first_step, *later_steps = [batch_size / line.values["images_per_second"] for line in steps]
+    step = median(later_steps)
+    first_end, last_end = steps[0].time / 1000, steps[-1].time / 1000
+    validated = next(line.time for line in reversed(metrics) if "val/mAP50" in line.values) / 1000
+    until_run_started = run_started - trial.datetime_start.timestamp()
+    imports = min(imports, until_run_started)
     return {
-        "the steps themselves": ended - began + a_step,
-        "experiment set-up: values, DVC's checks": until_opened - imports,
+        "the steps themselves": last_end - first_end + step,
+        "experiment set-up: values, DVC's checks": until_run_started - imports,
         "imports": imports,
-        "model and input pipeline": began - first - opened,
-        "graph tracing": first - a_step,
-        "evaluation on val": judged - ended,
-        "results kept: model, DVC's cache, MLflow, git": trial.datetime_complete.timestamp() - judged,
+        "model and input pipeline": first_end - first_step - run_started,
+        "graph tracing": first_step - step,
+        "evaluation on val": validated - last_end,
+        "results kept: model, DVC's cache, MLflow, git": trial.datetime_complete.timestamp() - validated,
     }
 
 
-def _text(measured: list[dict[str, float]], steps: int) -> str:
-    parts = {name: median(each[name] for each in measured) for name in measured[0]}
-    (trained, seconds), *others = parts.items()
+def _table(measured: list[dict[str, float]], steps: int) -> str:
+    medians = {part: median(seconds[part] for seconds in measured) for part in measured[0]}
+    (training, training_seconds), *overhead = medians.items()
     lines = [
         f"sweep: trials of {steps} steps, {len(measured)} of them; seconds, median",
-        f"  {seconds:6.1f}  {trained}",
+        f"  {training_seconds:6.1f}  {training}",
     ]
-    lines += [f"  {seconds:6.1f}  {name}" for name, seconds in others]
-    return "\n".join([*lines, f"  {sum(seconds for _, seconds in others):6.1f}  a trial costs beside its steps"])
+    lines += [f"  {seconds:6.1f}  {part}" for part, seconds in overhead]
+    return "\n".join([*lines, f"  {sum(seconds for _, seconds in overhead):6.1f}  a trial costs beside its steps"])

@@ -1,6 +1,7 @@
-"""How fast a training goes with and without its input pipeline, determinism, and memory that it keeps.
+"""Speed of a training, beside trainings without its input pipeline, without determinism, and that return memory.
 
-The last two hold for a whole process, so there is a process for each way: all wait until it is their turn.
+Determinism and memory are settings of a whole process, so each kind of training has its own process, and waits there
+until it is its turn.
 """
 
 import subprocess
@@ -16,30 +17,38 @@ from apparel.data import shards
 from apparel.errors import UserError
 from benchmarks import side_by_side
 
-PIPELINE, ONE_BATCH = "pipeline", "one batch"
+PIPELINE, SAME_BATCH = "pipeline", "same batch"
+"""Where a training gets its batches from."""
+
+AS_IN_THE_STAGE, NOT_DETERMINISTIC, MEMORY_RETURNED = "as in the stage", "not deterministic", "memory returned"
+"""Kinds of training, one a process."""
 
 
 def measure(steps: int, rounds: int) -> str:
-    """The training that params.yaml asks for, on the records of the stage tfrecord, some steps at a time.
+    """Trains with params.yaml on the records of the stage tfrecord; returns a table of photos per second.
 
     Args:
-        steps: training steps each way and round.
+        steps: training steps of each way in each round.
         rounds: how often each way is run.
 
     Raises:
-        UserError: params.yaml is wrong, or there are no records.
+        UserError: params.yaml is not valid, or there are no records.
     """
-    chosen, _ = _inputs()
-    with _training("whole") as whole, _training("not repeatable") as plain, _training("memory back") as back:
+    train, _ = _inputs()
+    with (
+        _training(AS_IN_THE_STAGE) as default,
+        _training(NOT_DETERMINISTIC) as not_deterministic,
+        _training(MEMORY_RETURNED) as memory_returned,
+    ):
         ways = {
-            "train": partial(_run, whole, PIPELINE, steps),
-            "train, one batch again and again": partial(_run, whole, ONE_BATCH, steps),
-            "train, not repeatable": partial(_run, plain, PIPELINE, steps),
-            "train, memory handed back": partial(_run, back, PIPELINE, steps),
+            "train": partial(_run, default, PIPELINE, steps),
+            "train, same batch at each step": partial(_run, default, SAME_BATCH, steps),
+            "train, not deterministic": partial(_run, not_deterministic, PIPELINE, steps),
+            "train, memory returned": partial(_run, memory_returned, PIPELINE, steps),
         }
-        seconds = side_by_side.in_turn(ways, rounds)
-    title = f"train: {chosen.detector} at {chosen.resolution} pixels, {steps} steps of {chosen.batch_size} photos"
-    return side_by_side.report(f"{title}, {rounds} rounds", seconds, steps * chosen.batch_size, "photos")
+        seconds = side_by_side.time_in_turns(ways, rounds)
+    title = f"train: {train.detector} at {train.resolution} pixels, {steps} steps of {train.batch_size} photos"
+    return side_by_side.rates_table(f"{title}, {rounds} rounds", seconds, steps * train.batch_size, "photos")
 
 
 def _inputs() -> tuple[params.Train, dict]:
@@ -58,15 +67,16 @@ def _training(kind: str) -> Iterator[subprocess.Popen]:
 
 
 def _run(process: subprocess.Popen, batches: str, steps: int) -> None:
+    """Makes the process train, and waits until it has."""
     print(batches, steps, sep=",", file=process.stdin, flush=True)
     for line in process.stdout:
         if line.strip() == batches:
             return
-    raise UserError("the training ended early; what it said is above")
+    raise UserError("the training ended early; its output is above")
 
 
 def _serve(kind: str) -> None:
-    """Takes lines such as `pipeline,10` from standard input and answers each once those steps are made."""
+    """Reads lines such as `pipeline,10` from standard input, and answers each one after so many training steps."""
     from apparel.models import pipeline_config, weights
     from apparel.models.detector import Detector
     from apparel.models.tfod import determinism
@@ -74,20 +84,20 @@ def _serve(kind: str) -> None:
     from apparel.training.loop import Training
 
     train, index = _inputs()
-    if kind != "memory back":
+    if kind != MEMORY_RETURNED:
         memory.keep()
-    if kind != "not repeatable":
+    if kind != NOT_DETERMINISTIC:
         determinism.enable(train.seed)
     detector = Detector(pipeline_config.merge(train, len(index["classes"]), steps=10**6), tuple(index["classes"]))
     weights.load(detector, train)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(detector, index, train, Path(folder))
         stream = iter(training._batches())
-        same = next(stream)
+        same_batch = next(stream)
         for line in sys.stdin:
             batches, steps = line.split(",")
             for _ in range(int(steps)):
-                training._train_step(next(stream) if batches == PIPELINE else same)
+                training._train_step(next(stream) if batches == PIPELINE else same_batch)
             int(training.step)  # waits for the last step
             print(batches, flush=True)
 

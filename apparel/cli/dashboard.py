@@ -1,4 +1,4 @@
-"""`python -m apparel dashboard`: opens optuna-dashboard on the studies of sweeps."""
+"""`python -m apparel dashboard`: serve optuna-dashboard on the studies of sweeps."""
 
 import argparse
 from pathlib import Path
@@ -11,29 +11,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     from apparel.sweeps import storage
 
-    parser.description = "Shows every study of a storage in the browser until Ctrl-C."
+    parser.description = "Shows the studies of a storage in the browser, until Ctrl-C."
     parser.epilog = "example: python -m apparel dashboard --storage postgresql://me@db/sweeps --port 8081"
-    parser.add_argument("--storage", default=storage.LOCAL, help=f"where the studies are (default {storage.LOCAL})")
+    parser.add_argument("--storage", default=storage.LOCAL, help=f"address of the database (default {storage.LOCAL})")
     parser.add_argument("--port", type=int, default=8080, help="default 8080")
     parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1, this machine only")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Serves until interrupted.
+    """Serves the dashboard until it is interrupted.
 
     Raises:
-        UserError: there are no studies, or the port is taken.
+        UserError: there is no database of studies, or the port is in use.
     """
     from apparel.sweeps import storage
 
     address = arguments.storage
     if address.startswith("grpc://"):
-        raise UserError("the dashboard reads the database itself: give its address, not that of the proxy before it")
+        raise UserError("the dashboard reads the database itself: give its address, not that of the proxy")
     file = Path(address.removeprefix("sqlite:///"))
     if address.startswith("sqlite:///") and not file.exists():
-        raise UserError(f"{file} not found: no sweep has run here; `python -m apparel sweep` makes it")
+        raise UserError(f"{file} not found: no sweep has run here; `python -m apparel sweep` creates it")
     check_free(arguments.host, arguments.port)
-    storage.open_storage(address)  # says what is wrong with the address
+    storage.open_storage(address)  # raises an error that names what is wrong with the address
     import optuna_dashboard
 
     print(f"http://{arguments.host}:{arguments.port}/dashboard; Ctrl-C ends it", flush=True)

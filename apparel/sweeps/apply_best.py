@@ -1,4 +1,4 @@
-"""The end of a sweep: its best parameters in params.yaml."""
+"""Writing a trial's values, the best one's by default, into params.yaml."""
 
 import difflib
 
@@ -11,44 +11,45 @@ from apparel.sweeps import report, search_space, study_table
 from apparel.utils import files, yaml
 
 
-def pick(study: Study, number: int | None) -> FrozenTrial:
+def select_trial(study: Study, number: int | None) -> FrozenTrial:
     """The trial of that number, or the best one.
 
     Raises:
-        UserError: it is not complete, none is, or two objectives leave several that are best.
+        UserError: it is not complete, no trial is, or several are best in two objectives.
     """
-    found = study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)
     if number is not None:
-        if not 0 <= number < len(found) or found[number].state != TrialState.COMPLETE:
+        if not 0 <= number < len(trials) or trials[number].state != TrialState.COMPLETE:
             raise UserError(f"sweep {study.study_name} has no complete trial {number}")
-        return found[number]
-    best = study_table.best(study)
+        return trials[number]
+    best = study_table.best_trials(study)
     if not best:
-        raise UserError(f"sweep {study.study_name} has no complete trial yet ({study_table.counts(study)})")
+        raise UserError(f"sweep {study.study_name} has no complete trial yet ({study_table.count_states(study)})")
     if len(best) > 1:
-        listed = "\n".join(f"  {report.title(study, trial)}" for trial in best)
+        listed = "\n".join(f"  {report.trial_title(study, trial)}" for trial in best)
         raise UserError(
-            f"no other trial is better in both than any of these; name one, such as --finish {best[0].number}\n{listed}"
+            f"none of these trials is better than another in both objectives; name one, such as "
+            f"--finish {best[0].number}\n{listed}"
         )
     return best[0]
 
 
-def chosen(study: Study, trial: FrozenTrial) -> search_space.Values:
-    """What the trial has for the keys that the sweep searched; what it fixed is no part of it."""
-    found = study_table.values(trial)
-    return {key: found[key] for key in study_table.keys(study) if key in found}
+def searched_values(study: Study, trial: FrozenTrial) -> search_space.Values:
+    """The trial's values of the searched keys, without those that the sweep fixes."""
+    values = study_table.trial_values(trial)
+    return {key: values[key] for key in study_table.searched_keys(study) if key in values}
 
 
 def run(study: Study, number: int | None, sure: bool, dry_run: bool) -> None:
-    """Shows what changes in params.yaml, asks unless `sure`, writes it, and says what comes next.
+    """Shows the change of params.yaml, asks for consent unless `sure`, writes it, and prints the next step.
 
     Raises:
-        UserError: there is no such trial, params.yaml does not take its values, or the answer is no.
+        UserError: there is no such trial, its values are not valid in params.yaml, or the answer is no.
     """
-    trial = pick(study, number)
-    print(report.title(study, trial))
+    trial = select_trial(study, number)
+    print(report.trial_title(study, trial))
     old = paths.PARAMS.read_text(encoding="utf-8")
-    new = changed(old, chosen(study, trial))
+    new = params_with(old, searched_values(study, trial))
     name = paths.PARAMS.name
     print("\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), name, name, n=1, lineterm="")))
     if new == old:
@@ -59,14 +60,14 @@ def run(study: Study, number: int | None, sure: bool, dry_run: bool) -> None:
         raise UserError(f"{name} stays as it is")
     else:
         files.write_text(paths.PARAMS, new)
-    print(what_next(study, trial))
+    print(next_step(study, trial))
 
 
-def changed(text: str, values: search_space.Values) -> str:
+def params_with(text: str, values: search_space.Values) -> str:
     """The text of params.yaml with these values.
 
     Raises:
-        UserError: it has no such keys, or does not take such values.
+        UserError: params.yaml has no such keys, or the values are not valid.
     """
     params.load()
     new = yaml.edit(text, params.nest(values))
@@ -78,11 +79,11 @@ def _agreed(question: str) -> bool:
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
-        raise UserError("nobody is there to answer; add --yes") from None
+        raise UserError("there is no terminal to answer; add --yes") from None
 
 
-def what_next(study: Study, trial: FrozenTrial) -> str:
-    """What the next `dvc repro` will do."""
+def next_step(study: Study, trial: FrozenTrial) -> str:
+    """What the next `dvc repro` does."""
     fixed = study.user_attrs["settings"].get("fixed") or {}
     if not fixed:
         experiment = trial.user_attrs.get("experiment")

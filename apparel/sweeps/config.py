@@ -1,4 +1,4 @@
-"""`configs/sweep.yaml`, checked: which keys are searched in which ranges, for what, how, and for how long."""
+"""Configuration of a sweep, `configs/sweep.yaml`: search space, objectives, sampler, pruner and budget, validated."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,21 +10,21 @@ from apparel.params import Count, Name, Section, Seed
 from apparel.utils import yaml
 
 LATENCY = "latency"
-"""The objective that is no metric of val: milliseconds that the trained model takes for a photo."""
+"""The objective that is not a metric of val: milliseconds that the trained model takes for a photo."""
 
 Scalar = bool | int | float | str | None
 Floats, Ints = tuple[float, float], tuple[int, int]
 
 
 class Objective(Section):
-    """What a trial is judged by: `latency`, or a metric of val as train measured it."""
+    """What a trial is judged by: `latency`, or a metric of val that train measures."""
 
     metric: Annotated[str, Field(pattern=r"^(val/.+|latency)$")]
     direction: Literal["maximize", "minimize"]
 
 
 class Sampler(Section):
-    """How values are drawn; TPE learns from the trials before and knows of those still running."""
+    """How values are drawn; TPE learns from earlier trials and takes running ones into account."""
 
     kind: Literal["tpe", "random", "grid"] = "tpe"
     seed: Seed = 0
@@ -33,8 +33,8 @@ class Sampler(Section):
 class Pruner(Section):
     """When a training is stopped before its end.
 
-    The median pruner lets the first `after_trials` trials through, and of each trial the first `after_validations`
-    validations; hyperband has a rule of its own for both.
+    The median pruner never stops the first `after_trials` trials, nor a trial in its first `after_validations`
+    validations. Hyperband has its own rule for both.
     """
 
     kind: Literal["median", "hyperband", "none"] = "median"
@@ -43,14 +43,19 @@ class Pruner(Section):
 
 
 class Budget(Section):
-    """How long: so many trials, no new trial after so many minutes, or whichever comes first."""
+    """Limit of the study: its number of trials, minutes after which no new trial begins, or whichever comes first."""
 
     trials: Count | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
 
 
 class Range(Section):
-    """Where a value comes from: one of `choice`, `float` and `int`; `when` says under which values of other keys."""
+    """Values that a key can take: one of `choice`, `float` and `int`, bounds included.
+
+    `when` makes the range conditional: it applies if each key in it has the value, or one of the values, given there.
+    Optuna's conditional parameters are Python code (define-by-run); here they are part of the file, such as a smaller
+    batch at 512 pixels, which otherwise does not fit into memory.
+    """
 
     when: dict[str, Any] = Field(default_factory=dict)
     choice: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
@@ -64,7 +69,7 @@ class Range(Section):
         return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
-    def _one_kind_the_right_way_up(self) -> "Range":
+    def _check_range(self) -> "Range":
         kinds = [kind for kind in (self.choice, self.float, self.int) if kind is not None]
         if len(kinds) != 1:
             raise ValueError("give one of choice, float and int")
@@ -74,14 +79,14 @@ class Range(Section):
             if len({(type(value), value) for value in self.choice}) < len(self.choice):
                 raise ValueError("a choice is listed twice")
         elif kinds[0][0] > kinds[0][1]:
-            raise ValueError(f"the range is upside down: {kinds[0][0]} to {kinds[0][1]}")
+            raise ValueError(f"the lower bound is above the upper one: {kinds[0][0]} to {kinds[0][1]}")
         elif self.log and kinds[0][0] <= 0:
             raise ValueError("a logarithmic range starts above 0")
         return self
 
 
-class Settings(Section):
-    """The whole file."""
+class SweepConfig(Section):
+    """The whole file; `fixed` has keys of params.yaml that hold in every trial."""
 
     study: Name
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=2)] = (
@@ -101,13 +106,13 @@ class Settings(Section):
     @field_validator("space", mode="before")
     @classmethod
     def _ranges(cls, value: Any) -> Any:
-        """A key has one range, or a list of which the first whose condition is met counts."""
+        """One range, or a list of which the first one applies whose condition holds."""
         if not isinstance(value, dict):
             return value
-        return {key: tuple(found) if isinstance(found, list) else (found,) for key, found in value.items()}
+        return {key: tuple(ranges) if isinstance(ranges, list) else (ranges,) for key, ranges in value.items()}
 
     @model_validator(mode="after")
-    def _some_end(self) -> "Settings":
+    def _check_limits(self) -> "SweepConfig":
         if self.budget.trials is None and self.budget.minutes is None and self.sampler.kind != "grid":
             raise ValueError("budget: give trials, minutes or both")
         if len({objective.metric for objective in self.objectives}) < len(self.objectives):
@@ -115,21 +120,24 @@ class Settings(Section):
         return self
 
     @property
-    def prunes(self) -> bool:
-        """Whether trials may end early: Optuna can't say which of two objectives that should be judged by."""
+    def can_prune(self) -> bool:
+        """Whether trials may be pruned: not by latency, which has no value before the end, nor by two objectives.
+
+        Optuna's pruners refuse studies of several objectives.
+        """
         first = self.objectives[0].metric
         return self.pruner.kind != "none" and len(self.objectives) == 1 and first != LATENCY
 
 
-def load(path: Path) -> Settings:
-    """Reads a sweep file.
+def load_config(path: Path) -> SweepConfig:
+    """Reads and validates the file.
 
     Raises:
-        UserError: it is missing or not YAML, or a key is unknown, missing, ill-typed or makes no sense; names it.
+        UserError: the file is missing or not YAML, or a key is unknown, missing or has a wrong value; names the key.
     """
-    return parse(yaml.load(path, "name another with --config"), str(path))
+    return parse_config(yaml.load(path, "name another with --config"), str(path))
 
 
-def parse(values: Any, where: str) -> Settings:
-    """Turns plain nested values into settings; raises a `UserError` that names each wrong key."""
-    return params.parse(values, where, Settings)
+def parse_config(values: Any, where: str) -> SweepConfig:
+    """Validates plain nested values; raises a `UserError` that names each wrong key and `where` it is."""
+    return params.parse(values, where, SweepConfig)

@@ -1,4 +1,7 @@
-"""How long a trained detector takes for a photo: `python -m apparel.sweeps.latency MODEL`, in a process of its own."""
+"""Latency of a trained detector: `python -m apparel.sweeps.latency MODEL` prints milliseconds a photo.
+
+It runs in a process of its own, since a worker does not load TensorFlow.
+"""
 
 import sys
 import time
@@ -8,12 +11,13 @@ from statistics import quantiles
 from apparel import errors
 
 ROUNDS = 100
+"""Photos that are timed."""
 
 
-def measure(model: Path) -> float:
-    """Milliseconds a photo, one at a time, from pixels to boxes: the 10th percentile of 100.
+def measure_latency(model: Path) -> float:
+    """Milliseconds a photo at batch size 1, from pixels to boxes: the 10th percentile of `ROUNDS`.
 
-    What else runs on the machine only ever slows one down, and moves a median with it.
+    Other work on the machine can only slow a photo down, and moves a median with it.
     """
     import tensorflow as tf
 
@@ -22,14 +26,14 @@ def measure(model: Path) -> float:
     loaded = detector.load(model)
     side = loaded.resolution
     image, shape = tf.random.uniform([1, side, side, 3], 0, 255, seed=0), tf.constant([[side, side, 3]])
-    loaded._find(image, shape)  # traced once
-    taken = []
+    loaded._find(image, shape)  # traces the graph
+    seconds = []
     for _ in range(ROUNDS):
-        began = time.perf_counter()
+        start = time.perf_counter()
         loaded._find(image, shape)
-        taken.append(time.perf_counter() - began)
-    return 1000 * quantiles(taken, n=10)[0]
+        seconds.append(time.perf_counter() - start)
+    return 1000 * quantiles(seconds, n=10)[0]
 
 
 if __name__ == "__main__":
-    errors.run(lambda: print(measure(Path(sys.argv[1]))))
+    errors.run(lambda: print(measure_latency(Path(sys.argv[1]))))

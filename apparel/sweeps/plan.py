@@ -1,4 +1,4 @@
-"""What a sweep will do, before it does it."""
+"""Plan of a sweep: everything that can be wrong is checked before the first trial, and shown with `--dry-run`."""
 
 import json
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from apparel import params, paths
 from apparel.errors import UserError
 from apparel.params import Section
-from apparel.sweeps import config as settings
 from apparel.sweeps import search_space, snapshot, storage, workspace
-from apparel.sweeps.config import LATENCY, Range, Settings
-from apparel.sweeps.search_space import Space
+from apparel.sweeps.config import LATENCY, Range, SweepConfig, load_config, parse_config
+from apparel.sweeps.search_space import SearchSpace
 from apparel.sweeps.snapshot import Snapshot
 from apparel.tracking.outbox import OUTBOXES, find_outbox
 from apparel.tracking.server import without_password
@@ -24,10 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked sweep. `study` is None while there is none of that name."""
+    """A valid sweep.
 
-    settings: Settings
-    space: Space
+    Attributes:
+        config: the configuration, with changes of the command line.
+        space: its search space.
+        snapshot: the state of the project that all trials train.
+        storage: address of the storage.
+        workers: trainings at a time on this machine.
+        study: the study, None while it does not exist.
+    """
+
+    config: SweepConfig
+    space: SearchSpace
     snapshot: Snapshot
     storage: str
     workers: int
@@ -35,95 +43,108 @@ class Plan:
 
     @property
     def params(self) -> params.Params:
-        """params.yaml as the sweep began with it."""
-        return params.parse(params.nest(self.space.base | self.space.start))
+        """params.yaml as the first trial has it."""
+        return params.parse(params.nest(self.space.base | self.space.initial_values))
 
     @property
     def trials(self) -> int | None:
-        """How many trials the study is to have; None when minutes alone end it."""
-        budget = self.settings.budget.trials
-        if self.settings.sampler.kind != "grid":
+        """Number of trials of the study in all; None if only the budget's minutes end it."""
+        budget = self.config.budget.trials
+        if self.config.sampler.kind != "grid":
             return budget
         points = len(self.space.grid())
         return points if budget is None else min(budget, points)
 
     @property
     def command(self) -> str:
-        """What finds the study again from any settings file, with `--report` or `--finish` behind it."""
-        local = self.storage == storage.LOCAL
-        place = "" if local else f" --storage {without_password(self.storage)}"
-        return f"python -m apparel sweep --study {self.settings.study}{place}"
+        """The command that finds the study without its file; `--report` or `--finish` is appended."""
+        is_local = self.storage == storage.LOCAL
+        option = "" if is_local else f" --storage {without_password(self.storage)}"
+        return f"python -m apparel sweep --study {self.config.study}{option}"
 
     def text(self) -> str:
-        """What is shown before it starts."""
-        chosen = self.settings
-        objectives = " and ".join(f"{each.metric} ({each.direction})" for each in chosen.objectives)
-        lines = [f"sweep {chosen.study}: {objectives}", *self._space_lines(), *self._how_lines(), *self._place_lines()]
-        return "\n".join(lines)
+        """The plan as it is printed before the sweep starts."""
+        objectives = " and ".join(f"{objective.metric} ({objective.direction})" for objective in self.config.objectives)
+        title = f"sweep {self.config.study}: {objectives}"
+        return "\n".join([title, *self._space_lines(), *self._method_lines(), *self._location_lines()])
 
     def _space_lines(self) -> list[str]:
-        names = [(search_space.name(key, each), each) for key, ranges in self.space.ranges.items() for each in ranges]
-        width = max(len(name) for name, _ in names)
+        ranges = [
+            (search_space.parameter_name(key, range_), range_)
+            for key, ranges in self.space.ranges.items()
+            for range_ in ranges
+        ]
+        width = max(len(name) for name, _ in ranges)
         lines = ["space"]
-        lines += [f"  {name.replace('|', ' if '):<{width + 3}}  {_describe(each)}" for name, each in names]
-        lines += [f"  fixed: {key} {value!r}" for key, value in self.settings.fixed.items()]
+        lines += [f"  {name.replace('|', ' if '):<{width + 3}}  {_describe(range_)}" for name, range_ in ranges]
+        lines += [f"  fixed: {key} {value!r}" for key, value in self.config.fixed.items()]
         lines += [f"  note: {note}" for note in self.space.notes]
-        start = ", ".join(f"{key} {value}" for key, value in self.space.start.items())
-        return [*lines, f"  first trial, today's values: {start}"]
+        initial = ", ".join(f"{key} {value}" for key, value in self.space.initial_values.items())
+        return [*lines, f"  first trial, values of params.yaml: {initial}"]
 
-    def _how_lines(self) -> list[str]:
-        chosen, budget = self.settings, self.settings.budget
-        ends = [f"{self.trials} trials"] if self.trials else []
-        ends += [f"no new trial after {budget.minutes:g} minutes"] if budget.minutes else []
-        lines = [f"budget   {', '.join(ends)}; {self.workers} at a time{self._done()}"]
-        lines.append(f"sampler  {chosen.sampler.kind}, seed {chosen.sampler.seed}")
-        if chosen.prunes:
-            trials, validations = chosen.pruner.after_trials, chosen.pruner.after_validations
-            spared = f", not the first {trials} trials, nor before validation {validations + 1}"
-            lines.append(f"pruner   {chosen.pruner.kind}{spared if chosen.pruner.kind == 'median' else ''}")
-        elif chosen.pruner.kind != "none":
-            lines.append(f"pruner   none: with {'two objectives' if len(chosen.objectives) > 1 else LATENCY} there is")
-            lines[-1] += " nothing to stop a training by"
-        if self.workers > 1 and LATENCY in {each.metric for each in chosen.objectives}:
+    def _method_lines(self) -> list[str]:
+        config, budget = self.config, self.config.budget
+        limits = [f"{self.trials} trials"] if self.trials else []
+        limits += [f"no new trial after {budget.minutes:g} minutes"] if budget.minutes else []
+        lines = [
+            f"budget   {', '.join(limits)}; {self.workers} at a time{self._ended_trials()}",
+            f"sampler  {config.sampler.kind}, seed {config.sampler.seed}",
+            *self._pruner_lines(),
+        ]
+        if self.workers > 1 and LATENCY in {objective.metric for objective in config.objectives}:
             lines.append("note     latency is measured beside other trainings; --workers 1 measures it alone")
         return [*lines, f"time     {self._time()}"]
 
-    def _place_lines(self) -> list[str]:
+    def _pruner_lines(self) -> list[str]:
+        pruner = self.config.pruner
+        if self.config.can_prune and pruner.kind == "median":
+            first_validation = pruner.after_validations + 1
+            return [
+                f"pruner   median, not the first {pruner.after_trials} trials, nor before validation {first_validation}"
+            ]
+        if self.config.can_prune:
+            return [f"pruner   {pruner.kind}"]
+        if pruner.kind == "none":
+            return []
+        reason = "two objectives" if len(self.config.objectives) > 1 else LATENCY
+        return [f"pruner   none: with {reason} there is no value to prune a training by"]
+
+    def _location_lines(self) -> list[str]:
         code = f"commit {self.snapshot.commit[:7]}" + (", with uncommitted changes" if self.snapshot.is_changed else "")
         return [
             f"storage  {without_password(self.storage)}",
             f"code     {code}",
             f"watch    make dashboard, make ui, {self.command} --report; "
-            f"logs in {(paths.LOCAL / 'sweeps' / self.settings.study / 'trials').as_posix()}",
+            f"logs in {(workspace.study_folder(self.config.study) / 'trials').as_posix()}",
         ]
 
-    def _done(self) -> str:
+    def _ended_trials(self) -> str:
         if self.study is None:
             return ""
         ended = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
-        return f"; {ended} are done"
+        return f"; {ended} have ended"
 
     def _time(self) -> str:
-        from apparel.sweeps import trial_claims
+        from apparel.sweeps import trial_queue
 
-        seconds, source = self._seconds_a_trial()
+        seconds, source = self._seconds_per_trial()
         if seconds is None:
-            return "not known before the first trial has ended"
+            return "unknown until the first trial has ended"
         text = f"about {seconds / 60:.1f} minutes a trial ({source})"
         if not self.trials:
             return text
         trials = self.study.get_trials(deepcopy=False) if self.study else []
         left = max(0, self.trials - len(trials)) * seconds / self.workers / 60
-        budget = self.settings.budget.minutes
-        if budget and (rest := trial_claims.minutes_left(budget, trials)) < left:
+        budget = self.config.budget.minutes
+        if budget and (rest := trial_queue.minutes_left(budget, trials)) < left:
             return f"{text}: all would take {left:.0f} minutes, new ones begin for {rest:.0f}"
-        return f"{text}: {left:.0f} minutes" + (", less what is pruned" if self.settings.prunes else "")
+        return f"{text}: {left:.0f} minutes" + (", less what is pruned" if self.config.can_prune else "")
 
-    def _seconds_a_trial(self) -> tuple[float | None, str]:
+    def _seconds_per_trial(self) -> tuple[float | None, str]:
         trials = self.study.get_trials(deepcopy=False) if self.study else []
-        known = [trial.user_attrs["seconds"]["total"] for trial in trials if "seconds" in trial.user_attrs]
-        if known:
-            return median(known), "median of those that ended"
+        totals = [trial.user_attrs["seconds"]["total"] for trial in trials if "seconds" in trial.user_attrs]
+        if totals:
+            return median(totals), "median of those that have ended"
         last = last_training()
         if last is None:
             return None, ""
@@ -132,45 +153,45 @@ class Plan:
         return seconds * planned / epochs, f"the last training took {seconds / 60:.1f} for {epochs} epochs"
 
 
-def make(config: Path, address: str, workers: int, changes: dict[str, Any]) -> Plan:
-    """Checks everything that can be wrong before a trial runs.
+def make_plan(file: Path, address: str, workers: int, changes: dict[str, Any]) -> Plan:
+    """Validates everything that can be wrong before a trial runs.
 
     Args:
-        config: the settings file.
-        address: the storage.
+        file: the sweep's configuration.
+        address: of the storage.
         workers: trainings at a time.
-        changes: `study`, `trials` and `minutes` where they win over the file.
+        changes: `study`, `trials` and `minutes` of the command line, which win over the file unless they are None.
 
     Raises:
-        UserError: whatever is wrong, by name.
+        UserError: names what is wrong.
     """
-    chosen = _changed(settings.load(config), changes)
-    study = _existing(address, chosen.study)
-    taken = _snapshot(chosen.study, study, config)
-    built = search_space.build(chosen, today(taken), str(config))
-    _check_objectives(chosen, built, str(config))
+    config = _with_changes(load_config(file), changes)
+    study = _existing_study(address, config.study)
+    taken = _study_snapshot(config.study, study, file)
+    space = search_space.build(config, read_params(taken), str(file))
+    _check_objectives(config, space, str(file))
     if study is not None:
-        _check_same(study, chosen, config)
-    plan = Plan(chosen, built, taken, address, workers, study)
-    if chosen.sampler.kind == "grid":
-        built.grid()
+        _check_same(study, config, file)
+    plan = Plan(config, space, taken, address, workers, study)
+    if config.sampler.kind == "grid":
+        space.grid()
     return plan
 
 
-def today(taken: Snapshot) -> dict[str, dict[str, Any]]:
-    """params.yaml of a snapshot, checked, as nested plain values."""
+def read_params(taken: Snapshot) -> dict[str, dict[str, Any]]:
+    """params.yaml of a snapshot as nested plain values; raises a `UserError` if it is not valid."""
     values = yaml.parse(snapshot.read(taken, paths.PARAMS.as_posix()), paths.PARAMS.name)
     params.parse(values)
     return values
 
 
-def plain(chosen: Section) -> dict[str, Any]:
-    """The settings as JSON has them, which `settings.parse` takes."""
-    return json.loads(json.dumps(chosen.model_dump()))
+def to_plain(section: Section) -> dict[str, Any]:
+    """The section as JSON has it, from which `parse_config` makes it again."""
+    return json.loads(json.dumps(section.model_dump()))
 
 
 def last_training() -> tuple[float, int] | None:
-    """Seconds and epochs of the last training that this clone finished; None where there is none."""
+    """Seconds and epochs of the last training that this clone finished; None if there is none."""
     runs = sorted(OUTBOXES.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in runs[:20]:
         outbox = find_outbox(path.parent.name)
@@ -182,15 +203,15 @@ def last_training() -> tuple[float, int] | None:
     return None
 
 
-def _changed(chosen: Settings, changes: dict[str, Any]) -> Settings:
+def _with_changes(config: SweepConfig, changes: dict[str, Any]) -> SweepConfig:
     given = {name: value for name, value in changes.items() if value is not None}
     study = {"study": given.pop("study")} if "study" in given else {}
-    budget = {"budget": plain(chosen.budget) | given}
-    return settings.parse(plain(chosen) | study | budget, "the command line")
+    budget = {"budget": to_plain(config.budget) | given}
+    return parse_config(to_plain(config) | study | budget, "the command line")
 
 
-def _existing(address: str, name: str) -> "Study | None":
-    """The study of that name, without making a database to look for it in."""
+def _existing_study(address: str, name: str) -> "Study | None":
+    """The study of that name; a database that does not exist is not created."""
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).exists():
         return None
     import optuna
@@ -199,53 +220,53 @@ def _existing(address: str, name: str) -> "Study | None":
     if name not in optuna.get_all_study_names(opened):
         return None
     study = optuna.load_study(study_name=name, storage=opened)
-    return study if "snapshot" in study.user_attrs else None  # its making was cut short
+    return study if "snapshot" in study.user_attrs else None  # without it a driver died while it created the study
 
 
-def _snapshot(name: str, study: "Study | None", config: Path) -> Snapshot:
+def _study_snapshot(name: str, study: "Study | None", file: Path) -> Snapshot:
+    """The snapshot that the study began with, or a new one for a new study."""
     if study is None:
-        there = workspace.existing(name)
-        if there:
+        earlier = workspace.existing_experiments(name)
+        if earlier:
             raise UserError(
-                f"there are experiments of an earlier sweep '{name}' ({there[0]} and others), but not its study; "
-                "choose another --study, or remove them: dvc exp remove " + " ".join(there[:3])
+                f"there are experiments of an earlier sweep '{name}' ({earlier[0]} and others), but not its study; "
+                "choose another --study, or remove them: dvc exp remove " + " ".join(earlier[:3])
             )
-        return snapshot.take(config)
-    known = Snapshot(**study.user_attrs["snapshot"])
-    if snapshot.is_kept(known):
-        return known
-    here = snapshot.take(config)
-    if (here.commit, here.tree) != (known.commit, known.tree):
+        return snapshot.take(file)
+    first = Snapshot(**study.user_attrs["snapshot"])
+    if snapshot.is_kept(first):
+        return first
+    current = snapshot.take(file)
+    if (current.commit, current.tree) != (first.commit, first.tree):
         raise UserError(
-            f"study '{name}' was begun from commit {known.commit[:7]} with content {known.tree[:7]}, which this clone "
+            f"study '{name}' began from commit {first.commit[:7]} with content {first.tree[:7]}, which this clone "
             "does not have; fetch and check out the same commit, without changes of your own"
         )
-    return here
+    return current
 
 
-def _check_objectives(chosen: Settings, built: Space, where: str) -> None:
-    classes = built.base["data.classes"]
-    known = ["val/mAP50", "val/loss", *(f"val/AP50/{name}" for name in classes), LATENCY]
-    for objective in chosen.objectives:
-        if objective.metric not in known:
+def _check_objectives(config: SweepConfig, space: SearchSpace, where: str) -> None:
+    metrics = ["val/mAP50", "val/loss", *(f"val/AP50/{name}" for name in space.base["data.classes"]), LATENCY]
+    for objective in config.objectives:
+        if objective.metric not in metrics:
             raise UserError(
-                f"{where}: objectives: there is no metric '{objective.metric}'; known are {', '.join(known)}"
+                f"{where}: objectives: there is no metric '{objective.metric}'; choose one of {', '.join(metrics)}"
             )
 
 
-def _check_same(study: "Study", chosen: Settings, config: Path) -> None:
-    """A study stays what it was begun as; only its budget and its pruner may change."""
-    begun = settings.parse(study.user_attrs["settings"], f"study {chosen.study}")
+def _check_same(study: "Study", config: SweepConfig, file: Path) -> None:
+    """Raises a `UserError` if more than the budget and the pruner differs from what the study began with."""
+    first = parse_config(study.user_attrs["settings"], f"study {config.study}")
     for part in ("objectives", "sampler", "fixed", "space"):
-        if getattr(begun, part) != getattr(chosen, part):
+        if getattr(first, part) != getattr(config, part):
             raise UserError(
-                f"study '{chosen.study}' was begun with other {part} than {config} has now; "
+                f"study '{config.study}' began with other {part} than {file} has now; "
                 "put that back, or choose another --study"
             )
 
 
-def _describe(found: Range) -> str:
-    if found.choice is not None:
-        return "choice of " + ", ".join(map(str, found.choice))
-    kind, (low, high) = ("int", found.int) if found.int is not None else ("float", found.float)
-    return f"{'log ' if found.log else ''}{kind} from {low} to {high}"
+def _describe(range_: Range) -> str:
+    if range_.choice is not None:
+        return "choice of " + ", ".join(map(str, range_.choice))
+    kind, (low, high) = ("int", range_.int) if range_.int is not None else ("float", range_.float)
+    return f"{'log ' if range_.log else ''}{kind} from {low} to {high}"

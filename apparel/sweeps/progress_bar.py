@@ -1,4 +1,4 @@
-"""The progress bar of a sweep: trials, the best value, what the running ones had last, time left."""
+"""Progress bar of a sweep: ended trials, best value, last values of running trials, time left."""
 
 import sys
 import time
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from tqdm import tqdm
 
-from apparel.sweeps import study_table as reading
-from apparel.sweeps import trial_claims
+from apparel.sweeps import study_table, trial_queue
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -16,24 +15,24 @@ if TYPE_CHECKING:
     from apparel.sweeps.plan import Plan
 
 SECONDS_BETWEEN_LINES = 60
-"""Where the bar is no terminal's: a log file is no place for an animation."""
+"""Where the bar is written to a file instead of a terminal: each update is a line there."""
 
 
-class Progress:
-    """A bar that counts the trials that ended; each of those gets a line above it."""
+class ProgressBar:
+    """A bar that counts ended trials, with a line above it for each trial that ends."""
 
     def __init__(self, plan: "Plan", study: "Study") -> None:
-        self._study, self._minutes = study, plan.settings.budget.minutes
+        self._study, self._minutes = study, plan.config.budget.minutes
         self._ended: set[int] | None = None
-        self._pause = seconds = 0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
-        self._bar = tqdm(total=plan.trials, unit=" trials", desc=plan.settings.study, mininterval=seconds)
-        self._drawn = 0.0
+        self._interval = 0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
+        self._bar = tqdm(total=plan.trials, unit=" trials", desc=plan.config.study, mininterval=self._interval)
+        self._last_refresh = 0.0
 
     def show(self, trials: "list[FrozenTrial]") -> None:
-        """Takes the study's trials as they are now."""
+        """Updates the bar from the study's trials."""
         ended = {trial.number for trial in trials if trial.state.is_finished()}
         if self._ended is None:
-            self._bar.initial = self._bar.n = len(ended)  # the time left is told by what is done from now on
+            self._bar.initial = self._bar.n = len(ended)  # the time left is estimated from later trials only
             self._ended = ended
         for trial in trials:
             if trial.number in ended - self._ended:
@@ -41,27 +40,27 @@ class Progress:
         self._ended = ended
         self._bar.n = len(ended)
         running = [trial for trial in trials if trial.state.name == "RUNNING"]
-        now = " ".join(f"{trial.number}:{_figure(reading.last_value(trial))}" for trial in running)
-        self._bar.set_postfix_str(f"best {self._best()}, running {now or 'none'}{self._budget(trials)}", refresh=False)
-        if time.monotonic() - self._drawn >= self._pause:
-            self._drawn = time.monotonic()
+        last = " ".join(f"{trial.number}:{_format(study_table.last_reported_value(trial))}" for trial in running)
+        self._bar.set_postfix_str(f"best {self._best()}, running {last or 'none'}{self._budget(trials)}", refresh=False)
+        if time.monotonic() - self._last_refresh >= self._interval:
+            self._last_refresh = time.monotonic()
             self._bar.refresh()
 
     def _best(self) -> str:
-        best = reading.best(self._study)
-        return " and ".join("/".join(map(_figure, trial.values)) for trial in best[:3]) or "-"
+        best = study_table.best_trials(self._study)
+        return " and ".join("/".join(map(_format, trial.values)) for trial in best[:3]) or "-"
 
     def _budget(self, trials: "list[FrozenTrial]") -> str:
         if self._minutes is None:
             return ""
-        left = trial_claims.minutes_left(self._minutes, trials)
+        left = trial_queue.minutes_left(self._minutes, trials)
         return f", new trials for {left:.0f} min" if left else ", no new trials"
 
     def _line(self, trial: "FrozenTrial") -> str:
-        values = ", ".join(f"{key} {value}" for key, value in reading.values(trial).items())
-        reached = "/".join(map(_figure, trial.values or [reading.last_value(trial)]))
-        why = trial.user_attrs.get("failure", reached)
-        return f"trial {trial.number} {reading.WORDS[trial.state]}: {why} ({values})"
+        parameters = ", ".join(f"{key} {value}" for key, value in study_table.trial_values(trial).items())
+        result = "/".join(map(_format, trial.values or [study_table.last_reported_value(trial)]))
+        result = trial.user_attrs.get("failure", result)
+        return f"trial {trial.number} {study_table.STATE_NAMES[trial.state]}: {result} ({parameters})"
 
     def __enter__(self) -> Self:
         return self
@@ -70,5 +69,5 @@ class Progress:
         self._bar.close()
 
 
-def _figure(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"

@@ -1,7 +1,7 @@
-"""Pictures of a study for a page without a network: Optuna's own, and the learning curves."""
+"""Plots of a study for the report: Optuna's own, learning curves by state, and the Pareto front."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from optuna import visualization
 from optuna.study import Study
@@ -11,52 +11,57 @@ from plotly.graph_objects import Figure
 from apparel.sweeps import study_table
 
 HEIGHT = 440
-"""Pixels of a picture."""
+"""Pixels of a plot."""
 
 GREEN, GREY = "#009E73", "#9aa5b1"
+"""Colours of the best and of other complete trials."""
 
-QUIET = {
+STYLES = {
     TrialState.PRUNED: ("#D55E00", "dot"),
     TrialState.FAIL: ("#CC79A7", "dash"),
     TrialState.RUNNING: ("#0072B2", "dash"),
 }
-"""Colour and line of a trial that did not come to its end."""
+"""Colour and line of trials that are not complete."""
 
-FEWEST = 4
-"""Complete trials, below which importances would be noise."""
+MIN_TRIALS = 4
+"""Complete trials, below which importances are noise."""
 
 
-class Picture(NamedTuple):
-    """A heading, what is to be seen, and the HTML of the picture, which needs plotly.js on the page."""
+class Plot(NamedTuple):
+    """A heading, a caption, and the HTML of the plot, which needs plotly.js on the page."""
 
     title: str
     caption: str
     html: str
 
 
-def every(study: Study) -> list[Picture]:
-    """The pictures that the study has enough trials for."""
-    found = list(_learning(study))
-    if _complete(study):
-        found = [*_front(study), *_of_objectives(study), *found]
-    return [Picture(title, caption, _html(figure)) for title, caption, figure in found]
+def make_plots(study: Study) -> list[Plot]:
+    """The plots that the study has enough trials for.
+
+    Contours, ranks, parallel coordinates and the timeline are left to optuna-dashboard, where they can be filtered.
+    """
+    figures = list(_learning_curves(study))
+    if _complete_trials(study):
+        figures = [*_pareto_front(study), *_objective_plots(study), *figures]
+    return [Plot(title, caption, _to_html(figure)) for title, caption, figure in figures]
 
 
-def _front(study: Study) -> Iterator[tuple[str, str, Figure]]:
-    """Optuna's own fades with the trials' numbers, the front's first ones to white."""
+def _pareto_front(study: Study) -> Iterator[tuple[str, str, Figure]]:
+    """Ours, since Optuna's `plot_pareto_front` colours trials by number, the first ones almost white."""
     if len(study.directions) == 1:
         return
-    best = study_table.best(study)
-    winners = {trial.number for trial in best}
-    others = [trial for trial in _complete(study) if trial.number not in winners]
+    best = study_table.best_trials(study)
+    best_numbers = {trial.number for trial in best}
+    others = [trial for trial in _complete_trials(study) if trial.number not in best_numbers]
     figure = Figure()
-    for found, name, mode, colour in ((others, "other trials", "", GREY), (best, "front", "lines+", GREEN)):
+    for trials, name, mode, colour in ((others, "other trials", "", GREY), (best, "front", "lines+", GREEN)):
         figure.add_scatter(
-            x=[trial.values[0] for trial in found],
-            y=[trial.values[1] for trial in found],
-            text=[str(trial.number) for trial in found],
+            x=[trial.values[0] for trial in trials],
+            y=[trial.values[1] for trial in trials],
+            text=[str(trial.number) for trial in trials],
             hovertext=[
-                "<br>".join(f"{key} {value}" for key, value in study_table.values(trial).items()) for trial in found
+                "<br>".join(f"{key} {value}" for key, value in study_table.trial_values(trial).items())
+                for trial in trials
             ],
             name=name,
             mode=f"{mode}markers+text",
@@ -64,52 +69,50 @@ def _front(study: Study) -> Iterator[tuple[str, str, Figure]]:
             marker={"color": colour, "size": 11},
             line={"dash": "dot"},
         )
-    across, up = map(study_table.label, study_table.metrics(study))
-    figure.update_layout(xaxis_title=across, yaxis_title=up)
-    yield "Pareto front", "Green: no other trial is better in both. Each point has its trial's number.", figure
+    x_title, y_title = map(study_table.metric_label, study_table.objective_names(study))
+    figure.update_layout(xaxis_title=x_title, yaxis_title=y_title)
+    yield "Pareto front", "Green: no other trial is better in both objectives. The numbers are the trials'.", figure
 
 
-def _of_objectives(study: Study) -> Iterator[tuple[str, str, Figure]]:
-    """What Optuna draws of one objective, for each."""
-    for place, metric in enumerate(study_table.metrics(study)):
-        one, name = study_table.of_objective(study, place), study_table.label(metric)
-        heading = f" of {metric}" if len(study.directions) > 1 else ""
-        figure = visualization.plot_optimization_history(one, target_name=name)
-        yield f"History{heading}", "Each complete trial, and the best so far.", figure
-        if len(_complete(one)) >= FEWEST and len({trial.value for trial in _complete(one)}) > 1:
-            caption = (
-                f"How much each parameter tells good {metric} from the rest, by PED-ANOVA. Few trials tell little."
-            )
-            yield f"Importances{heading}", caption, visualization.plot_param_importances(one, target_name=name)
-        figure = visualization.plot_slice(one, target_name=name)
-        yield f"Slices{heading}", "One parameter at a time; darker trials came later.", figure
-        figure = visualization.plot_parallel_coordinate(one, target_name=name)
-        yield f"Parallel coordinates{heading}", "A line a trial, the darker the better.", figure
+def _objective_plots(study: Study) -> Iterator[tuple[str, str, Figure]]:
+    """Optuna's plots, for each objective."""
+    for index, metric in enumerate(study_table.objective_names(study)):
+        single, name = study_table.single_objective_study(study, index), study_table.metric_label(metric)
+        suffix = f" of {metric}" if len(study.directions) > 1 else ""
+        figure = visualization.plot_optimization_history(single, target_name=name)
+        yield f"History{suffix}", "All complete trials, and the best so far.", figure
+        complete = _complete_trials(single)
+        if len(complete) >= MIN_TRIALS and len({trial.value for trial in complete}) > 1:
+            caption = f"Influence of each parameter on {metric}, by PED-ANOVA; unreliable with few trials."
+            yield f"Importances{suffix}", caption, visualization.plot_param_importances(single, target_name=name)
+        figure = visualization.plot_slice(single, target_name=name)
+        yield f"Slices{suffix}", "One parameter at a time; darker trials are later.", figure
 
 
-def _complete(study: Study) -> list[FrozenTrial]:
+def _complete_trials(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
 
 
-def _learning(study: Study) -> Iterator[tuple[str, str, Figure]]:
+def _learning_curves(study: Study) -> Iterator[tuple[str, str, Figure]]:
+    """Ours, since Optuna's `plot_intermediate_values` does not show which trials are best, pruned or failed."""
     figure = Figure()
-    winners = {trial.number for trial in study_table.best(study)}
+    best_numbers = {trial.number for trial in study_table.best_trials(study)}
     for trial in study.get_trials(deepcopy=False):
-        steps = sorted(trial.intermediate_values)
-        colour, dash = QUIET.get(trial.state, (GREEN if trial.number in winners else GREY, "solid"))
+        epochs, is_best = sorted(trial.intermediate_values), trial.number in best_numbers
+        colour, dash = STYLES.get(trial.state, (GREEN if is_best else GREY, "solid"))
         figure.add_scatter(
-            x=steps,
-            y=[trial.intermediate_values[step] for step in steps],
+            x=epochs,
+            y=[trial.intermediate_values[epoch] for epoch in epochs],
             mode="lines+markers",
-            name=f"{trial.number}, {'best' if trial.number in winners else study_table.WORDS[trial.state]}",
-            line={"color": colour, "dash": dash, "width": 4 if trial.number in winners else 1.5},
-            visible=True if steps else "legendonly",
+            name=f"{trial.number}, {'best' if is_best else study_table.STATE_NAMES[trial.state]}",
+            line={"color": colour, "dash": dash, "width": 4 if is_best else 1.5},
+            visible=True if epochs else "legendonly",
         )
-    figure.update_layout(xaxis_title="epoch", yaxis_title=f"{study_table.reported(study)} while training")
+    figure.update_layout(xaxis_title="epoch", yaxis_title=f"{study_table.reported_metric(study)} while training")
     if any(trace.x for trace in figure.data):
-        yield "Learning curves", "Green: the best. Dotted: pruned. A click on a name hides its trial.", figure
+        yield "Learning curves", "Green: best. Dotted: pruned. Click on a name to hide its trial.", figure
 
 
-def _html(figure: Any) -> str:
+def _to_html(figure: Figure) -> str:
     figure.update_layout(title=None, height=HEIGHT, template="plotly_white", margin={"t": 30, "l": 60, "r": 30})
     return figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})

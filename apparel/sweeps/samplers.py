@@ -1,37 +1,40 @@
-"""Optuna's samplers, pruners and studies as `configs/sweep.yaml` asks for them."""
+"""Optuna's samplers and pruners as `configs/sweep.yaml` asks for them."""
 
 from typing import TYPE_CHECKING
 
-from apparel.sweeps.config import Settings
+from apparel.sweeps.config import SweepConfig
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
 RANDOM_TRIALS = 5
-"""Before TPE has something to learn from; Optuna's ten would be most of a small sweep."""
+"""Random trials before TPE learns from them; Optuna's default of ten would be most of a small sweep."""
 
 
-def sampler(settings: Settings, trial: int) -> "BaseSampler":
-    """The sampler for one trial: the same seed for each would draw the same values again after every start."""
+def make_sampler(config: SweepConfig, trial: int) -> "BaseSampler":
+    """The sampler for the trial of this number.
+
+    Its seed varies with the trial: the same seed would draw the same values again after each start of a worker.
+    """
     from optuna.samplers import RandomSampler, TPESampler
 
-    seed = (settings.sampler.seed * 100_003 + trial) % 2**32  # NumPy's limit
-    if settings.sampler.kind == "tpe":
-        # Trials that still run count as bad ones, so that workers side by side look in different places.
+    seed = (config.sampler.seed * 100_003 + trial) % 2**32  # NumPy's limit
+    if config.sampler.kind == "tpe":
+        # Running trials count as bad ones, so that workers at the same time search different regions.
         return TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True)
-    return RandomSampler(seed=seed)  # a grid's trials have their values already
+    return RandomSampler(seed=seed)  # the trials of a grid are queued with their values
 
 
-def pruner(settings: Settings, validate_every: int, epochs: int) -> "BasePruner":
+def make_pruner(config: SweepConfig, validate_every: int, epochs: int) -> "BasePruner":
     """The pruner; its steps are epochs, which mean the same at every batch size."""
     from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
 
-    chosen = settings.pruner
-    if not settings.prunes:
+    pruner = config.pruner
+    if not config.can_prune:
         return NopPruner()
-    if chosen.kind == "hyperband":
+    if pruner.kind == "hyperband":
         return HyperbandPruner(min_resource=validate_every, max_resource=max(epochs, validate_every))
     return MedianPruner(
-        n_startup_trials=chosen.after_trials, n_warmup_steps=(chosen.after_validations + 1) * validate_every
+        n_startup_trials=pruner.after_trials, n_warmup_steps=(pruner.after_validations + 1) * validate_every
     )

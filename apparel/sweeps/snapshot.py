@@ -1,7 +1,9 @@
-"""The project as it was when a study began: what all its trials train, whatever is edited meanwhile.
+"""Snapshot of the project at the start of a study: the code and data that all its trials use, whatever is edited later.
 
 A snapshot is a git commit: HEAD, or what `git stash create` makes of HEAD and uncommitted changes, which touches
-neither the working tree nor the stash. A reference of its own keeps it from git's clearing up.
+neither the working tree nor the stash. A reference under `refs/apparel` protects it from git's garbage collection.
+
+Ours, since `dvc exp run --temp`, which carries uncommitted changes as well, takes them anew for each trial.
 """
 
 from dataclasses import dataclass
@@ -11,13 +13,21 @@ from apparel.errors import UserError, some_of
 from apparel.versioning import git
 
 CARRIED = ("apparel", "stages", "configs", "data", "dvc.yaml", "params.yaml")
-MADE = (":(exclude)data/results", ":(exclude,glob)**/dvc.lock")
-"""Untracked, these are no loss: DVC makes them."""
+"""Paths that a training depends on: an untracked file in them would be missing in a trial."""
+
+GENERATED = (":(exclude)data/results", ":(exclude,glob)**/dvc.lock")
+"""Git's pathspecs of files that DVC makes, which may be untracked."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`commit` is HEAD, which the experiments stand on; `state` has the changes as well, and `tree` is its content."""
+    """A state of the project.
+
+    Attributes:
+        commit: HEAD, the baseline of the study's DVC experiments.
+        state: the commit with uncommitted changes as well; equal to `commit` if there are none.
+        tree: git's hash of the content of `state`, which is the same in every clone.
+    """
 
     commit: str
     state: str
@@ -25,39 +35,41 @@ class Snapshot:
 
     @property
     def is_changed(self) -> bool:
-        """Whether it has more than the commit."""
+        """Whether it has uncommitted changes."""
         return self.state != self.commit
 
 
-def take(settings: Path) -> Snapshot:
-    """The project as it is now; the sweep's settings need not be tracked, since they are read once.
+def take(config: Path) -> Snapshot:
+    """Takes a snapshot of the project.
+
+    Args:
+        config: the sweep's file, which may be untracked: it is read only once.
 
     Raises:
-        UserError: this is no git repository with a commit, or an untracked file would not be carried.
+        UserError: this is not the root of a git repository with a commit, or an untracked file would be missing.
     """
     try:
         top, commit = git.output("rev-parse", "--show-toplevel"), git.output("rev-parse", "HEAD")
     except UserError:
-        raise UserError("a sweep stands on a git commit: run `git init`, `git add .` and `git commit`") from None
+        raise UserError("a sweep needs a git commit: run `git init`, `git add .` and `git commit`") from None
     if Path(top).resolve() != Path.cwd().resolve():
         raise UserError(f"run the sweep from the root of the git repository, {top}")
-    listed = git.output("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *MADE)
-    untracked = [name for name in listed.split("\0") if name and Path(name) != settings]
+    listed = git.output("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *GENERATED)
+    untracked = [name for name in listed.split("\0") if name and Path(name) != config]
     if untracked:
-        raise UserError(
-            f"git does not track {some_of(untracked, 5)}: trials would lack that; `git add` it, or move it elsewhere"
-        )
+        names = some_of(untracked, 5)
+        raise UserError(f"git does not track {names}: trials would not have it; `git add` it, or move it elsewhere")
     state = git.output("stash", "create", "sweep") or commit
     return Snapshot(commit, state, git.output("rev-parse", f"{state}^{{tree}}"))
 
 
 def keep(study: str, snapshot: Snapshot) -> None:
-    """Holds on to a study's snapshot in this repository."""
+    """Protects a study's snapshot from git's garbage collection."""
     git.output("update-ref", _reference(study), snapshot.state)
 
 
 def is_kept(snapshot: Snapshot) -> bool:
-    """Whether this repository has it."""
+    """Whether this repository has the snapshot."""
     try:
         git.output("cat-file", "-e", f"{snapshot.state}^{{commit}}")
     except UserError:
@@ -66,7 +78,7 @@ def is_kept(snapshot: Snapshot) -> bool:
 
 
 def read(snapshot: Snapshot, path: str) -> str:
-    """A file's text as the snapshot has it."""
+    """Text of a file in the snapshot, without white space at its ends."""
     return git.output("show", f"{snapshot.state}:{path}")
 
 

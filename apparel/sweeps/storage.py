@@ -1,4 +1,4 @@
-"""Where a study is kept, by an Optuna storage that outlives a restart of its server."""
+"""Optuna storages of studies, whose calls are retried while their server restarts."""
 
 import time
 from collections.abc import Callable
@@ -13,39 +13,41 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 LOCAL = "sqlite:///optuna.db"
-"""Where studies are unless told otherwise: a file in the project's root, for the workers of one machine."""
+"""Default storage: a file in the project's root, for the workers of one machine."""
 
-LONGEST_WAIT = 3600
-"""Seconds that a call waits for a server to come back."""
+SECONDS_OF_RETRIES = 3600
+"""How long a call is retried while its server is away: long enough for an upgrade of a database."""
 
 
-class Patient:
-    """An Optuna storage whose calls are repeated until its server is back.
+class RetryingStorage:
+    """An Optuna storage whose calls are retried until its server is back.
 
-    A call whose answer was lost is made twice. That does no harm: values replace themselves, a trial that was created
-    twice waits to be begun, and a finished one says that it is finished.
+    A call whose answer was lost is made twice. That does no harm: a value is set to itself, a trial that was added
+    twice stays in the queue, and ending a finished trial raises.
+
+    Ours, since `RDBStorage` raises when its connection breaks, and a restart of PostgreSQL takes seconds.
     """
 
     def __init__(self, storage: "BaseStorage") -> None:
         self._storage = storage
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._storage, name)
-        return _patiently(found) if callable(found) else found
+        attribute = getattr(self._storage, name)
+        return _retrying(attribute) if callable(attribute) else attribute
 
 
-def _patiently(call: Callable[..., Any]) -> Callable[..., Any]:
+def _retrying(call: Callable[..., Any]) -> Callable[..., Any]:
     def repeated(*arguments: Any, **named: Any) -> Any:
-        began, pause = time.monotonic(), 0.2
+        start, pause = time.monotonic(), 0.2
         while True:
             try:
                 return call(*arguments, **named)
             except Exception as error:
                 if not _is_away(error):
                     raise
-                if time.monotonic() - began > LONGEST_WAIT:
+                if time.monotonic() - start > SECONDS_OF_RETRIES:
                     raise UserError(
-                        "the study's storage has not answered for an hour; the same command goes on"
+                        "the study's storage has not answered for an hour; run the same command again to continue"
                     ) from None
             time.sleep(pause)
             pause = min(2 * pause, 5)
@@ -54,27 +56,27 @@ def _patiently(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether the server cannot be reached now, is starting or stopping, or has a database that is locked."""
+    """Whether the server cannot be reached, is starting or stopping, or its database is locked."""
     import grpc
     from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
-    if isinstance(error, grpc.RpcError):  # UNKNOWN: the proxy is there, and the database behind it is not
+    if isinstance(error, grpc.RpcError):  # UNKNOWN: the proxy answers, the database behind it does not
         return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
     cause = error.__cause__ or error
-    # The last is what Optuna's second attempt within a broken session comes to.
+    # PendingRollbackError is what Optuna's own retry within a broken session raises.
     lost = isinstance(cause, OperationalError | InterfaceError | PendingRollbackError)
     return lost or getattr(cause, "connection_invalidated", False)
 
 
-def open_storage(address: str, wait: bool = False) -> Patient:
+def open_storage(address: str, wait: bool = False) -> RetryingStorage:
     """The storage at an address: `sqlite:///…`, `postgresql://…`, or `grpc://host:port` for Optuna's proxy.
 
     Args:
         address: as SQLAlchemy takes it.
-        wait: whether a server that is away now is waited for.
+        wait: whether to wait for a server that is away.
 
     Raises:
-        UserError: it can't be opened.
+        UserError: the storage can't be opened.
     """
     import warnings
 
@@ -84,9 +86,9 @@ def open_storage(address: str, wait: bool = False) -> Patient:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        return Patient(_patiently(_open)(address) if wait else _open(address))
+        return RetryingStorage(_retrying(_open)(address) if wait else _open(address))
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ConnectionError, ValueError) as error:
-        raise UserError(f"no study can be kept at {without_password(address)}: {one_line(error)}") from None
+        raise UserError(f"cannot open the storage {without_password(address)}: {one_line(error)}") from None
 
 
 def _open(address: str) -> "BaseStorage":
@@ -102,16 +104,16 @@ def _open(address: str) -> "BaseStorage":
 
 
 def absolute(address: str) -> str:
-    """The same address from any folder: a relative SQLite file is one of this folder."""
+    """The address with the path of an SQLite file made absolute, so that it is the same from any folder."""
     file = address.removeprefix("sqlite:///")
     return f"sqlite:///{Path(file).absolute().as_posix()}" if file != address and file != ":memory:" else address
 
 
-def load(address: str, study: str, wait: bool = False) -> "Study":
+def load_study(address: str, study: str, wait: bool = False) -> "Study":
     """The study of that name; `wait` as for `open_storage`.
 
     Raises:
-        UserError: there is none.
+        UserError: the storage has no such study.
     """
     import optuna
 
@@ -120,5 +122,5 @@ def load(address: str, study: str, wait: bool = False) -> "Study":
         return optuna.load_study(study_name=study, storage=storage)
     except KeyError:
         names = optuna.get_all_study_names(storage)
-        known = f"; there are {', '.join(names)}" if names else ""
-        raise UserError(f"{without_password(address)} has no study '{study}'{known}") from None
+        others = f"; it has {', '.join(names)}" if names else ""
+        raise UserError(f"{without_password(address)} has no study '{study}'{others}") from None

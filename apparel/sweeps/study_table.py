@@ -1,4 +1,8 @@
-"""A study as people read it: by the keys of params.yaml, with what each trial left in DVC and MLflow."""
+"""Table of a study's trials by the keys of params.yaml, with each trial's DVC experiment and MLflow run.
+
+Ours in place of Optuna's `study.trials_dataframe`, which has a column for each conditional range instead of one for
+each key, and all user attributes as columns, logs included.
+"""
 
 from collections import Counter
 from typing import Any
@@ -12,45 +16,46 @@ from optuna.trial import FrozenTrial, TrialState
 from apparel.sweeps.config import LATENCY
 from apparel.tracking import local_runs
 
-WORDS = {
+STATE_NAMES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
+"""Optuna's states as the user reads them."""
 
 
-def keys(study: Study) -> list[str]:
-    """The keys of params.yaml that the study searches, in the order of its file."""
+def searched_keys(study: Study) -> list[str]:
+    """Keys of params.yaml that the study searches, in the order of `configs/sweep.yaml`."""
     return list(study.user_attrs["settings"]["space"])
 
 
-def metrics(study: Study) -> list[str]:
-    """The names of the objectives."""
-    return study.metric_names or [f"objective {place}" for place in range(len(study.directions))]
+def objective_names(study: Study) -> list[str]:
+    """Names of the objectives."""
+    return study.metric_names or [f"objective {number}" for number in range(len(study.directions))]
 
 
-def reported(study: Study) -> str:
-    """The metric of val that trials report while they train: the first objective, where that is one."""
-    first = metrics(study)[0]
+def reported_metric(study: Study) -> str:
+    """The metric of val that trials report while they train: the first objective, unless that is the latency."""
+    first = objective_names(study)[0]
     return "val/mAP50" if first == LATENCY else first
 
 
-def label(metric: str) -> str:
+def metric_label(metric: str) -> str:
     """An objective's name with its unit."""
     return f"{metric}, ms a photo" if metric == LATENCY else metric
 
 
-def values(trial: FrozenTrial) -> dict[str, Any]:
-    """The values that the trial set, by key of params.yaml."""
+def trial_values(trial: FrozenTrial) -> dict[str, Any]:
+    """The trial's values of the searched keys, by key of params.yaml."""
     return trial.user_attrs.get("values", {})
 
 
-def best(study: Study) -> list[FrozenTrial]:
-    """The best trial, or of two objectives the Pareto front, the best in the first one first.
+def best_trials(study: Study) -> list[FrozenTrial]:
+    """The best trial, or for two objectives the Pareto front, sorted by the first objective, best first.
 
-    No other trial is better in both than one of the front. None is best while none is complete.
+    Empty while no trial is complete.
     """
     if not study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         return []
@@ -60,45 +65,64 @@ def best(study: Study) -> list[FrozenTrial]:
     return sorted(study.best_trials, key=lambda trial: trial.values[0], reverse=highest_first)
 
 
-def begun(study: Study) -> list[FrozenTrial]:
-    """The trials by number, without those that wait for their first worker."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING or values(trial)]
+def started_trials(study: Study) -> list[FrozenTrial]:
+    """The trials by number, without queued ones that never ran."""
+    return [
+        trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING or trial_values(trial)
+    ]
 
 
-def counts(study: Study) -> str:
+def count_states(study: Study) -> str:
     """Such as `9 complete, 5 pruned, 1 running`."""
-    states = Counter(trial.state for trial in begun(study))
-    return ", ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states[state]) or "no trial yet"
+    states = Counter(trial.state for trial in started_trials(study))
+    return (
+        ", ".join(f"{states[state]} {word}" for state, word in STATE_NAMES.items() if states[state]) or "no trial yet"
+    )
 
 
-def run(trial: FrozenTrial) -> str | None:
-    """The id of the trial's run in MLflow; until that has one, the id that this clone knows it by."""
-    name = trial.user_attrs.get("run")
-    return name and (local_runs.mlflow_id(name) or name)
+def mlflow_run_id(trial: FrozenTrial) -> str | None:
+    """Id of the trial's run in MLflow; until the run has arrived there, its id in this clone."""
+    run = trial.user_attrs.get("run")
+    return run and (local_runs.mlflow_id(run) or run)
 
 
-def last_value(trial: FrozenTrial) -> float | None:
-    """What val gave last while it trained; None before the first time."""
+def last_reported_value(trial: FrozenTrial) -> float | None:
+    """The metric of the trial's last validation; None before the first one."""
     return trial.intermediate_values[trial.last_step] if trial.intermediate_values else None
 
 
-def table(study: Study) -> pd.DataFrame:
-    """One row a trial, by number: state, objectives, searched keys, minutes, DVC experiment, MLflow run, reason.
+def trials_table(study: Study) -> pd.DataFrame:
+    """A row for each trial, by number: state, objectives, searched keys, minutes, DVC experiment, MLflow run, failure.
 
-    A trial that has not come to its end has what val gave last, where that is an objective; `None` is nothing known.
+    A trial that is not complete has the value of its last validation, if that is an objective. Unknown values are None.
     """
-    rows = {trial.number: _row(study, trial) for trial in begun(study)}
-    columns = ["state", *metrics(study), *keys(study), "minutes", "cached", "experiment", "run", "failure"]
+    rows = {trial.number: _row(study, trial) for trial in started_trials(study)}
+    columns = [
+        "state",
+        *objective_names(study),
+        *searched_keys(study),
+        "minutes",
+        "cached",
+        "experiment",
+        "run",
+        "failure",
+    ]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=object).rename_axis("trial")
 
 
 def _row(study: Study, trial: FrozenTrial) -> list[Any]:
-    attributes, last = trial.user_attrs, {reported(study): last_value(trial)}
-    reached = trial.values or [last.get(metric) for metric in metrics(study)]
-    state = "best" if trial.number in {each.number for each in best(study)} else WORDS[trial.state]
-    searched = [values(trial).get(key) for key in keys(study)]
-    links = [attributes.get("from_cache"), attributes.get("experiment"), run(trial), attributes.get("failure")]
-    return [state, *reached, *searched, _minutes(trial), *links]
+    attributes, last = trial.user_attrs, {reported_metric(study): last_reported_value(trial)}
+    objectives = trial.values or [last.get(metric) for metric in objective_names(study)]
+    is_best = trial.number in {best.number for best in best_trials(study)}
+    state = "best" if is_best else STATE_NAMES[trial.state]
+    searched = [trial_values(trial).get(key) for key in searched_keys(study)]
+    links = [
+        attributes.get("from_cache"),
+        attributes.get("experiment"),
+        mlflow_run_id(trial),
+        attributes.get("failure"),
+    ]
+    return [state, *objectives, *searched, _minutes(trial), *links]
 
 
 def _minutes(trial: FrozenTrial) -> float | None:
@@ -108,43 +132,43 @@ def _minutes(trial: FrozenTrial) -> float | None:
     return None if seconds is None else round(seconds / 60, 1)
 
 
-def of_objective(study: Study, place: int) -> Study:
-    """A copy that has one of the objectives only, whose parameters have their names of params.yaml.
+def single_objective_study(study: Study, index: int) -> Study:
+    """A copy of the study with one of its objectives, whose parameters are named by the keys of params.yaml.
 
-    So one picture has all trials: in the study itself a parameter that is drawn otherwise under a condition has
-    another name there. And Optuna draws of one objective which way is better, and the best so far.
+    Optuna's plots of the copy show all trials: in the study itself a key with conditional ranges has several
+    parameters. And only for a single objective do they show the direction, and the best value so far.
     """
     trials = study.get_trials(deepcopy=False)
-    spaces = {key: _merged([_distribution(trial, key) for trial in trials]) for key in keys(study)}
-    made = optuna.create_study(direction=study.directions[place])
+    distributions = {key: _merged([_distribution(trial, key) for trial in trials]) for key in searched_keys(study)}
+    copy = optuna.create_study(direction=study.directions[index])
     for trial in trials:
-        chosen = {key: value for key, value in values(trial).items() if spaces.get(key) is not None}
-        ended = trial.state if trial.state.is_finished() else TrialState.FAIL  # a number each, but nothing to show
-        made.add_trial(
+        drawn = {key: value for key, value in trial_values(trial).items() if distributions.get(key) is not None}
+        state = trial.state if trial.state.is_finished() else TrialState.FAIL  # keeps the numbers of later trials
+        copy.add_trial(
             optuna.trial.create_trial(
-                state=ended,
-                value=trial.values[place] if trial.values else None,
-                params=chosen,
-                distributions={key: spaces[key] for key in chosen},
+                state=state,
+                value=trial.values[index] if trial.values else None,
+                params=drawn,
+                distributions={key: distributions[key] for key in drawn},
                 intermediate_values=trial.intermediate_values,
             )
         )
-    return made
+    return copy
 
 
 def _distribution(trial: FrozenTrial, key: str) -> BaseDistribution | None:
-    return next((found for name, found in trial.distributions.items() if name.split("|")[0] == key), None)
+    return next((distribution for name, distribution in trial.distributions.items() if name.split("|")[0] == key), None)
 
 
-def _merged(found: list[BaseDistribution | None]) -> BaseDistribution | None:
-    """One that has whatever any of them has."""
-    known = [each for each in found if each is not None]
-    if not known:
+def _merged(distributions: list[BaseDistribution | None]) -> BaseDistribution | None:
+    """The smallest distribution that includes all of them."""
+    given = [distribution for distribution in distributions if distribution is not None]
+    if not given:
         return None
-    if isinstance(known[0], CategoricalDistribution):
-        choices = dict.fromkeys(choice for each in known for choice in each.choices)
-        numbers = all(type(choice) in (int, float) for choice in choices)
-        return CategoricalDistribution(sorted(choices) if numbers else list(choices))
-    low, high = min(each.low for each in known), max(each.high for each in known)
-    kind = IntDistribution if isinstance(known[0], IntDistribution) else FloatDistribution
-    return kind(low, high, log=known[0].log)
+    if isinstance(given[0], CategoricalDistribution):
+        choices = dict.fromkeys(choice for distribution in given for choice in distribution.choices)
+        are_numbers = all(type(choice) in (int, float) for choice in choices)
+        return CategoricalDistribution(sorted(choices) if are_numbers else list(choices))
+    low, high = min(distribution.low for distribution in given), max(distribution.high for distribution in given)
+    kind = IntDistribution if isinstance(given[0], IntDistribution) else FloatDistribution
+    return kind(low, high, log=given[0].log)

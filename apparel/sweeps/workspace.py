@@ -1,7 +1,10 @@
-"""Where a worker trains: a clone of the project for it alone, at the study's snapshot, with the project's DVC cache.
+"""Workspace of a worker: its own clone of the project at the study's snapshot, with the project's DVC cache.
 
-A lock, a stash or an edit of one trial is nothing to another, nor to the project, which gets finished experiments
-only: commits under `refs/exps`, where DVC looks for them.
+So neither locks nor edits of one trial disturb another one or the project. The project gets only finished trials: git
+commits under `refs/exps`, where DVC keeps its experiments.
+
+Ours in place of `dvc exp run --temp` and `dvc queue`, which have no hook for pruning; and after a kill -9 DVC
+keeps listing the experiment as running.
 """
 
 import os
@@ -23,74 +26,75 @@ if TYPE_CHECKING:
     from dvc.stage import PipelineStage
 
 UNEVALUATED = "not evaluated on test: `dvc repro` does\n"
-"""What an experiment has in place of each file that eval makes, so that `dvc exp apply` finds one to bring back."""
+"""Content of eval's output files in an experiment, since `dvc exp apply` needs all outputs of the pipeline."""
 
 
 class Workspace:
-    """A clone in `folder`; the project is the current folder when it is made."""
+    """The clone in `folder`; the project is the current folder of the process that creates this."""
 
     def __init__(self, folder: Path, snapshot: Snapshot) -> None:
         self.folder, self.project, self._snapshot = folder.absolute(), Path.cwd(), snapshot
 
-    def make(self) -> None:
-        """Makes the clone anew, whatever a killed worker left there."""
+    def create(self) -> None:
+        """Creates the clone, in place of what a killed worker left there."""
         files.remove_tree(self.folder)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         git.output("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(self.project), str(self.folder))
         self._git("checkout", "--quiet", "--detach", self._snapshot.commit)
         self._configure()
         self.reset()
-        with FileLock(self.folder.parent / "stages.lock"):  # the first worker makes what the others find in the cache
-            for step in (["checkout", "--force"], ["repro", "tfrecord"]):  # a trial says what is wrong, if anything
-                self.python(
-                    "dvc", *step, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                ).wait()
+        # One worker after the other: the first runs the stages, the others get their outputs from the cache. Errors
+        # are left to the trials, which run the stages again and report them.
+        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with FileLock(self.folder.parent / "stages.lock"):
+            self.python("dvc", "checkout", "--force", **silent).wait()
+            self.python("dvc", "repro", "tfrecord", **silent).wait()
 
     def reset(self) -> None:
-        """Back to the snapshot; what DVC made stays, since it knows whether that still holds."""
+        """Restores the files of the snapshot; DVC's outputs stay, since DVC knows whether they are up to date."""
         self._git("checkout", "--quiet", "--detach", "--force", self._snapshot.commit)
         self._git("restore", "--source", self._snapshot.state, "--staged", "--worktree", ":/")
 
     def train(self, values: search_space.Values, log: IO[bytes]) -> subprocess.Popen:
-        """Starts the stages up to train with these values of params.yaml, in a process group of its own."""
+        """Starts the stages up to train with these values in params.yaml, in a process group of its own."""
         self.reset()
-        search_space.write(self.folder / paths.PARAMS, values)
+        search_space.write_params(self.folder / paths.PARAMS, values)
         return self.python("dvc", "repro", "train", stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen:
         """Starts `python -m ARGUMENTS` in the clone, in a process group of its own."""
-        # Checkpoints and what waits for MLflow are the project's.
+        # `DVC_ROOT`: checkpoints and unsent runs are kept in the project.
         environment = processes.with_this_python(os.environ) | {"DVC_ROOT": str(self.project)}
         return processes.start([sys.executable, "-m", *arguments], cwd=self.folder, env=environment, **options)
 
     def save(self, name: str, message: str) -> str:
-        """Keeps what was trained as a DVC experiment of that name in the project; returns its commit."""
+        """Saves the training as a DVC experiment of that name in the project; returns its commit."""
         from dvc.repo.experiments.refs import ExpRefInfo
 
-        self._leave_unevaluated()
+        self._reset_eval()
         self._git("add", "--all")
-        self._git(*_author(), "commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
+        self._git(*_author_options(), "commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
         reference = str(ExpRefInfo(self._snapshot.commit, name))
         self._git("push", "--quiet", "--force", "--no-verify", str(self.project), f"HEAD:{reference}")
         return self._git("rev-parse", "HEAD")
 
-    def _leave_unevaluated(self) -> None:
-        """Takes away what eval made of another training, if it ran at all; `dvc repro` sees that it is to run.
+    def _reset_eval(self) -> None:
+        """Replaces the outputs of eval, which belong to another training, by placeholders.
 
-        DVC's lock then has the stage with outputs, but without anything that it read.
+        The stage's entry in dvc.lock then has outputs but no dependencies, so that `dvc repro` runs it.
         """
         from dvc.repo import Repo
 
         with Repo(str(self.folder)) as repo, repo.lock:
             for stage in repo.index.stages:
-                if getattr(stage, "name", None) == "eval":  # what a .dvc file tracks has no name
-                    _empty(stage)
+                if getattr(stage, "name", None) == "eval":  # stages of .dvc files have no name
+                    _write_placeholders(stage)
 
     def _git(self, *arguments: str) -> str:
         return git.output(*arguments, folder=self.folder)
 
     def _configure(self) -> None:
-        """The project's own settings of DVC, its cache, and links in place of copies."""
+        """Copies the project's DVC settings, and uses its cache, by links in place of copies."""
         from dvc.config import Config
         from dvc.repo import Repo
 
@@ -103,13 +107,28 @@ class Workspace:
             config["cache"] = {"dir": cache, "type": ["reflink", "hardlink", "symlink"]}
 
 
-def existing(study: str) -> list[str]:
-    """The project's experiments that have names as this study's."""
+def study_folder(study: str) -> Path:
+    """Folder of a study on this machine: its workers' clones, logs, messages and the report."""
+    return paths.LOCAL / "sweeps" / study
+
+
+def trial_folder(study: Path, trial: int) -> Path:
+    """Folder of a trial's log and messages, given the study's folder."""
+    return study / "trials" / f"{trial:03d}"
+
+
+def experiment_name(study: str, trial: int) -> str:
+    """Name of a trial's DVC experiment, such as `sweep-003`."""
+    return f"{study}-{trial:03d}"
+
+
+def existing_experiments(study: str) -> list[str]:
+    """The project's DVC experiments whose names begin with the study's."""
     listed = git.output("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps")
     return sorted(name for name in listed.splitlines() if name.startswith(f"{study}-"))
 
 
-def _empty(stage: "PipelineStage") -> None:
+def _write_placeholders(stage: "PipelineStage") -> None:
     for out in stage.outs:
         path = Path(out.fs_path)
         out.remove()
@@ -123,10 +142,10 @@ def _empty(stage: "PipelineStage") -> None:
     stage.dump(update_pipeline=False)
 
 
-def _author() -> list[str]:
-    """Whom git names as the author in the project; it refuses to commit for nobody."""
+def _author_options() -> list[str]:
+    """Author options for git: the project's author, or a fallback, since git refuses to commit without one."""
     options = []
-    for key, otherwise in (("user.name", "apparel sweep"), ("user.email", "sweep@localhost")):
-        configured = git.run("config", key).stdout.decode().strip()
-        options += ["-c", f"{key}={configured or otherwise}"]
+    for key, fallback in (("user.name", "apparel sweep"), ("user.email", "sweep@localhost")):
+        value = git.run("config", key).stdout.decode().strip()
+        options += ["-c", f"{key}={value or fallback}"]
     return options

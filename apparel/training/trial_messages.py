@@ -1,6 +1,7 @@
-"""How a training in a sweep says how it goes, and is told to stop: by files in the folder of its trial.
+"""Messages between a training and the worker of its trial in a sweep: files in the trial's folder.
 
-The worker names the folder in the environment. The training appends to `reports.jsonl` there; a file `stop` ends it.
+The worker names the folder by environment variables. The training appends its messages to `reports.jsonl` there, one
+JSON object a line; a file `stop` there ends the training.
 """
 
 import json
@@ -19,29 +20,30 @@ TRAINING_UNDER_WAY = "this training is under way in another process; wait for it
 """The message by which a worker recognises that another process trains the same."""
 
 Report = Callable[[int, dict[str, float]], None]
+"""Takes a step and the metrics measured at it, by name."""
 
 
 def connect(report: Report, run: str, validation_at: Callable[[int], int]) -> Report:
-    """`report`, and in a sweep the trial's worker as well.
+    """`report`, which in a sweep sends messages to the trial's worker as well.
 
     Args:
-        report: takes a step and what was measured at it.
-        run: id of the run in MLflow.
-        validation_at: the number of the validation that follows a step, from 1.
+        report: takes a step and the metrics measured at it.
+        run: id of the MLflow run.
+        validation_at: the number of the validation at or after a step, from 1.
     """
     folder = os.environ.get(paths.TRIAL_FOLDER_VARIABLE)
-    return (
-        Signals(report, Path(folder), int(os.environ[paths.WORKER_VARIABLE]), run, validation_at) if folder else report
-    )
+    if not folder:
+        return report
+    return TrialReporter(report, Path(folder), int(os.environ[paths.WORKER_VARIABLE]), run, validation_at)
 
 
 @dataclass
-class Signals:
-    """A report that the worker reads along.
+class TrialReporter:
+    """A report that also sends the run's id and each validation's metrics to the worker.
 
     Raises, when called:
-        Pruned: the worker says stop.
-        UserError: the worker is gone.
+        Pruned: the worker requested a stop.
+        UserError: the worker is dead.
     """
 
     report: Report
@@ -55,45 +57,45 @@ class Signals:
         self.report(step, values)
         if not self._began:
             self._began = True
-            self._say({"run": self.run, "began": step - 1})
+            self._send({"run": self.run, "began": step - 1})
         if "val/mAP50" in values:
-            measured = {name: value for name, value in values.items() if name.startswith("val/")}
-            self._say({"step": step, "validation": self.validation_at(step), **measured})
-        if (self.folder / "stop").exists():
-            raise Pruned(f"pruned at step {step}: other trials had done better by then")
+            metrics = {name: value for name, value in values.items() if name.startswith("val/")}
+            self._send({"step": step, "validation": self.validation_at(step), **metrics})
+        if stop_requested(self.folder):
+            raise Pruned(f"pruned at step {step}: other trials were better at this point")
         if not psutil.pid_exists(self.worker):
-            raise UserError("the worker of this trial is gone; `python -m apparel sweep` goes on with it")
+            raise UserError("the worker of this trial is gone; `python -m apparel sweep` continues the trial")
 
-    def _say(self, values: dict[str, Any]) -> None:
-        with _reports(self.folder).open("ab") as file:
-            file.write(b"\n" + json.dumps(values).encode() + b"\n")  # the first ends a line that a kill cut short
+    def _send(self, message: dict[str, Any]) -> None:
+        with _messages_file(self.folder).open("ab") as file:
+            file.write(b"\n" + json.dumps(message).encode() + b"\n")  # the first ends a line that a kill cut short
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    """All that the trainings of this trial have said, in order; a line that is not whole yet is left for later."""
+def read_messages(folder: Path) -> list[dict[str, Any]]:
+    """All messages of the trial's trainings, in order; a line that is not complete is left out."""
     try:
-        lines = _reports(folder).read_bytes().splitlines(keepends=True)
+        lines = _messages_file(folder).read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return []
-    found = []
+    messages = []
     for line in lines:
         if line.endswith(b"\n") and line.strip():
             try:
-                found.append(json.loads(line))
+                messages.append(json.loads(line))
             except ValueError:
                 continue
-    return found
+    return messages
 
 
-def stop(folder: Path) -> None:
-    """Tells the training to end at its next step."""
+def request_stop(folder: Path) -> None:
+    """Makes the training end at its next step."""
     (folder / "stop").touch()
 
 
-def is_stopped(folder: Path) -> bool:
+def stop_requested(folder: Path) -> bool:
     """Whether the training was told to end."""
     return (folder / "stop").exists()
 
 
-def _reports(folder: Path) -> Path:
+def _messages_file(folder: Path) -> Path:
     return folder / "reports.jsonl"

@@ -17,8 +17,8 @@ def test_the_benchmark_trains_in_four_ways(tmp_path: Path) -> None:
     assert "1 steps of 2 photos" in title
     assert [line.strip().split("  ")[0] for line in ways] == [
         "train",
-        "train, one batch again and again",
-        "train, not repeatable",
-        "train, memory handed back",
+        "train, same batch at each step",
+        "train, not deterministic",
+        "train, memory returned",
     ]
     assert not (folder / ".apparel/training").exists()

@@ -1,10 +1,13 @@
-"""Studies as sweeps leave them, made without a training."""
+"""Optuna studies as sweeps leave them, made without a training."""
 
 import warnings
+from pathlib import Path
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
+
+from apparel.sweeps import storage as storages
 
 SPACE = {
     "train.resolution": [{"when": {}, "choice": [300, 512]}],
@@ -15,7 +18,16 @@ SPACE = {
     "train.learning_rate": [{"when": {}, "float": [1e-4, 1e-2], "log": True}],
 }
 START = {"train.resolution": 300, "train.batch_size": 16, "train.learning_rate": 0.004}
+WORKER_ELSEWHERE = {"host": "elsewhere", "pid": 1, "started": 1.0}
+"""A worker process of another machine."""
+
 FAILURE = "error: no memory for <b>this</b> batch"
+
+
+def empty(folder: Path) -> optuna.Study:
+    """The study `tiny`, without trials, in `optuna.db` of the folder."""
+    opened = storages.open_storage(f"sqlite:///{folder}/optuna.db")
+    return optuna.create_study(study_name="tiny", storage=opened, direction="maximize")
 
 
 def make(objectives=("val/mAP50",), storage=None, name="drawn", fixed=None) -> optuna.Study:
@@ -40,7 +52,7 @@ def make(objectives=("val/mAP50",), storage=None, name="drawn", fixed=None) -> o
 
 
 def add(study, resolution, batch_size, rate, value, state=TrialState.COMPLETE, **attributes) -> None:
-    """A trial that came to `value` at epoch 4, or half of it at epoch 2 where it did not come to its end."""
+    """Adds a trial with `value` at epoch 4, or if it is not complete half of that at epoch 2."""
     large = resolution == 512
     batch = "train.batch_size|train.resolution=512" if large else "train.batch_size"
     distributions = {
@@ -49,20 +61,20 @@ def add(study, resolution, batch_size, rate, value, state=TrialState.COMPLETE, *
         "train.learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
     }
     number = len(study.get_trials())
-    known = {
+    defaults = {
         "values": {"train.resolution": resolution, "train.batch_size": batch_size, "train.learning_rate": rate},
         "experiment": f"{study.study_name}-{number:03}",
         "run": f"{number:032x}",
         "seconds": {"set-up": 6.0, "training": 84.0, "total": 90.0},
     }
-    whole = state == TrialState.COMPLETE
+    is_complete = state == TrialState.COMPLETE
     study.add_trial(
         create_trial(
             state=state,
-            values=[value, 80.0 if large else 30.0][: len(study.directions)] if whole else None,
+            values=[value, 80.0 if large else 30.0][: len(study.directions)] if is_complete else None,
             params={"train.resolution": resolution, batch: batch_size, "train.learning_rate": rate},
             distributions=distributions,
-            intermediate_values={2: value / 2} | ({4: value} if whole else {}),
-            user_attrs=known | attributes,
+            intermediate_values={2: value / 2} | ({4: value} if is_complete else {}),
+            user_attrs=defaults | attributes,
         )
     )

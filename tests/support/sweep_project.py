@@ -1,7 +1,7 @@
-"""A copy of the project whose training takes a second: all else of a sweep, DVC and MLflow included, is the real thing.
+"""A copy of the project with a fake training of a second; the rest of a sweep, DVC and MLflow included, is real.
 
-The training that stands in has no network. It has the steps, validations, reports and checkpoints of the real one, and
-its val/mAP50 is known: best where the learning rate is 0.01.
+The fake training has no network. It has the steps, validations, reports and checkpoints of the real one, and its
+val/mAP50 is best at learning rate 0.01.
 """
 
 import csv
@@ -36,7 +36,7 @@ SETTINGS = {
     "space": {"train.learning_rate": {"float": [1e-4, 1e-1], "log": True}},
 }
 
-STAND_IN = '''"""Stands in for the training."""
+FAKE_TRAINING = '''"""Fake training."""
 
 import csv, hashlib, json, os, shutil, time
 from apparel import errors, params, paths
@@ -103,12 +103,12 @@ if __name__ == "__main__":
 
 
 def copy(folder: Path, **changes: Any) -> Path:
-    """A committed copy with the training that stands in, and `configs/tiny.yaml`; `changes` go into that file."""
+    """A committed copy with the fake training, and `configs/tiny.yaml` with `changes`."""
     project_copy.copy(folder)
     (folder / "data" / "results").mkdir(parents=True, exist_ok=True)
     (folder / "data" / "demo" / "dvc.yaml").unlink()
     (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
-    (folder / "stages" / "train.py").write_text(STAND_IN, encoding="utf-8")
+    (folder / "stages" / "train.py").write_text(FAKE_TRAINING, encoding="utf-8")
     project_copy.set_params(folder / "params.yaml", train={"learning_rate": 0.004})
     write_settings(folder, **changes)
     project_copy.git(folder, "config", "user.name", "test")
@@ -125,14 +125,14 @@ def write_settings(folder: Path, **changes: Any) -> None:
 
 
 def start(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
-    """Starts `python -m apparel sweep` on those settings."""
+    """Starts `python -m apparel sweep` with that configuration."""
     return begin(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments, log=log, **environment)
 
 
 def begin(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
-    """Starts `python -m ARGUMENTS` in a process group of its own, with nothing of the caller's own stores."""
-    outside = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
+    """Starts `python -m ARGUMENTS` in a process group of its own, without the caller's stores."""
+    removed = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
@@ -146,14 +146,14 @@ def begin(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> 
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """The same to its end: exit status, and what it printed."""
+    """Runs `python -m apparel sweep` to its end; returns exit status and output."""
     with (folder / "sweep.log").open("wb") as log:
         status = start(folder, *arguments, log=log, **environment).wait()
     return status, (folder / "sweep.log").read_text(encoding="utf-8")
 
 
 def trainings(folder: Path) -> list[tuple[int, int, int]]:
-    """Trial, -1 for none, the step that it began after, and process id of each training that began, in order."""
+    """Trial (-1 outside a sweep), step that it resumed from, and process id of each training, by start."""
     path = folder / ".apparel" / "trained.csv"
     if not path.exists():
         return []

@@ -73,13 +73,13 @@ def test_optuna_dashboard_shows_the_trials(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")
-def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
-    study, chosen = studies.make(), params.load(ROOT / "params.yaml")
-    with mlflow_runs.Parent(study, chosen):
+def test_mlflow_shows_the_trials_as_child_runs_of_their_sweep(tmp_path):
+    study, current_params = studies.make(), params.load(ROOT / "params.yaml")
+    with mlflow_runs.StudyRun(study, current_params):
         for trial in study.trials[:4]:
-            with mlflow_runs.record(study, trial, chosen) as run:
+            with mlflow_runs.create_trial_run(study, trial, current_params) as run:
                 run.log_metrics({"val/mAP50": trial.value}, 10)
-        mlflow_runs.record(study, study.trials[6], chosen).kill(pruned="at step 20")
+        mlflow_runs.create_trial_run(study, study.trials[6], current_params).kill(pruned="at step 20")
     sync.main(argparse.Namespace(dry_run=False))  # a busy machine may not have sent all within a run's patience
     check_runs(study)
     (experiment,) = [folder.name for folder in Path("mlartifacts").iterdir()]
@@ -95,7 +95,7 @@ def test_mlflow_shows_the_trials_below_their_sweep(tmp_path):
 
 
 def check_runs(study):
-    """The children lie below the parent, each ended as its trial did, and lead back to it."""
+    """The child runs have their trials' status and numbers."""
     client = connect(LOCAL_SERVER)
     parent = local_runs.mlflow_id(study.user_attrs["parent_run"])
     experiment = client.get_run(parent).info.experiment_id

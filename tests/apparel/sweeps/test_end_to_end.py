@@ -1,4 +1,4 @@
-"""A sweep to its end, with a training that stands in: what the commands show, and what MLflow has."""
+"""A complete sweep with a fake training: the commands' output, and the runs in MLflow."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.support import project_copy, sweep_project
 
 pytestmark = pytest.mark.slow
 
-TWO = {
+TWO_OBJECTIVES = {
     "objectives": [
         {"metric": "val/mAP50", "direction": "maximize"},
         {"metric": "latency", "direction": "minimize"},
@@ -21,7 +21,7 @@ TWO = {
         "train.resolution": [{"when": {"train.learning_rate": 0.02}, "choice": [96]}, {"choice": [160]}],
     },
 }
-LATENCY = '''"""Stands in for the measuring, since there is no network to measure: as many milliseconds as pixels."""
+LATENCY = '''"""Fake of the latency, since there is no network to measure: as many milliseconds as pixels."""
 import re, sys
 from pathlib import Path
 print(re.search(r"resolution=(\\d+)", Path(sys.argv[1], "weights").read_text()).group(1))
@@ -30,7 +30,7 @@ print(re.search(r"resolution=(\\d+)", Path(sys.argv[1], "weights").read_text()).
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A project after a sweep of four trials that go to their end, and what that printed."""
+    """A project after a sweep of four complete trials, and the sweep's output."""
     folder = sweep_project.copy(tmp_path_factory.mktemp("swept") / "project")
     status, printed = sweep_project.run(folder)
     assert status == 0, printed
@@ -44,13 +44,13 @@ def sweep(folder, *arguments):
     return done.stdout
 
 
-def test_the_end_shows_the_table_and_what_comes_next(swept):
+def test_the_output_ends_with_the_table_and_the_next_step(swept):
     assert "4 complete" in swept[1]
     assert "best: trial" in swept[1]
     assert "to take the best: python -m apparel sweep --study tiny --finish" in swept[1]
 
 
-def test_each_trial_is_found_in_dvc_mlflow_and_optuna_from_each_other(swept, monkeypatch):
+def test_each_trial_is_linked_in_dvc_mlflow_and_optuna(swept, monkeypatch):
     folder, _ = swept
     listed = sweep(folder, "--report")
     assert all(f"tiny-{number:03}" in listed for number in range(4))
@@ -83,7 +83,7 @@ def test_finish_writes_the_best_values(swept):
 
 
 def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
-    folder = sweep_project.copy(tmp_path / "project", **TWO)
+    folder = sweep_project.copy(tmp_path / "project", **TWO_OBJECTIVES)
     (folder / "apparel" / "sweeps" / "latency.py").write_text(LATENCY, encoding="utf-8")
     status, printed = sweep_project.run(folder)
     assert status == 0, printed

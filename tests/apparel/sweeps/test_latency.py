@@ -1,4 +1,4 @@
-"""What a photo takes a trained detector, as a sweep of two objectives asks for it."""
+"""The latency of a trained detector, in milliseconds."""
 
 import subprocess
 import sys
@@ -9,16 +9,16 @@ from tests.support import tiny_detector
 from tests.support.repository import ROOT
 
 
-def measured(model: Path) -> subprocess.CompletedProcess:
+def run_latency(model: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "apparel.sweeps.latency", str(model)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
 def test_a_model_gives_milliseconds_and_a_folder_without_one_an_error(tmp_path: Path) -> None:
     Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(tmp_path / "model")
-    done = measured(tmp_path / "model")
+    done = run_latency(tmp_path / "model")
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0
-    refused = measured(tmp_path)
+    refused = run_latency(tmp_path)
     assert refused.returncode != 0
     assert "holds no trained model" in refused.stderr and "Traceback" not in refused.stderr

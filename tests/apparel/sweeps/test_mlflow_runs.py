@@ -1,4 +1,4 @@
-"""A sweep's runs as they are written; that they arrive is tested with MLflow in test_shown.py."""
+"""MLflow runs of a sweep as they are written to the outbox; test_dashboard.py shows them in MLflow."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def chosen():
+def current_params():
     return params.load(ROOT / "params.yaml")
 
 
@@ -41,8 +41,8 @@ def statuses(name):
     return [line.values["status"] for line in find_outbox(name).lines() if line.kind == "status"]
 
 
-def test_the_parent_has_the_best_trials_metrics_and_the_report(study, chosen):
-    with mlflow_runs.Parent(study, chosen):
+def test_the_parent_has_the_best_trials_metrics_and_the_report(study, current_params):
+    with mlflow_runs.StudyRun(study, current_params):
         pass
     parent = study.user_attrs["parent_run"]
     measured = values(parent, "metrics")
@@ -55,22 +55,22 @@ def test_the_parent_has_the_best_trials_metrics_and_the_report(study, chosen):
     assert find_outbox(parent).header.name == "sweep drawn"
 
 
-def test_of_two_objectives_the_parent_has_the_front_and_the_best_in_the_first(chosen):
+def test_of_two_objectives_the_parent_has_the_front_and_the_best_in_the_first(current_params):
     study = studies.make(("val/mAP50", "latency"))
-    with mlflow_runs.Parent(study, chosen):
+    with mlflow_runs.StudyRun(study, current_params):
         pass
     measured, tags = (values(study.user_attrs["parent_run"], kind) for kind in ("metrics", "tags"))
     assert (measured["val/mAP50"], measured["latency"]) == (0.7, 80.0)
     assert (tags["best.trial"], tags["pareto.front"]) == ("3", "drawn-003, drawn-005")
 
 
-def test_a_sweep_that_goes_on_goes_on_in_its_run(study, chosen):
+def test_a_resumed_sweep_resumes_its_run(study, current_params):
     for _ in range(2):
-        with mlflow_runs.Parent(study, chosen):
+        with mlflow_runs.StudyRun(study, current_params):
             pass
     assert statuses(study.user_attrs["parent_run"]) == ["RUNNING", "FINISHED"] * 2
     study.set_user_attr("parent_run", "a" * 32)  # another machine's
-    with mlflow_runs.Parent(study, chosen):
+    with mlflow_runs.StudyRun(study, current_params):
         pass
     assert {outbox.header.run for outbox in all_outboxes()} == {None, "a" * 32}
 
@@ -78,18 +78,18 @@ def test_a_sweep_that_goes_on_goes_on_in_its_run(study, chosen):
 @pytest.mark.parametrize(
     ("error", "status", "tag"), [(KeyboardInterrupt(), "KILLED", "stopped"), (ValueError("x"), "FAILED", "failure")]
 )
-def test_a_sweep_that_does_not_end_well_says_so(study, chosen, error, status, tag):
-    with pytest.raises(type(error)), mlflow_runs.Parent(study, chosen):
+def test_an_interrupted_or_failed_sweep_has_that_status(study, current_params, error, status, tag):
+    with pytest.raises(type(error)), mlflow_runs.StudyRun(study, current_params):
         raise error
     parent = study.user_attrs["parent_run"]
     assert statuses(parent)[-1] == status
     assert tag in values(parent, "tags")
 
 
-def test_a_report_that_fails_leaves_no_run_open(study, chosen):
+def test_a_report_that_fails_leaves_no_run_open(study, current_params):
     paths.LOCAL.mkdir(parents=True, exist_ok=True)
     (paths.LOCAL / "sweeps").write_text("a file where the report's folder should be")
-    with pytest.raises(OSError), mlflow_runs.Parent(study, chosen):
+    with pytest.raises(OSError), mlflow_runs.StudyRun(study, current_params):
         pass
     assert statuses(study.user_attrs["parent_run"]) == ["RUNNING", "FINISHED"]
 
@@ -103,26 +103,26 @@ def test_a_report_that_fails_leaves_no_run_open(study, chosen):
         (TrialState.RUNNING, "KILLED"),
     ],
 )
-def test_runs_that_were_left_open_end_as_their_trials_did(chosen, state, status):
-    study, run = studies.make(), runs.start_run(chosen, "killed -9")
+def test_open_runs_end_with_the_status_of_their_trials(current_params, state, status):
+    study, run = studies.make(), runs.start_run(current_params, "killed -9")
     studies.add(study, 300, 8, 0.001, 0.5, state, run=run.id)
-    mlflow_runs.settle(study, chosen)
+    mlflow_runs.close_open_runs(study, current_params)
     assert statuses(run.id)[-1] == status
-    mlflow_runs.settle(study, chosen)
+    mlflow_runs.close_open_runs(study, current_params)
     assert statuses(run.id)[-2:] == ["RUNNING", status]  # not ended twice
 
 
-def test_a_training_that_is_under_way_is_left_alone(chosen):
-    study, run = studies.make(), runs.start_run(chosen, "at work")
+def test_the_run_of_a_running_training_stays_open(current_params):
+    study, run = studies.make(), runs.start_run(current_params, "at work")
     studies.add(study, 300, 8, 0.001, 0.5, TrialState.RUNNING, run=run.id, worker=processes.describe())
-    mlflow_runs.settle(study, chosen)
+    mlflow_runs.close_open_runs(study, current_params)
     assert statuses(run.id) == ["RUNNING"]
 
 
-def test_a_trial_from_the_cache_has_a_run_with_its_curve(study, chosen):
+def test_a_trial_from_the_cache_has_a_run_with_its_curve(study, current_params):
     study.set_user_attr("parent_run", "b" * 32)
     Path("history.csv").write_text(HISTORY, encoding="utf-8")
-    with mlflow_runs.record(study, study.trials[2], chosen, Path("history.csv")) as run:
+    with mlflow_runs.create_trial_run(study, study.trials[2], current_params, Path("history.csv")) as run:
         pass
     header = find_outbox(run.id).header
     assert (header.parent, header.name) == ("b" * 32, "drawn-002")
@@ -131,4 +131,4 @@ def test_a_trial_from_the_cache_has_a_run_with_its_curve(study, chosen):
     tags = values(run.id, "tags")
     assert (tags["optuna.study"], tags["optuna.trial"], tags["dvc.experiment"]) == ("drawn", "2", "drawn-002")
     assert "cache" in tags["trained"]
-    assert values(run.id, "params")["train.batch_size"] == str(chosen.train.batch_size)
+    assert values(run.id, "params")["train.batch_size"] == str(current_params.train.batch_size)

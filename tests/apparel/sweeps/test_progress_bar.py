@@ -1,4 +1,4 @@
-"""What a sweep says of a budget in minutes: its plan before, its bar while it runs."""
+"""A budget in minutes, as the plan shows it before a sweep, and the progress bar while it runs."""
 
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from optuna.trial import TrialState, create_trial
 
 from apparel.sweeps.config import Budget
 from apparel.sweeps.plan import Plan
-from apparel.sweeps.progress_bar import Progress
+from apparel.sweeps.progress_bar import ProgressBar
 
 
 @pytest.fixture
@@ -23,18 +23,18 @@ def study():
     return study
 
 
-def settings(minutes):
+def config(minutes):
     sampler = SimpleNamespace(kind="random")
-    return SimpleNamespace(study="tiny", budget=Budget(trials=4, minutes=minutes), sampler=sampler, prunes=False)
+    return SimpleNamespace(study="tiny", budget=Budget(trials=4, minutes=minutes), sampler=sampler, can_prune=False)
 
 
 @pytest.mark.parametrize(
     ("minutes", "said"),
     [(None, "running none]"), (30, "running none, new trials for 20 min]"), (9, "running none, no new trials]")],
 )
-def test_the_bar_says_for_how_long_new_trials_begin(study, minutes, said, capsys):
-    with Progress(SimpleNamespace(trials=4, settings=settings(minutes)), study) as progress:
-        progress.show(study.trials)
+def test_the_bar_shows_for_how_long_new_trials_begin(study, minutes, said, capsys):
+    with ProgressBar(SimpleNamespace(trials=4, config=config(minutes)), study) as progress_bar:
+        progress_bar.show(study.trials)
     assert f"best 0.5, {said}" in capsys.readouterr().err
 
 
@@ -43,5 +43,5 @@ def test_the_bar_says_for_how_long_new_trials_begin(study, minutes, said, capsys
     [(None, ": 30 minutes"), (41, ": 30 minutes"), (30, "new ones begin for 20"), (9, "begin for 0")],
 )
 def test_the_plan_counts_what_a_budget_has_left(study, minutes, said):
-    plan = Plan(settings(minutes), None, None, "", workers=1, study=study)
+    plan = Plan(config(minutes), None, None, "", workers=1, study=study)
     assert plan._time().endswith(said)

@@ -1,3 +1,5 @@
+"""The report of a sweep: a table for the terminal, and a page that a browser opens without a network."""
+
 import re
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from apparel.sweeps import report, report_plots
 from tests.support import chromium, studies
 
-TITLES = ["History", "Importances", "Slices", "Parallel coordinates", "Learning curves"]
+TITLES = ["History", "Importances", "Slices", "Learning curves"]
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +15,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_terminal_gets_the_table_and_the_best_beside_the_start():
+def test_the_terminal_shows_the_table_and_the_best_values_beside_the_initial_ones():
     text = report.terminal_text(studies.make())
     assert "6 complete, 1 pruned, 1 failed, 1 running" in text
     assert "best: trial 3, val/mAP50 0.7; the first, as params.yaml was, had 0.5" in text
@@ -21,39 +23,41 @@ def test_the_terminal_gets_the_table_and_the_best_beside_the_start():
     assert re.search(r"^7 +failed .*no memory", text, re.MULTILINE)
 
 
-def test_the_pictures_are_those_the_study_has_trials_for():
-    assert [picture.title for picture in report_plots.every(studies.make())] == TITLES
-    titles = [picture.title for picture in report_plots.every(two())]
+def test_the_plots_are_those_that_the_study_has_trials_for():
+    assert [plot.title for plot in report_plots.make_plots(studies.make())] == TITLES
+    titles = [plot.title for plot in report_plots.make_plots(two_objectives())]
     assert titles[0] == "Pareto front"
     assert "Slices of latency" in titles
 
 
-def test_the_front_is_what_no_other_trial_beats_in_both():
-    ((_, _, figure),) = report_plots._front(two())
+def test_the_front_has_the_trials_that_no_other_beats_in_both_objectives():
+    ((_, _, figure),) = report_plots._pareto_front(two_objectives())
     others, front = figure.data
     assert list(zip(front.text, front.x, front.y, strict=True)) == [("3", 0.70, 80.0), ("5", 0.65, 30.0)]
     assert others.text == ("0", "1", "2", "4")
     assert figure.layout.yaxis.title.text == "latency, ms a photo"
 
 
-def test_each_objective_has_pictures_of_its_own_direction():
-    histories = [figure for title, _, figure in report_plots._of_objectives(two()) if title.startswith("History")]
+def test_plots_of_an_objective_have_its_direction():
+    histories = [
+        figure for title, _, figure in report_plots._objective_plots(two_objectives()) if title.startswith("History")
+    ]
     best = [dict(zip(line.x, line.y, strict=True)) for line in (figure.data[1] for figure in histories)]
     assert [line[5] for line in best] == [0.70, 30.0]  # the highest val/mAP50 so far, the lowest latency
 
 
-def test_the_terminal_gets_the_front_with_both_objectives():
-    text = report.terminal_text(two())
+def test_the_terminal_shows_the_front_with_both_objectives():
+    text = report.terminal_text(two_objectives())
     assert "no other trial is better in both" in text
     assert "best: trial 5, val/mAP50 0.65, latency 30 ms; the first, as params.yaml was, had 0.5 and 30 ms" in text
     assert text.count("best: trial") == 2
 
 
-def two():
+def two_objectives():
     return studies.make(("val/mAP50", "latency"))
 
 
-def test_a_study_that_has_just_begun_has_a_page():
+def test_a_study_without_trials_has_a_page():
     study = studies.optuna.create_study(study_name="young")
     study.set_user_attr("settings", {"space": studies.SPACE, "fixed": {}})
     study.set_user_attr("start", studies.START)
@@ -63,7 +67,7 @@ def test_a_study_that_has_just_begun_has_a_page():
 
 def test_the_page_opens_without_a_network_and_shows_every_trial(tmp_path):
     study = studies.make(fixed={"train.epochs": 4})
-    page, table = report.write(study)
+    page, table = report.write_report(study)
     dom = chromium.dom(page, tmp_path / "browser")
     shown = dom[dom.index("<h1>Sweep drawn") :]
     for number in range(9):

@@ -1,3 +1,5 @@
+"""Search spaces are checked against params.yaml, and values drawn from them are valid there."""
+
 import optuna
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from apparel.errors import UserError
 from apparel.sweeps import config, samplers, search_space
 from tests.support.repository import ROOT
 
-TODAY = YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+PARAMS = YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
 SPACE = {
     "train.resolution": {"choice": [300, 512]},
     "train.batch_size": [{"when": {"train.resolution": 512}, "choice": [4, 8]}, {"choice": [8, 16, 24, 32]}],
@@ -18,22 +20,22 @@ SPACE = {
 }
 
 
-def checked(**changes) -> config.Settings:
-    return config.parse({"study": "s", "budget": {"trials": 4}, "space": SPACE} | changes, "sweep.yaml")
+def parse(**changes) -> config.SweepConfig:
+    return config.parse_config({"study": "s", "budget": {"trials": 4}, "space": SPACE} | changes, "sweep.yaml")
 
 
-def built(today=None, **changes) -> search_space.Space:
-    values = {section: dict(keys) for section, keys in TODAY.items()}
-    for key, value in (today or {}).items():
+def build(current=None, **changes) -> search_space.SearchSpace:
+    values = {section: dict(keys) for section, keys in PARAMS.items()}
+    for key, value in (current or {}).items():
         section, _, name = key.partition(".")
         values[section][name] = value
-    return search_space.build(checked(**changes), values, "sweep.yaml")
+    return search_space.build(parse(**changes), values, "sweep.yaml")
 
 
 @pytest.mark.parametrize("path", ["configs/sweep.yaml", "configs/sweep-demo.yaml", "configs/sweep-apparel.yaml"])
-def test_the_projects_own_settings_hold(path):
-    chosen = config.load(ROOT / path)
-    search_space.build(chosen, TODAY, path)
+def test_the_projects_own_configurations_are_valid(path):
+    sweep_config = config.load_config(ROOT / path)
+    search_space.build(sweep_config, PARAMS, path)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,10 @@ def test_the_projects_own_settings_hold(path):
         ({"fixed": {"train.epoch": 1}}, "no key 'train.epoch'; did you mean 'train.epochs'"),
         ({"fixed": {"train.epochs": "many"}}, "fixed: train.epochs"),
         ({"fixed": {"train.resolution": 300}}, "train.resolution is both fixed and in the space"),
-        ({"space": {"train.learning_rate": {"float": [0.1, 0.01]}}}, "train.learning_rate.*upside down: 0.1 to 0.01"),
+        (
+            {"space": {"train.learning_rate": {"float": [0.1, 0.01]}}},
+            "train.learning_rate.*lower bound is above the upper one: 0.1 to 0.01",
+        ),
         ({"space": {"train.learning_rate": {"float": [0, 0.01], "log": True}}}, "logarithmic range starts above 0"),
         ({"space": {"train.learning_rate": {"float": [0, 0.01]}}}, "space.train.learning_rate: .*greater than 0"),
         ({"space": {"train.batch_size": {"choice": [8, 0]}}}, "space.train.batch_size: .*greater than or equal to 1"),
@@ -70,89 +75,89 @@ def test_the_projects_own_settings_hold(path):
         ({"objectives": [{"metric": "test/mAP50", "direction": "maximize"}]}, "objectives.0.metric"),
     ],
 )
-def test_what_is_wrong_is_named_before_anything_runs(changes, message):
+def test_an_error_in_the_configuration_is_named(changes, message):
     with pytest.raises(UserError, match=message):
-        built(**changes)
+        build(**changes)
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
     with pytest.raises(UserError, match="not found"):
-        config.load(tmp_path / "sweep.yaml")
+        config.load_config(tmp_path / "sweep.yaml")
     (tmp_path / "sweep.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(UserError, match="not valid YAML"):
-        config.load(tmp_path / "sweep.yaml")
+        config.load_config(tmp_path / "sweep.yaml")
 
 
-def test_todays_values_belong_to_the_space_and_it_says_so():
-    made = built({"train.resolution": 160, "train.learning_rate": 0.05, "train.batch_size": 16})
-    assert made.start == {"train.resolution": 160, "train.batch_size": 16, "train.learning_rate": 0.05}
-    assert made.ranges["train.resolution"][0].choice == (160, 300, 512)
-    assert made.ranges["train.learning_rate"][0].float == (1e-4, 0.05)
-    assert len(made.notes) == 2
-    assert not built({"train.resolution": 300, "train.learning_rate": 1e-4}).notes
-    odd = built({"train.resolution": 512, "train.batch_size": 6})
-    assert [each.choice for each in odd.ranges["train.batch_size"]] == [(6, 4, 8), (8, 16, 24, 32)]
+def test_the_space_is_extended_by_the_values_of_params_with_a_note():
+    space = build({"train.resolution": 160, "train.learning_rate": 0.05, "train.batch_size": 16})
+    assert space.initial_values == {"train.resolution": 160, "train.batch_size": 16, "train.learning_rate": 0.05}
+    assert space.ranges["train.resolution"][0].choice == (160, 300, 512)
+    assert space.ranges["train.learning_rate"][0].float == (1e-4, 0.05)
+    assert len(space.notes) == 2
+    assert not build({"train.resolution": 300, "train.learning_rate": 1e-4}).notes
+    conditional = build({"train.resolution": 512, "train.batch_size": 6})
+    assert [range_.choice for range_ in conditional.ranges["train.batch_size"]] == [(6, 4, 8), (8, 16, 24, 32)]
 
 
-def test_a_smaller_batch_at_512_has_a_name_of_its_own():
-    made = built({"train.resolution": 300})
+def test_a_conditional_range_is_a_parameter_of_its_own_in_optuna():
+    space = build({"train.resolution": 300})
     large = {"train.resolution": 512, "train.batch_size": 4, "train.learning_rate": 0.001}
-    assert made.names(large) == {
+    assert space.to_optuna(large) == {
         "train.resolution": 512,
         "train.batch_size|train.resolution=512": 4,
         "train.learning_rate": 0.001,
     }
-    assert made.names(large | {"train.resolution": 300, "train.batch_size": 8})["train.batch_size"] == 8
+    assert space.to_optuna(large | {"train.resolution": 300, "train.batch_size": 8})["train.batch_size"] == 8
 
 
 @hypothesis_settings(max_examples=20)
 @given(st.integers(0, 2**31 - 1), st.sampled_from(["tpe", "random"]))
 def test_every_drawn_value_is_in_its_range_and_passes_the_params(seed, kind):
-    made = built({"train.resolution": 300})
+    space = build({"train.resolution": 300})
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    chosen = checked(sampler={"kind": kind, "seed": seed})
+    sweep_config = parse(sampler={"kind": kind, "seed": seed})
     study = optuna.create_study(direction="maximize")
     for number in range(3):
-        study.sampler = samplers.sampler(chosen, number)
+        study.sampler = samplers.make_sampler(sweep_config, number)
         trial = study.ask()
-        values = made.suggest(trial)
+        values = space.suggest(trial)
         assert values["train.batch_size"] in ((4, 8) if values["train.resolution"] == 512 else (8, 16, 24, 32))
         assert 1e-4 <= values["train.learning_rate"] <= 1e-2
-        params.parse(params.nest(made.base | values))
-        assert trial.params == made.names(values)
+        params.parse(params.nest(space.base | values))
+        assert trial.params == space.to_optuna(values)
         study.tell(trial, values["train.learning_rate"])
 
 
-def test_a_condition_that_never_holds_leaves_todays_value():
-    made = built(space={"train.batch_size": {"when": {"train.optimizer": "momentum"}, "choice": [4, 8]}})
+def test_a_key_without_a_range_that_applies_keeps_its_value():
+    space = build(space={"train.batch_size": {"when": {"train.optimizer": "momentum"}, "choice": [4, 8]}})
     study = optuna.create_study()
-    assert made.suggest(study.ask()) == {}
-    assert made.grid() == [{}]
+    assert space.suggest(study.ask()) == {}
+    assert space.grid() == [{}]
 
 
-def test_a_grid_has_each_combination_once_and_todays_first():
-    made = built(space={key: SPACE[key] for key in ("train.resolution", "train.batch_size")})
-    points = [tuple(values.values()) for values in made.grid()]
-    assert points[0] == (TODAY["train"]["resolution"], TODAY["train"]["batch_size"])
+def test_a_grid_has_all_combinations_once_and_that_of_params_first():
+    space = build(space={key: SPACE[key] for key in ("train.resolution", "train.batch_size")})
+    points = [tuple(values.values()) for values in space.grid()]
+    assert points[0] == (PARAMS["train"]["resolution"], PARAMS["train"]["batch_size"])
     assert len(points) == len(set(points)) == 2 * 4 + 2
     with pytest.raises(UserError, match="a grid takes"):
-        built().grid()
+        build().grid()
 
 
-def test_values_are_written_and_all_else_stays(tmp_path):
+def test_values_are_written_and_all_other_lines_stay(tmp_path):
     path = tmp_path / "params.yaml"
     before = (ROOT / paths.PARAMS).read_text(encoding="utf-8")
     path.write_text(before, encoding="utf-8")
-    search_space.write(path, {"train.epochs": 3, "train.learning_rate": 0.00012345})
+    search_space.write_params(path, {"train.epochs": 3, "train.learning_rate": 0.00012345})
     changed = [line for line in path.read_text(encoding="utf-8").splitlines() if line not in before.splitlines()]
     assert [line.split("#")[0].strip() for line in changed] == ["epochs: 3", "learning_rate: 0.00012345"]
     assert params.load(path).train.learning_rate == 0.00012345
 
 
-def test_a_grid_has_todays_values_once_also_where_a_condition_leaves_one_out():
+def test_a_grid_leaves_out_keys_without_a_range_that_applies():
     ranges = ({"when": {"train.resolution": 512}, "choice": [4, 8]},)
-    made = built(
+    space = build(
         {"train.resolution": 300}, space={"train.resolution": {"choice": [300, 512]}, "train.batch_size": list(ranges)}
     )
     small, large = {"train.resolution": 300}, {"train.resolution": 512}
-    assert made.grid() == [small, large | {"train.batch_size": 4}, large | {"train.batch_size": 8}]
+    assert space.grid() == [small, large | {"train.batch_size": 4}, large | {"train.batch_size": 8}]

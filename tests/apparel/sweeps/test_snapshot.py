@@ -1,4 +1,4 @@
-"""A snapshot has the work that is not committed, touches none of it, and refuses what it could not carry."""
+"""A snapshot has uncommitted changes, leaves them alone, and refuses untracked files that a trial would miss."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from apparel.errors import UserError
 from apparel.sweeps import snapshot, workspace
 from tests.support import project_copy
 
-SETTINGS = Path("configs/sweep.yaml")
+CONFIG = Path("configs/sweep.yaml")
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_uncommitted_changes_are_carried_and_left_alone(folder):
+def test_uncommitted_changes_are_included_and_left_alone(folder):
     (folder / "params.yaml").write_text("a: 2\n", encoding="utf-8")
     (folder / "apparel" / "one.py").unlink()
     (folder / "apparel" / "three.py").write_text("3\n", encoding="utf-8")
     project_copy.git(folder, "add", "apparel/three.py")
     before = project_copy.git(folder, "status", "--porcelain")
-    taken = snapshot.take(SETTINGS)
+    taken = snapshot.take(CONFIG)
     snapshot.keep("s", taken)
     assert project_copy.git(folder, "status", "--porcelain") == before
     assert project_copy.git(folder, "stash", "list") == ""
@@ -47,27 +47,27 @@ def test_uncommitted_changes_are_carried_and_left_alone(folder):
 
 
 def test_a_clean_tree_is_its_commit(folder):
-    taken = snapshot.take(SETTINGS)
+    taken = snapshot.take(CONFIG)
     assert not taken.is_changed
     assert snapshot.read(taken, "params.yaml") == "a: 1"
     assert snapshot.is_kept(taken)
     assert not snapshot.is_kept(snapshot.Snapshot("0" * 40, "0" * 40, "0" * 40))
 
 
-def test_untracked_code_is_refused_by_name_but_not_the_settings_nor_what_dvc_makes(folder):
+def test_untracked_code_is_refused_by_name_but_not_the_configuration_nor_dvc_outputs(folder):
     for name in ("configs/sweep.yaml", "data/results/train/val.json", "dvc.lock", "data/demo/dvc.lock", "notes.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x", encoding="utf-8")
-    snapshot.take(SETTINGS)
+    snapshot.take(CONFIG)
     (folder / "apparel" / "new.py").write_text("x", encoding="utf-8")
     with pytest.raises(UserError, match=r"git does not track apparel/new\.py"):
-        snapshot.take(SETTINGS)
+        snapshot.take(CONFIG)
 
 
 def test_no_repository_and_another_folder_than_its_root_are_refused(folder, tmp_path_factory, monkeypatch):
     monkeypatch.chdir(folder / "apparel")
     with pytest.raises(UserError, match="from the root"):
-        snapshot.take(SETTINGS)
+        snapshot.take(CONFIG)
     monkeypatch.chdir(tmp_path_factory.mktemp("bare"))
-    with pytest.raises(UserError, match="stands on a git commit"):
-        snapshot.take(SETTINGS)
+    with pytest.raises(UserError, match="needs a git commit"):
+        snapshot.take(CONFIG)

@@ -1,4 +1,4 @@
-"""Whatever is killed, a sweep goes on: nothing is lost, nothing counted twice, no run left open."""
+"""A sweep resumes whatever is killed: no trial is lost or counted twice, and no run is left open."""
 
 import signal
 import sys
@@ -10,14 +10,14 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from apparel.sweeps import trial_claims
+from apparel.sweeps import heartbeat
 from apparel.training import trial_messages
 from tests.support import postgres, project_copy, sweep_project
 from tests.support.servers import HANG, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")]
 
-SLOWLY = {"SECONDS_A_STEP": "0.2"}
+SLOW_STEPS = {"SECONDS_A_STEP": "0.2"}
 
 
 def study_of(folder: Path, storage: str | None = None) -> optuna.Study | None:
@@ -36,8 +36,8 @@ def running(folder: Path) -> list[tuple[int, int]]:
     return [(trial, pid) for trial, _, pid in sweep_project.trainings(folder) if psutil.pid_exists(pid)]
 
 
-def workers(head: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(head).children() if "apparel.sweeps.worker" in command_of(child)]
+def workers(driver: int) -> list[psutil.Process]:
+    return [child for child in psutil.Process(driver).children() if "apparel.sweeps.worker" in command_of(child)]
 
 
 def command_of(process: psutil.Process) -> str:
@@ -49,7 +49,7 @@ def command_of(process: psutil.Process) -> str:
 
 
 def statuses(folder: Path) -> dict[str, str]:
-    """MLflow's status of each run, by name; on a busy machine some of it is still to be sent."""
+    """MLflow's status of each run, by name; sends first what a busy machine has not sent yet."""
     project_copy.run(folder, "apparel", "sync")
     from mlflow import MlflowClient
 
@@ -62,25 +62,25 @@ def statuses(folder: Path) -> dict[str, str]:
 def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
     folder = sweep_project.copy(tmp_path / "project", budget={"trials": 3})
     with (tmp_path / "first.log").open("wb") as log:
-        head = sweep_project.start(folder, "--workers", "2", log=log, **SLOWLY)
+        driver = sweep_project.start(folder, "--workers", "2", log=log, **SLOW_STEPS)
         _, training = wait_for(lambda: running(folder))[0]
         psutil.Process(training).kill()
         wait_for(lambda: any(first > 0 for _, first, _ in sweep_project.trainings(folder)))
-        wait_for(lambda: workers(head.pid))[0].kill()
+        wait_for(lambda: workers(driver.pid))[0].kill()
         begun = len(sweep_project.trainings(folder))
         wait_for(lambda: len(sweep_project.trainings(folder)) > begun)
-        left = psutil.Process(head.pid).children(recursive=True)
-        head.kill()
-        head.wait()
-    stages = [each for each in left if "stages.train" in command_of(each)]
-    assert not psutil.wait_procs(stages, timeout=HANG)[1], "trainings go on without their sweep"
+        descendants = psutil.Process(driver.pid).children(recursive=True)
+        driver.kill()
+        driver.wait()
+    trainings = [process for process in descendants if "stages.train" in command_of(process)]
+    assert not psutil.wait_procs(trainings, timeout=HANG)[1], "trainings run without their sweep"
 
     status, printed = sweep_project.run(folder, "--workers", "2")
     assert status == 0, printed
     study = study_of(folder)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
     assert all(list(trial.intermediate_values) == [1, 2, 3, 4] for trial in study.trials)
-    assert any(first > 0 for _, first, _ in sweep_project.trainings(folder)), "none went on from its checkpoint"
+    assert any(first > 0 for _, first, _ in sweep_project.trainings(folder)), "no training resumed from its checkpoint"
     assert set(statuses(folder).values()) == {"FINISHED"}
     assert {f"tiny-{number:03}" for number in range(3)} < statuses(folder).keys()
     listed = project_copy.git(folder, "for-each-ref", "--format=%(refname)", "refs/exps")
@@ -101,7 +101,7 @@ def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
     folder = sweep_project.copy(
         tmp_path / "project", space=space, sampler={"kind": "grid"}, pruner=pruner, budget={}, study="tiny"
     )
-    status, printed = sweep_project.run(folder, **SLOWLY)
+    status, printed = sweep_project.run(folder, **SLOW_STEPS)
     assert status == 0, printed
     trials = study_of(folder).trials
     outcome = {(trial.user_attrs["values"]["train.learning_rate"]): trial.state for trial in trials}
@@ -121,7 +121,7 @@ def test_the_same_failure_three_times_in_a_row_stops_the_sweep(tmp_path):
     folder = sweep_project.copy(tmp_path / "project", space=space, fixed=fixed, sampler={"kind": "grid"}, budget={})
     status, printed = sweep_project.run(folder)
     assert status == 1
-    assert "three trials in a row failed alike: error: the loss is no longer a finite number" in printed
+    assert "three trials in a row failed with the same error: error: the loss is no longer a finite number" in printed
     ended = [trial for trial in study_of(folder).trials if trial.state.is_finished()]
     assert len(ended) < 8
     assert "RUNNING" not in statuses(folder).values()
@@ -131,34 +131,34 @@ def test_four_workers_on_postgresql_outlive_a_restart_of_the_server(tmp_path):
     with postgres.server() as server:
         folder = sweep_project.copy(tmp_path / "project", budget={"trials": 6})
         with (tmp_path / "sweep.log").open("wb") as log:
-            head = sweep_project.start(folder, "--workers", "4", "--storage", server.address, log=log, **SLOWLY)
+            driver = sweep_project.start(folder, "--workers", "4", "--storage", server.address, log=log, **SLOW_STEPS)
             wait_for(lambda: len(sweep_project.trainings(folder)) >= 2)
             server.stop("immediate")
             time.sleep(20)
             server.start()
-            assert head.wait() == 0, (tmp_path / "sweep.log").read_text()
+            assert driver.wait() == 0, (tmp_path / "sweep.log").read_text()
         study = study_of(folder, server.address)
         assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 6
         assert all(list(trial.intermediate_values) == [1, 2, 3, 4] for trial in study.trials)
         assert len(sweep_project.trainings(folder)) == 6, "the server's restart costs no training"
         assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials}) == 4
     assert set(statuses(folder).values()) == {"FINISHED"}
-    assert trial_claims.SECONDS_UNTIL_GONE > 20
+    assert heartbeat.SECONDS_UNTIL_STALE > 20
 
 
-def test_a_sweep_beside_a_repro_waits_for_what_both_train(tmp_path):
+def test_a_sweep_beside_a_repro_waits_for_the_same_training(tmp_path):
     folder = sweep_project.copy(tmp_path / "project", budget={"trials": 2})
     project_copy.set_params(folder / "params.yaml", train={"epochs": 4, "validate_every": 1})
     project_copy.git(folder, "commit", "--quiet", "--all", "--message", "as the first trial")
     with (tmp_path / "repro.log").open("wb") as log, (tmp_path / "sweep.log").open("wb") as other_log:
-        repro = sweep_project.begin(folder, "dvc", "repro", log=log, **SLOWLY)
+        repro = sweep_project.begin(folder, "dvc", "repro", log=log, **SLOW_STEPS)
         wait_for(lambda: running(folder))
         with project_copy.held(repro):
-            head = sweep_project.start(folder, log=other_log)
+            driver = sweep_project.start(folder, log=other_log)
             said = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
             wait_for(lambda: said.exists() and trial_messages.TRAINING_UNDER_WAY in said.read_text())
         assert repro.wait() == 0, (tmp_path / "repro.log").read_text()
-        assert head.wait() == 0, (tmp_path / "sweep.log").read_text()
+        assert driver.wait() == 0, (tmp_path / "sweep.log").read_text()
     trials = study_of(folder).trials
     assert [(trial.state, trial.user_attrs["from_cache"]) for trial in trials] == [
         (TrialState.COMPLETE, True),
@@ -170,10 +170,10 @@ def test_a_sweep_beside_a_repro_waits_for_what_both_train(tmp_path):
 def test_sigterm_stops_the_sweep_and_leaves_no_run_open(tmp_path):
     folder = sweep_project.copy(tmp_path / "project", budget={"trials": 2})
     with (tmp_path / "first.log").open("wb") as log:
-        head = sweep_project.start(folder, log=log, **SLOWLY)
+        driver = sweep_project.start(folder, log=log, **SLOW_STEPS)
         wait_for(lambda: running(folder))
-        head.send_signal(signal.SIGTERM)
-        assert head.wait() == 128 + signal.SIGTERM
+        driver.send_signal(signal.SIGTERM)
+        assert driver.wait() == 128 + signal.SIGTERM
     assert set(statuses(folder).values()) == {"KILLED"}
     assert sweep_project.run(folder)[0] == 0
     assert set(statuses(folder).values()) == {"FINISHED"}

@@ -1,12 +1,14 @@
-"""What a trial in a worker's hands tells Optuna while it trains."""
+"""What a trial reports to Optuna while it trains."""
 
 import os
-from types import SimpleNamespace
 
 import optuna
 import pytest
 
-from apparel.sweeps import config, trial_runner
+from apparel.sweeps import config
+from apparel.sweeps.search_space import SearchSpace
+from apparel.sweeps.trial_runner import TrialContext, TrialRunner
+from apparel.sweeps.workspace import trial_folder
 from apparel.training import trial_messages
 
 MAP50, LATENCY, LOSS = (
@@ -20,7 +22,7 @@ SPACE = {"train.learning_rate": {"choice": [0.1]}}
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # named objectives
 @pytest.mark.parametrize(
-    ("objectives", "told"),
+    ("objectives", "expected"),
     [
         ([MAP50], {2: 0.25, 4: 0.5}),
         ([MAP50, LATENCY], {2: 0.25, 4: 0.5}),
@@ -28,22 +30,23 @@ SPACE = {"train.learning_rate": {"choice": [0.1]}}
         ([LATENCY], {2: 0.25, 4: 0.5}),
         ([LOSS, LATENCY], {2: 3.0, 4: 2.0}),
     ],
-    ids=lambda each: " and ".join(one["metric"] for one in each) if isinstance(each, list) else "",
+    ids=lambda value: " and ".join(objective["metric"] for objective in value) if isinstance(value, list) else "",
 )
-def test_each_validation_is_told_once(objectives, told, tmp_path):
-    chosen = config.parse({"study": "s", "budget": {"trials": 1}, "objectives": objectives, "space": SPACE}, "here")
-    study = optuna.create_study(directions=[each["direction"] for each in objectives])
-    study.set_metric_names([each["metric"] for each in objectives])
+def test_each_validation_is_reported_to_optuna_once(objectives, expected, tmp_path):
+    settings = {"study": "s", "budget": {"trials": 1}, "objectives": objectives, "space": SPACE}
+    study = optuna.create_study(directions=[objective["direction"] for objective in objectives])
+    study.set_metric_names([objective["metric"] for objective in objectives])
     trial = study.ask()
     trial.set_user_attr("experiment", "s-000")
-    space = SimpleNamespace(base={"train.validate_every": 2})
-    worker = SimpleNamespace(study=study, settings=chosen, space=space, folder=tmp_path)
-    trial_runner.folder(tmp_path, 0).mkdir(parents=True)
-    train = trial_messages.Signals(
-        lambda step, values: None, trial_runner.folder(tmp_path, 0), os.getpid(), "run", lambda step: step // 10
+    space = SearchSpace({"train.validate_every": 2}, {})
+    context = TrialContext(study, config.parse_config(settings, "here"), space, tmp_path, workspace=None)
+    folder = trial_folder(tmp_path, 0)
+    folder.mkdir(parents=True)
+    report = trial_messages.TrialReporter(
+        lambda step, values: None, folder, os.getpid(), "run", lambda step: step // 10
     )
-    train(10, {"val/mAP50": 0.25, "val/loss": 3.0})
-    train(20, {"val/mAP50": 0.5, "val/loss": 2.0})
+    report(10, {"val/mAP50": 0.25, "val/loss": 3.0})
+    report(20, {"val/mAP50": 0.5, "val/loss": 2.0})
     for _ in range(2):  # the second time as after a restart
-        trial_runner.TrialTraining(worker, optuna.Trial(study, trial._trial_id), {}, None)._hear()
-    assert study.trials[0].intermediate_values == told
+        TrialRunner(context, optuna.Trial(study, trial._trial_id), {}, heartbeat=None)._handle_messages()
+    assert study.trials[0].intermediate_values == expected

@@ -1,4 +1,4 @@
-"""A trial's training becomes an experiment that `dvc exp apply` brings back, with nothing that another one showed."""
+"""A trial becomes an experiment that `dvc exp apply` restores, without the results of another training on test."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ def folder(request, tmp_path, monkeypatch):
         project_copy.git(folder, "commit", "--quiet", "--message", "as it was")
     monkeypatch.chdir(folder)
     clone = workspace.Workspace(tmp_path / "clone", snapshot.take(Path("configs/sweep.yaml")))
-    clone.make()
+    clone.create()
     with (tmp_path / "log").open("wb") as log:
         assert clone.train({"train.seed": 1}, log).wait() == 0, (tmp_path / "log").read_text()
     clone.save("tiny-001", "tiny-001: train.seed 1")

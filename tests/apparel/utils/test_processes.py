@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from apparel.utils import processes
 
@@ -35,3 +36,19 @@ def test_python_is_the_interpreter_that_runs_now() -> None:
 def test_a_signal_is_named() -> None:
     assert processes.signal_name(-9) == processes.signal_name(137) == "SIGKILL"
     assert [processes.signal_name(status) for status in (0, 1, 255)] == [None, None, None]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_a_process_is_ended_with_what_it_started_also_when_it_is_dead_itself():
+    code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']); "
+    for rest in ("print(flush=True); time.sleep(99)", "print(flush=True)"):
+        process = processes.start([sys.executable, "-c", code + rest], stdout=subprocess.PIPE)
+        known = processes.describe(process.pid)
+        process.stdout.readline()
+        if "sleep" not in rest:
+            process.wait()
+        processes.end(known)
+        assert process.wait() == (-9 if "sleep" in rest else 0), "its exit status can still be read"
+        assert not processes.is_alive(known)
+        assert not processes._left(known)
+        process.stdout.close()

@@ -1,0 +1,77 @@
+"""Speed of the stage tfrecord, beside two plain loops in one thread."""
+
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from apparel import images
+from apparel.data import example_writer, shards
+from apparel.data.example_writer import Photo
+from apparel.errors import UserError
+from benchmarks import side_by_side
+
+CLASSES = ("garment",)
+PHOTOS_PER_SHARD = 100
+
+
+def measure(folder: Path, count: int, rounds: int) -> str:
+    """Writes the photos of a folder, each with one box, as TFRecords; returns a table of photos per second.
+
+    The loop that decodes does what a careful script does: it decodes each photo with Pillow, then writes it. The loop
+    that only copies shows what the disk and the page cache allow.
+
+    Args:
+        folder: of photos.
+        count: at most so many photos.
+        rounds: how often each way is run.
+
+    Raises:
+        UserError: the folder is missing, has no photos, or has a damaged one.
+    """
+    photos = _photos(folder, count)
+    megabytes = sum(photo.path.stat().st_size for photo in photos) / 1e6
+    with tempfile.TemporaryDirectory() as temporary:
+        output = Path(temporary)
+        ways = {
+            "tfrecord": lambda: shards.write({"train": photos}, CLASSES, PHOTOS_PER_SHARD, output / "tfrecord"),
+            "loop that decodes": lambda: _loop(photos, output / "decoded.tfrecord", _decode),
+            "loop that only copies": lambda: _loop(photos, output / "copied.tfrecord", lambda data: None),
+        }
+        seconds = side_by_side.time_in_turns(ways, rounds)
+    title = f"tfrecord: {len(photos)} photos of {folder}, {megabytes:.1f} MB, {rounds} rounds, {os.cpu_count()} cores"
+    return side_by_side.rates_table(title, seconds, len(photos), "photos")
+
+
+def _photos(folder: Path, count: int) -> list[Photo]:
+    """The first photos of the folder, by name, each with a box around the whole photo."""
+    paths = sorted(path for path in folder.glob("*") if path.is_file())[:count]
+    if not paths:
+        raise UserError(f"{folder} has no photos; run `dvc repro` first, or name another data set with --name")
+    headers = [images.header(path) for path in paths]
+    sizes = [(header.upright_width, header.upright_height) for header in headers]
+    class_id, difficult = np.ones(1, dtype=int), np.zeros(1, dtype=bool)
+    return [
+        Photo(path, *size, np.array([[0.0, 0.0, *size]]), class_id, difficult)
+        for path, size in zip(paths, sizes, strict=True)
+    ]
+
+
+def _decode(data: bytes) -> None:
+    with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
+        image.load()
+
+
+def _loop(photos: list[Photo], path: Path, inspect: Callable[[bytes], object]) -> None:
+    """Reads, inspects and writes one photo after the other, its bytes unchanged."""
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for photo in photos:
+            data = photo.path.read_bytes()
+            inspect(data)
+            writer.write(example_writer.pack(photo, data, "jpeg", CLASSES))

@@ -1,0 +1,35 @@
+"""Storages are retried while their server restarts; a wrong address is refused."""
+
+import optuna
+import pytest
+from sqlalchemy.exc import OperationalError, PendingRollbackError
+
+from apparel.errors import UserError
+from apparel.sweeps import storage
+
+
+def test_calls_are_retried_until_the_server_is_back(monkeypatch):
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: None)
+    starting = OperationalError("select 1", {}, Exception("the database system is starting up"))
+    failures = [starting, PendingRollbackError("can't reconnect"), starting]
+
+    class Server:
+        def get_all_studies(self) -> list:
+            if failures:
+                raise optuna.exceptions.StorageInternalError("away") from failures.pop()
+            return ["one"]
+
+        def get_trial(self, trial_id: int) -> None:
+            raise KeyError(trial_id)
+
+    assert storage.RetryingStorage(Server()).get_all_studies() == ["one"]
+    with pytest.raises(KeyError):
+        storage.RetryingStorage(Server()).get_trial(1)
+
+
+def test_an_address_is_shown_without_its_password_and_a_wrong_one_is_refused():
+    with pytest.raises(UserError, match=r"postgresql://127\.0\.0\.1:1/x") as refused:
+        storage.open_storage("postgresql://me:secret@127.0.0.1:1/x")
+    assert "secret" not in str(refused.value)
+    with pytest.raises(UserError, match="cannot open the storage"):
+        storage.open_storage("nosuch://x")
