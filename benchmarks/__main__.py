@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from apparel import errors, paths
+from apparel.cli.arguments import positive_int
 from apparel.errors import UserError
 
 DESCRIPTION = (
@@ -46,16 +47,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
     parser.add_argument("--name", default="demo", help="data set whose photos are used (default demo)")
-    parser.add_argument("--photos", type=_positive_int, default=300, help="at most so many photos (default 300)")
-    parser.add_argument("--steps", type=_positive_int, default=20, help="training steps in each round (default 20)")
-    parser.add_argument("--rounds", type=_positive_int, default=5, help="how often each way is run (default 5)")
+    parser.add_argument("--photos", type=positive_int, default=300, help="at most so many photos (default 300)")
+    parser.add_argument("--steps", type=positive_int, default=20, help="training steps in each round (default 20)")
+    parser.add_argument("--rounds", type=positive_int, default=5, help="how often each way is run (default 5)")
     return parser.parse_args(arguments)
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
-    return int(text)
 
 
 def _tfrecord(arguments: argparse.Namespace) -> str:

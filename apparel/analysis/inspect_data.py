@@ -1,4 +1,4 @@
-"""What a careful person looks at before training: what a data set holds, and what is odd about it."""
+"""Inspection of a data set before training: classes, box sizes, fit of anchors, near duplicates, damaged photos."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,34 +21,37 @@ from apparel.utils import csv_tables
 
 @dataclass(frozen=True)
 class Division:
-    """A division of photos into train and test.
+    """A division of photos into train and test, by the stage split or by published lists.
 
-    `source` says where it comes from, `sides` is each photo's side by name, `straddling` are the pairs of near
-    duplicates with one photo in test and one not, `twice` the photos that are in both.
+    Attributes:
+        source: the folder or the lists that it is from.
+        splits: `train`, `val` or `test` by name of photo.
+        straddling: pairs of near duplicates with one photo in test and the other not.
+        in_several: photos that are in more than one split.
     """
 
     source: str
-    sides: dict[str, str]
+    splits: dict[str, str]
     straddling: pd.DataFrame
-    twice: list[str]
+    in_several: list[str]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a data set.
+    """What a data set holds, and what is unusual about it.
 
     Attributes:
         name: of the data set.
-        converted: its labels of all classes, its photos with an annotation, and what convert would repair or drop.
-        boxes: the labels as `measure` returns them.
-        classes: `by_class` of them.
-        unreadable: why photos cannot be decoded, by name.
+        converted: labels of all classes, annotated photos, and what convert would repair or drop.
+        boxes: the labels with the columns of `measure_boxes`.
+        classes: figures by class, from `class_figures`.
+        unreadable: reason by name of the photos that cannot be decoded.
         pairs: near duplicates, from `duplicates.compare_hashes`.
-        divisions: of the photos into train and test.
-        strangers: names in a published list that are not photos here, by list.
-        detector: whose anchors the boxes were held against.
-        anchors: their shapes, from `anchors.shapes`; None where they are not SSD's.
-        matched_threshold: the IoU from which training takes an anchor for a box, 0 to 1.
+        divisions: divisions of the photos into train and test.
+        missing_photos: names in a published list without a photo, by list.
+        detector: the detector whose anchors are compared with the boxes.
+        anchors: their shapes, from `anchor_shapes`; None if they are not plain SSD anchors.
+        matched_threshold: IoU from which training matches an anchor to a box, 0 to 1.
     """
 
     name: str
@@ -58,18 +61,18 @@ class Inspection:
     unreadable: dict[str, str]
     pairs: pd.DataFrame
     divisions: list[Division]
-    strangers: dict[str, list[str]]
+    missing_photos: dict[str, list[str]]
     detector: str
     anchors: np.ndarray | None
     matched_threshold: float
 
 
 def inspect(name: str, config: Params) -> Inspection:
-    """Looks at every photo and annotation of a data set.
+    """Inspects every photo and annotation of a data set.
 
     Args:
-        name: of the data set; the one in `config` does not matter, nor do its classes.
-        config: how annotations are read, and which detector's anchors count.
+        name: of the data set; the data set and the classes of `config` are not used.
+        config: how annotations are read, and the detector with its anchors.
 
     Raises:
         UserError: there is no such data set, or nothing in it can be read.
@@ -77,8 +80,8 @@ def inspect(name: str, config: Params) -> Inspection:
     folder, detector = paths.photos(name), config.train.detector
     converted = convert.convert(folder, paths.annotations(name), None, config.convert.first_pixel)
     model = pipeline_file.read(paths.CONFIGS / f"{detector}.config")
-    shapes, threshold = anchors.shapes(model), anchors.matched_threshold(model)
-    measured = measure(converted.labels, shapes)
+    shapes, threshold = anchors.anchor_shapes(model), anchors.matched_threshold(model)
+    measured = measure_boxes(converted.labels, shapes)
     names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     hashes, unreadable = duplicates.hash_photos(folder, names)
     pairs = duplicates.compare_hashes(hashes)
@@ -86,22 +89,23 @@ def inspect(name: str, config: Params) -> Inspection:
         name=name,
         converted=converted,
         boxes=measured,
-        classes=by_class(measured, threshold),
+        classes=class_figures(measured, threshold),
         unreadable={photo: reason.replace(str(folder / photo), photo) for photo, reason in unreadable.items()},
         pairs=pairs,
-        divisions=[_division(*found, pairs) for found in _divided(name, set(names))],
-        strangers=_strangers(paths.lists(name), set(names)),
+        divisions=[_division(source, rows, pairs) for source, rows in _find_divisions(name, set(names))],
+        missing_photos=_missing_photos(paths.lists(name), set(names)),
         detector=detector,
         anchors=shapes,
         matched_threshold=threshold,
     )
 
 
-def measure(labels: pd.DataFrame, shapes: np.ndarray | None) -> pd.DataFrame:
-    """A label table with further columns.
+def measure_boxes(labels: pd.DataFrame, shapes: np.ndarray | None) -> pd.DataFrame:
+    """A label table with the sizes of boxes and their fit to anchors.
 
-    `relative_width` and `relative_height` are shares of the photo's, `share` is that of its area, `aspect` is width by
-    height in pixels, `best_iou` is from `anchors.best_iou` (nan without anchors).
+    Returns:
+        The table with `relative_width`, `relative_height` and `share` (fractions of the photo's width, height and
+        area), `aspect` (width / height in pixels) and `best_iou` from `anchors.best_iou` (nan without anchors).
     """
     width, height = labels["xmax"] - labels["xmin"], labels["ymax"] - labels["ymin"]
     relative = pd.DataFrame({"width": width / labels["width"], "height": height / labels["height"]})
@@ -115,10 +119,13 @@ def measure(labels: pd.DataFrame, shapes: np.ndarray | None) -> pd.DataFrame:
     )
 
 
-def by_class(measured: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """A row a class, and one for all: photos, boxes, `reached` (the share of boxes whose `best_iou` is `threshold` or
-    more), the mean of `best_iou`, and the medians of the other columns of `measure`, called `width` and `height` where
-    relative."""
+def class_figures(measured: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Figures by class, and of all classes in the last row.
+
+    Returns:
+        `photos` and `boxes` (counts), `width`, `height`, `share` and `aspect` (medians, sizes as fractions of the
+        photo's), `best_iou` (mean), and `reached` (fraction of boxes whose `best_iou` is at least `threshold`).
+    """
     rows = [(name, table) for name, table in measured.groupby("class")] + [("all", measured)]
     medians = {"width": "relative_width", "height": "relative_height", "share": "share", "aspect": "aspect"}
     return pd.DataFrame(
@@ -137,68 +144,68 @@ def _reached(best_iou: pd.Series, threshold: float) -> float:
     return float("nan") if best_iou.isna().all() else float((best_iou >= threshold).mean())
 
 
-def findings(found: Inspection) -> list[str]:
-    """What is odd about a data set and not in convert's report, a line each."""
+def findings(inspection: Inspection) -> list[str]:
+    """Lines on what is unusual about a data set and not in convert's report."""
     lines = []
-    if found.unreadable:
-        lines.append(f"photos that cannot be decoded: {len(found.unreadable)} ({split.some_photos(found.unreadable)})")
-    for name, strangers in found.strangers.items():
-        lines.append(f"photos in lists/{name} that are not there: {len(strangers)} ({split.some_photos(strangers)})")
-    lines.append(f"pairs of near duplicates: {len(found.pairs)}, byte for byte the same: {found.pairs['exact'].sum()}")
-    for each in found.divisions:
-        lines.append(f"pairs that straddle train and test in {each.source}: {len(each.straddling)}")
-        if each.twice:
-            lines.append(f"photos on both sides in {each.source}: {len(each.twice)} ({split.some_photos(each.twice)})")
-    if found.anchors is None:
-        lines.append(f"anchors of {found.detector}: not plain SSD anchors, so boxes were not held against them")
+    if inspection.unreadable:
+        names = split.some_photos(inspection.unreadable)
+        lines.append(f"photos that cannot be decoded: {len(inspection.unreadable)} ({names})")
+    for name, missing in inspection.missing_photos.items():
+        lines.append(f"photos in lists/{name} that are missing: {len(missing)} ({split.some_photos(missing)})")
+    lines.append(
+        f"pairs of near duplicates: {len(inspection.pairs)}, byte for byte the same: {inspection.pairs['exact'].sum()}"
+    )
+    for division in inspection.divisions:
+        lines.append(f"pairs that straddle train and test in {division.source}: {len(division.straddling)}")
+        if division.in_several:
+            names = split.some_photos(division.in_several)
+            lines.append(f"photos in both train and test of {division.source}: {len(division.in_several)} ({names})")
+    if inspection.anchors is None:
+        lines.append(f"anchors of {inspection.detector}: not plain SSD anchors, so boxes are not compared with them")
     else:
-        short = int((found.boxes["best_iou"] < found.matched_threshold).sum())
+        threshold = inspection.matched_threshold
+        unmatched = int((inspection.boxes["best_iou"] < threshold).sum())
         lines.append(
-            f"boxes whose shape fits no anchor of {found.detector} with an IoU of {found.matched_threshold:.2f}: "
-            f"{short} of {len(found.boxes)} (were their centres the same; the anchors' places cost some more)"
+            f"boxes whose shape fits no anchor of {inspection.detector} with an IoU of {threshold:.2f}: "
+            f"{unmatched} of {len(inspection.boxes)} (with the same centres; real anchors are off by a little)"
         )
     return lines
 
 
-def _divided(name: str, known: set[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Photos and sides as the split stage has them, if it is of these photos, and as published train and test lists."""
+def _find_divisions(name: str, photos: set[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Source and rows of photo and split: of the stage split, if it ran on these photos, and of published lists."""
     table = paths.SPLIT / "photos.csv"
     if table.exists():
-        found = csv_tables.read(table, ["filename", "split"])
-        if set(found["filename"]) <= known:
-            yield paths.SPLIT.as_posix(), list(found.itertuples(index=False, name=None))
-    lists = _lists(paths.lists(name), known)
-    for train, photos in lists.items():
+        assigned = csv_tables.read(table, ["filename", "split"])
+        if set(assigned["filename"]) <= photos:
+            yield paths.SPLIT.as_posix(), list(assigned.itertuples(index=False, name=None))
+    lists = _read_lists(paths.lists(name), photos)
+    for train, train_photos in lists.items():
         test = train.replace("train", "test")
         if test != train and test in lists:
-            yield (
-                f"lists/{train} and {test}",
-                [
-                    *((photo, "train") for photo in sorted(photos)),
-                    *((photo, "test") for photo in sorted(lists[test])),
-                ],
-            )
+            rows = [(photo, "train") for photo in sorted(train_photos)]
+            rows += [(photo, "test") for photo in sorted(lists[test])]
+            yield f"lists/{train} and {test}", rows
 
 
 def _division(source: str, rows: list[tuple[str, str]], pairs: pd.DataFrame) -> Division:
-    sides = dict(rows)
-    counts = Counter(photo for photo, _ in rows)
-    twice = sorted(photo for photo, count in counts.items() if count > 1)
-    return Division(source, sides, split.straddling_pairs(pairs, sides), twice)
+    splits, counts = dict(rows), Counter(photo for photo, _ in rows)
+    in_several = sorted(photo for photo, count in counts.items() if count > 1)
+    return Division(source, splits, split.straddling_pairs(pairs, splits), in_several)
 
 
-def _lists(folder: Path, known: set[str]) -> dict[str, set[str]]:
-    """The photos in each published list, by its name."""
-    found = {}
+def _read_lists(folder: Path, photos: set[str]) -> dict[str, set[str]]:
+    """The names in each published list of photos, by name of the list."""
+    lists = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".csv", ".txt")):
         try:
-            found[path.relative_to(folder).as_posix()] = split.read_photo_list(path, known)
-        except UserError:  # a table of something else, such as counts by class
+            lists[path.relative_to(folder).as_posix()] = split.read_photo_list(path, photos)
+        except UserError:  # another table, such as counts by class
             continue
-    return found
+    return lists
 
 
-def _strangers(folder: Path, known: set[str]) -> dict[str, list[str]]:
-    """Names in each list that are not photos; a text without any photo, such as the list of classes, is no list."""
-    lists = {name: photos for name, photos in _lists(folder, known).items() if photos & known}
-    return {name: sorted(photos - known) for name, photos in lists.items() if photos - known}
+def _missing_photos(folder: Path, photos: set[str]) -> dict[str, list[str]]:
+    """Names without a photo in each list. A text without any photo, such as a list of classes, is no list of photos."""
+    lists = {name: listed for name, listed in _read_lists(folder, photos).items() if listed & photos}
+    return {name: sorted(listed - photos) for name, listed in lists.items() if listed - photos}

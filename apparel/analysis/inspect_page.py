@@ -110,15 +110,15 @@ def _galleries(inspection: Inspection) -> Iterator[tuple[str, str, list[Picture]
 
 def _pairs(inspection: Inspection) -> Iterator[tuple[list[Picture], str]]:
     """Near duplicates with a caption for each pair; pairs with one photo in train and one in test come first."""
-    apart = {
-        index: [each.source for each in inspection.divisions if index in each.straddling.index]
+    straddled = {
+        index: [division.source for division in inspection.divisions if index in division.straddling.index]
         for index in inspection.pairs.index
     }
-    for index in sorted(inspection.pairs.index, key=lambda index: not apart[index])[:PICTURES]:
+    for index in sorted(inspection.pairs.index, key=lambda index: not straddled[index])[:PICTURES]:
         pair = inspection.pairs.loc[index]
         caption = "the same file" if pair["exact"] else f"{pair['bits']} of 256 bits differ"
-        if apart[index]:
-            caption += f"; straddles train and test in {', '.join(apart[index])}"
+        if straddled[index]:
+            caption += f"; straddles train and test in {', '.join(straddled[index])}"
         yield _pictures(inspection, [(name, name) for name in (pair["first"], pair["second"])]), caption
 
 

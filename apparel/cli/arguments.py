@@ -9,14 +9,14 @@ from apparel.errors import UserError
 def positive_int(text: str) -> int:
     """An argument that is a whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
     return int(text)
 
 
 def trial_number(text: str) -> int:
     """An argument that is the number of a trial, which Optuna counts from 0."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a trial's number, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a trial's number, not {text!r}")
     return int(text)
 
 

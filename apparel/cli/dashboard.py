@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from apparel.cli.ui import check_free
+from apparel.cli.arguments import check_port_free
 from apparel.errors import UserError
 
 
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     file = Path(address.removeprefix("sqlite:///"))
     if address.startswith("sqlite:///") and not file.exists():
         raise UserError(f"{file} not found: no sweep has run here; `python -m apparel sweep` creates it")
-    check_free(arguments.host, arguments.port)
+    check_port_free(arguments.host, arguments.port)
     storage.open_storage(address)  # raises an error that names what is wrong with the address
     import optuna_dashboard
 

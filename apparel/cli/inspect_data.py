@@ -1,4 +1,4 @@
-"""`python -m apparel inspect`: a data set looked at before anything is trained on it."""
+"""`python -m apparel inspect`: classes, boxes, anchors and duplicates of a data set, before training."""
 
 import argparse
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from apparel import paths
 
 EXAMPLES = """examples:
-  python -m apparel inspect shop                       a table here, and a page with pictures
-  python -m apparel inspect shop --html shop.html      the page goes there
+  python -m apparel inspect shop                       prints a table, and writes a page with pictures
+  python -m apparel inspect shop --html shop.html      writes the page to shop.html
 
 Nothing is changed. The page is one file and needs no network."""
 
@@ -17,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("name", metavar="NAME", help="a folder under data/")
     parser.add_argument(
-        "--html", metavar="PATH", type=Path, help="where the page goes (default: .apparel/inspect/NAME.html)"
+        "--html", metavar="PATH", type=Path, help="path of the page (default: .apparel/inspect/NAME.html)"
     )
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prints what is found and writes the page.
+    """Prints the findings and writes the page.
 
     Raises:
         UserError: there is no such data set, or nothing in it can be read.
@@ -32,8 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.utils import files
 
     name = params.parse_name(arguments.name, "NAME")
-    found = inspect_data.inspect(name, params.load())
-    print(inspect_page.terminal_text(found))
+    inspection = inspect_data.inspect(name, params.load())
+    print(inspect_page.terminal_text(inspection))
     page = arguments.html or paths.LOCAL / "inspect" / f"{name}.html"
-    files.write_text(page, inspect_page.render_page(found))
+    files.write_text(page, inspect_page.render_page(inspection))
     print(f"pictures and more: {page}")

@@ -9,18 +9,16 @@ from apparel.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Takes none or more revisions."""
-    parser.add_argument(
-        "revision", nargs="*", help="commits, branches or experiments to draw beside the present results"
-    )
+    """Adds the revisions to draw."""
+    parser.add_argument("revision", nargs="*", help="commits, branches or experiments to compare with the workspace")
     parser.epilog = "example: `python -m apparel plots`, or `python -m apparel plots main` to compare with a branch"
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Has DVC draw the page.
+    """Runs `dvc plots`.
 
     Raises:
-        UserError: DVC could not; it has said why.
+        UserError: DVC failed; it has printed why.
     """
     vega.ensure()
     command = ["diff", *arguments.revision, "workspace"] if arguments.revision else ["show"]

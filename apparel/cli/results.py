@@ -1,10 +1,10 @@
-"""`python -m apparel results`: what the last eval measured, once more."""
+"""`python -m apparel results`: the per-class table of the last eval."""
 
 import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Takes none."""
+    """Adds the command's help; it has no options."""
     parser.epilog = "example: `python -m apparel results`, after `dvc repro` or `dvc pull`; nothing is run"
 
 
@@ -12,7 +12,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints the table.
 
     Raises:
-        UserError: nothing is measured yet, or the table is damaged.
+        UserError: eval has not run, or its table is damaged.
     """
     from apparel import paths
     from apparel.errors import UserError

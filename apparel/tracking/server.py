@@ -4,6 +4,9 @@ import hashlib
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -77,6 +80,30 @@ def connect(address: str) -> Any:
         if address == LOCAL_SERVER and not DATABASE.exists():
             _create_database()
         return MlflowClient(address)
+
+
+def serve(uri: str, host: str, port: int) -> None:
+    """Runs MLflow's server on a store until Ctrl-C or SIGTERM.
+
+    Raises:
+        UserError: MLflow fails; it has printed why.
+        SystemExit: on SIGTERM, after MLflow's processes were ended.
+    """
+    options = ["--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    options += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
+    # Job execution starts seven more processes, for features that the project does not use.
+    environment = {**quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # runs `finally` below
+    with subprocess.Popen([sys.executable, "-m", "mlflow", "server", *options], env=environment) as process:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            process.terminate()
+    if process.returncode:
+        raise UserError(f"MLflow ended with status {process.returncode}; its last lines above say why")
 
 
 def _create_database() -> None:

@@ -37,13 +37,13 @@ def test_shapes_are_those_of_the_object_detection_api(generator):
     corners = np.concatenate([layer.get().numpy() for layer in built.generate(grids, im_height=1, im_width=1)])
     sizes = np.stack([corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0]], axis=1)
     expected = np.unique(sizes.round(5), axis=0)
-    assert np.allclose(np.unique(anchors.shapes(config).round(5), axis=0), expected, atol=2e-5)
+    assert np.allclose(np.unique(anchors.anchor_shapes(config).round(5), axis=0), expected, atol=2e-5)
 
 
 def test_the_first_pipeline_file_has_plain_anchors_and_others_are_said_to_be_other():
-    assert anchors.shapes(pipeline_file.read(CONFIG)).shape[1] == 2
+    assert anchors.anchor_shapes(pipeline_file.read(CONFIG)).shape[1] == 2
     other = "model { ssd { anchor_generator { multiscale_anchor_generator { } } } }"
-    assert anchors.shapes(text_format.Parse(other, pipeline_file.PipelineConfig())) is None
+    assert anchors.anchor_shapes(text_format.Parse(other, pipeline_file.PipelineConfig())) is None
 
 
 def test_the_threshold_is_the_one_that_the_api_s_matcher_takes():

@@ -71,8 +71,8 @@ def test_what_is_odd_is_found(shop):
     assert found.pairs[["first", "second", "exact"]].to_numpy().tolist() == [["a.png", "copy.png", True]]
     (division,) = found.divisions
     assert division.source == "lists/train.csv and test.csv"
-    assert len(division.straddling) == 1 and division.twice == ["empty.png"]
-    assert found.strangers == {"train.csv": ["gone.png"]}
+    assert len(division.straddling) == 1 and division.in_several == ["empty.png"]
+    assert found.missing_photos == {"train.csv": ["gone.png"]}
 
 
 def test_boxes_are_measured_against_photos_and_anchors(shop):
@@ -92,7 +92,7 @@ def test_the_split_stage_s_division_is_seen_if_it_is_of_these_photos(shop):
     division = inspect().divisions[0]
     assert division.source == "data/results/split" and len(division.straddling) == 1
     csv_tables.write(table.replace("a.png", "of another data set.png"), paths.SPLIT / "photos.csv")
-    assert [each.source for each in inspect().divisions] == ["lists/train.csv and test.csv"]
+    assert [division.source for division in inspect().divisions] == ["lists/train.csv and test.csv"]
 
 
 def test_other_anchors_and_a_missing_data_set(shop):
@@ -119,10 +119,10 @@ def test_the_terminal_says_it_all(shop):
     text = inspect_page.terminal_text(inspect())
     for line in (
         "photos that cannot be decoded: 1 (damaged.png)",
-        "photos in lists/train.csv that are not there: 1 (gone.png)",
+        "photos in lists/train.csv that are missing: 1 (gone.png)",
         "pairs of near duplicates: 1, byte for byte the same: 1",
         "pairs that straddle train and test in lists/train.csv and test.csv: 1",
-        "photos on both sides in lists/train.csv and test.csv: 1 (empty.png)",
+        "photos in both train and test of lists/train.csv and test.csv: 1 (empty.png)",
         "photo is missing",
     ):
         assert line in text
