@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -115,7 +114,7 @@ def rerun(lock: Lock, stages: list[str], single_stage: str | None) -> list[Diffe
         UserError: a stage failed, or another verification is running.
         KeyboardInterrupt: by Ctrl-C, SIGTERM or SIGHUP, after the copy was removed.
     """
-    _interrupt_on_signals()
+    processes.interrupt_on_termination()
     start = time.monotonic()
     with project_copy(lock, stages) as copy:
         reproduce(copy, single_stage)
@@ -131,14 +130,6 @@ def difference_text(difference: Difference) -> str:
     if len(difference.files) > FILES_LISTED:
         lines.append(f"{'':<19} and {len(difference.files) - FILES_LISTED} more")
     return "\n".join(lines)
-
-
-def _interrupt_on_signals() -> None:
-    """Makes SIGTERM and SIGHUP raise `KeyboardInterrupt`, so that processes are ended and the copy is removed."""
-    for name in ("SIGTERM", "SIGHUP"):
-        # nohup ignores SIGHUP, which has to stay; Windows has no SIGHUP.
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
-            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """`apparel run`: a recipe of configs/experiments as a DVC experiment, or the pipeline as params.yaml says."""
 
 import argparse
-import signal
 import sys
 
 EXAMPLES = """examples:
@@ -41,6 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         SystemExit: DVC's exit status, if not 0.
     """
     from apparel.analysis import experiment_run, recipes
+    from apparel.utils import processes
 
     if arguments.list:
         for name in recipes.names():
@@ -52,9 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(run.text(), flush=True)
     if arguments.dry_run:
         return
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: no process goes on
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # nohup ignores one
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    processes.interrupt_on_termination()
     status = experiment_run.start(run.command)
     if status:
         sys.exit(status)

@@ -124,6 +124,14 @@ def _left(known: dict[str, Any]) -> list[psutil.Process]:
     return found
 
 
+def interrupt_on_termination() -> None:
+    """Makes SIGTERM and SIGHUP raise `KeyboardInterrupt`, as Ctrl-C does: processes are ended and files removed."""
+    for name in ("SIGTERM", "SIGHUP"):
+        # nohup ignores SIGHUP, which has to stay so; Windows has no SIGHUP.
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
 def signal_name(status: int) -> str | None:
     """`SIGKILL` for the exit status of a process, or of a shell around it, that was killed; None for another end."""
     number = -status if status < 0 else status - 128
