@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from apparel.cli.arguments import confirm, positive_int, trial_number
 from apparel.errors import UserError
 
 BEST = -1
@@ -28,12 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("--config", type=Path, default=Path("configs/sweep.yaml"), help="default configs/sweep.yaml")
     parser.add_argument("--study", help="name of the study and its experiments (default: the one in the config)")
-    parser.add_argument("--trials", type=_count, help="number of trials of the study in all")
+    parser.add_argument("--trials", type=positive_int, help="number of trials of the study in all")
     parser.add_argument("--minutes", type=float, help="no new trial begins after so many minutes of work")
-    parser.add_argument("--workers", type=_count, default=1, help="trainings at a time on this machine (default 1)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=1, help="trainings at a time on this machine (default 1)"
+    )
     parser.add_argument("--storage", default=storage.LOCAL, help=f"address of the database (default {storage.LOCAL})")
     parser.add_argument("--report", action="store_true", help="only show the results so far, and write them as a page")
-    trial = {"nargs": "?", "const": BEST, "type": _number, "metavar": "TRIAL"}
+    trial = {"nargs": "?", "const": BEST, "type": trial_number, "metavar": "TRIAL"}
     parser.add_argument("--finish", **trial, help="write the best trial's values, or that one's, into params.yaml")
     parser.add_argument("--yes", action="store_true", help="with --finish: do not ask")
     parser.add_argument("--dry-run", action="store_true", help="show the plan, or with --finish the change, and stop")
@@ -72,16 +75,7 @@ def _show_or_apply(arguments: argparse.Namespace) -> None:
     if arguments.report:
         report.show(study)
     if arguments.finish is not None:
-        apply_best.run(study, None if arguments.finish == BEST else arguments.finish, arguments.yes, arguments.dry_run)
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a trial's number, not {text!r}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
-    return int(text)
+        number = None if arguments.finish == BEST else arguments.finish
+        apply_best.run(
+            study, number, lambda question: arguments.yes or confirm(question, "add --yes"), arguments.dry_run
+        )

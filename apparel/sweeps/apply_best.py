@@ -1,6 +1,7 @@
 """Writing a trial's values, the best one's by default, into params.yaml."""
 
 import difflib
+from collections.abc import Callable
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -40,8 +41,14 @@ def searched_values(study: Study, trial: FrozenTrial) -> search_space.Values:
     return {key: values[key] for key in study_table.searched_keys(study) if key in values}
 
 
-def run(study: Study, number: int | None, sure: bool, dry_run: bool) -> None:
-    """Shows the change of params.yaml, asks for consent unless `sure`, writes it, and prints the next step.
+def run(study: Study, number: int | None, confirm: Callable[[str], bool], dry_run: bool) -> None:
+    """Shows the change of params.yaml, asks for consent, writes it, and prints the next step.
+
+    Args:
+        study: the sweep's study.
+        number: of the trial; None takes the best one.
+        confirm: asks a question, and returns whether the answer is yes.
+        dry_run: only show the change.
 
     Raises:
         UserError: there is no such trial, its values are not valid in params.yaml, or the answer is no.
@@ -56,7 +63,7 @@ def run(study: Study, number: int | None, sure: bool, dry_run: bool) -> None:
         print(f"{name} has these values already")
     elif dry_run:
         return
-    elif not sure and not _agreed(f"write this into {name}? [y/N] "):
+    elif not confirm(f"write this into {name}?"):
         raise UserError(f"{name} stays as it is")
     else:
         files.write_text(paths.PARAMS, new)
@@ -73,13 +80,6 @@ def params_with(text: str, values: search_space.Values) -> str:
     new = yaml.edit(text, params.nest(values))
     params.parse(yaml.parse(new, paths.PARAMS.name), f"{paths.PARAMS} with the trial's values")
     return new
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        raise UserError("there is no terminal to answer; add --yes") from None
 
 
 def next_step(study: Study, trial: FrozenTrial) -> str:

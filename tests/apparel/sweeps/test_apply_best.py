@@ -1,16 +1,23 @@
 """The best trial's values are written into params.yaml, after a question."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from apparel.cli import arguments
 from apparel.errors import UserError
 from apparel.sweeps import apply_best
 from tests.support import studies
 from tests.support.repository import ROOT
 
+ask = partial(arguments.confirm, without_terminal="add --yes")
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def agree(question):
+    return True
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +32,7 @@ def changed_lines() -> list[str]:
 
 
 def test_the_best_values_are_written_and_nothing_else_changes(capsys):
-    apply_best.run(studies.make(), None, sure=True, dry_run=False)
+    apply_best.run(studies.make(), None, confirm=agree, dry_run=False)
     assert changed_lines() == ["resolution: 512", "batch_size: 4", "learning_rate: 0.002"]
     printed = capsys.readouterr().out
     assert "+  resolution: 512" in printed
@@ -33,7 +40,7 @@ def test_the_best_values_are_written_and_nothing_else_changes(capsys):
 
 
 def test_a_named_trial_is_written_without_the_fixed_values(capsys):
-    apply_best.run(studies.make(fixed={"train.epochs": 4}), 1, sure=True, dry_run=False)
+    apply_best.run(studies.make(fixed={"train.epochs": 4}), 1, confirm=agree, dry_run=False)
     assert changed_lines() == ["resolution: 300", "batch_size: 32", "learning_rate: 0.001"]
     assert "trains in full (the sweep's trials had train.epochs 4)" in capsys.readouterr().out
 
@@ -42,15 +49,15 @@ def test_a_named_trial_is_written_without_the_fixed_values(capsys):
 def test_it_asks_before_it_writes(answer, written, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     if written:
-        apply_best.run(studies.make(), None, sure=False, dry_run=False)
+        apply_best.run(studies.make(), None, confirm=ask, dry_run=False)
     else:
         with pytest.raises(UserError, match="stays as it is" if answer else "--yes"):
-            apply_best.run(studies.make(), None, sure=False, dry_run=False)
+            apply_best.run(studies.make(), None, confirm=ask, dry_run=False)
     assert bool(changed_lines()) == written
 
 
 def test_a_dry_run_only_shows_the_change(capsys):
-    apply_best.run(studies.make(), None, sure=False, dry_run=True)
+    apply_best.run(studies.make(), None, confirm=ask, dry_run=True)
     assert "+  batch_size: 4" in capsys.readouterr().out
     assert not changed_lines()
 
@@ -58,16 +65,16 @@ def test_a_dry_run_only_shows_the_change(capsys):
 @pytest.mark.parametrize("number", [6, 7, 8, 99])
 def test_a_trial_that_is_not_complete_is_refused(number):
     with pytest.raises(UserError, match=f"no complete trial {number}"):
-        apply_best.run(studies.make(), number, sure=True, dry_run=False)
+        apply_best.run(studies.make(), number, confirm=agree, dry_run=False)
 
 
 def test_of_several_best_trials_one_must_be_named():
     study = studies.make(("val/mAP50", "latency"))
     with pytest.raises(UserError, match="name one, such as --finish 3") as error:
-        apply_best.run(study, None, sure=True, dry_run=False)
+        apply_best.run(study, None, confirm=agree, dry_run=False)
     assert "  trial 5, val/mAP50 0.65, latency 30 ms; the first" in str(error.value)
     assert not changed_lines()
-    apply_best.run(study, 5, sure=True, dry_run=False)
+    apply_best.run(study, 5, confirm=agree, dry_run=False)
     assert changed_lines() == ["resolution: 300", "batch_size: 24", "learning_rate: 0.003"]
 
 
@@ -75,5 +82,5 @@ def test_values_that_params_yaml_refuses_are_not_written():
     study = studies.make()
     studies.add(study, 300, 16, 0.004, 0.99, values={"train.resolution": -5})
     with pytest.raises(UserError, match=r"train\.resolution"):
-        apply_best.run(study, None, sure=True, dry_run=False)
+        apply_best.run(study, None, confirm=agree, dry_run=False)
     assert not changed_lines()
