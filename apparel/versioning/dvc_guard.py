@@ -1,15 +1,17 @@
-"""Mends what DVC leaves broken when it is killed: `python -m apparel.versioning.dvc_guard PID`, started by each stage.
+"""Repairs DVC's files when DVC is killed while writing them: `python -m apparel.versioning.dvc_guard PID`.
 
 After a stage DVC writes for up to a second: the stage's entry of the run cache, then `dvc.lock`, both in place. Killed
-meanwhile, it leaves parts of them, and refuses to work from then on. This process lives in a session of its own, so it
-outlives such a kill. It takes away the part of an entry, and puts back the lock that was there when the stage began;
-the next `dvc repro` takes the stage's outputs from the run cache, or runs it again. It may go once DVC replaces
-`dvc.lock` in one step, and passes over what its run cache has no whole entry of.
+meanwhile, it leaves incomplete files, and refuses to work from then on. Each stage starts this process in a session of
+its own, so that it outlives such a kill. It removes an incomplete entry, and restores the `dvc.lock` that was there
+when the stage began; the next `dvc repro` takes the stage's outputs from the run cache, or runs the stage again.
+
+The guard sleeps until DVC ends, but for a look at `dvc.lock` each second: once the stage is recorded there, its work is
+done, and the guard of the next stage has a newer lock to restore. It may go once DVC replaces `dvc.lock` in one step,
+and ignores incomplete entries of its run cache.
 """
 
 import json
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,31 +28,38 @@ DVC = Path(".dvc")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "cmd.exe")
 """DVC starts a stage through one of them."""
 
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At `dvc.lock`; shorter than any stage, so that rarely two guards are at work."""
 
 
-def watch(process: psutil.Process | None) -> None:
-    """Waits until that process has written a lock, or is gone; what it left broken is mended then."""
+def watch(dvc: psutil.Process | None) -> None:
+    """Waits until DVC has recorded the stage in `dvc.lock`, or has ended, and repairs what it left incomplete then."""
     before = dvc_lock.contents(Path())
-    while process and _runs(process):
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    while dvc and _runs(dvc):
+        with suppress(psutil.TimeoutExpired):
+            dvc.wait(SECONDS_BETWEEN_LOOKS)  # a killed DVC wakes the guard at once
         now = dvc_lock.contents(Path())
         if now != before and all(map(dvc_lock.is_whole, now.values())):
             return
-    with _held("lock"):
-        _mend_locks(before)
-        _drop_parts()
-    with _held("rwlock.lock"):
-        _mend_who_is_at_work(DVC / "tmp" / "rwlock")
+    with _lock_of_dvc("lock"):
+        _restore_dvc_locks(before)
+        _remove_incomplete_entries()
+    with _lock_of_dvc("rwlock.lock"):
+        _remove_broken_rwlock(DVC / "tmp" / "rwlock")
 
 
-def behind_shells(number: int) -> psutil.Process | None:
-    """The process of that number, or the nearest above it that is neither a shell nor the launcher which starts
-    Python in a virtual environment on Windows; None when it is gone."""
+def dvc_process(pid: int) -> psutil.Process | None:
+    """The process `pid`, or its nearest ancestor that is neither a shell nor the launcher that starts Python in a
+    virtual environment on Windows; None when it has ended."""
     with suppress(psutil.NoSuchProcess):
-        family = [psutil.Process(number), *psutil.Process(number).parents()]
-        return next((each for each in family if not (each.name() in SHELLS or _is_launcher(each))), None)
+        ancestors = [psutil.Process(pid), *psutil.Process(pid).parents()]
+        return next((process for process in ancestors if not _is_between(process)), None)
     return None
+
+
+def _is_between(process: psutil.Process) -> bool:
+    """Whether a process lies between DVC and the stage that it runs."""
+    return process.name() in SHELLS or _is_launcher(process)
 
 
 def _is_launcher(process: psutil.Process) -> bool:
@@ -59,7 +68,7 @@ def _is_launcher(process: psutil.Process) -> bool:
     return False
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """DVC's cache, as the configuration in this folder has it."""
     return Path(_configuration()["cache"].get("dir", DVC / "cache"))
 
@@ -70,8 +79,8 @@ def _configuration() -> dict[str, dict[str, Any]]:
     return Config(str(DVC.resolve()))
 
 
-def _held(name: str) -> "LockBase":
-    """DVC's own lock of that name, waited for: another DVC may be in the middle of writing what looks broken."""
+def _lock_of_dvc(name: str) -> "LockBase":
+    """DVC's own lock of that name, waited for: another DVC may be writing just what looks broken."""
     from dvc.lock import make_lock
 
     folder = DVC / "tmp"
@@ -80,9 +89,9 @@ def _held(name: str) -> "LockBase":
     return make_lock(str(folder / name), tmp_dir=str(folder), hardlink_lock=hardlink, wait=True)
 
 
-def _mend_locks(before: dict[str, bytes | None]) -> None:
+def _restore_dvc_locks(before: dict[str, bytes | None]) -> None:
     for file, content in dvc_lock.contents(Path()).items():
-        if dvc_lock.is_whole(content) or _is_open(Path(file)):  # git writes it, too, and knows nothing of DVC's locks
+        if dvc_lock.is_whole(content) or _is_open(Path(file)):  # git writes it, too, without DVC's locks
             continue
         if before[file] and dvc_lock.is_whole(before[file]):
             files.write_text(Path(file), before[file].decode("utf-8"))
@@ -90,17 +99,17 @@ def _mend_locks(before: dict[str, bytes | None]) -> None:
             Path(file).unlink()
 
 
-def _drop_parts() -> None:
-    """The parts of entries of the run cache, but for those of other projects that share it and are at work."""
-    for part in cache().glob("runs/*/*/*.tmp"):
+def _remove_incomplete_entries() -> None:
+    """Removes incomplete entries of the run cache, but not those that other projects which share it are writing."""
+    for part in cache_folder().glob("runs/*/*/*.tmp"):
         if not _is_open(part):
             part.unlink(missing_ok=True)
-            with suppress(OSError):  # there are other entries; DVC stumbles over a folder without any
+            with suppress(OSError):  # not empty; DVC fails at an empty one
                 part.parent.rmdir()
 
 
-def _mend_who_is_at_work(rwlock: Path) -> None:
-    """DVC's list of who reads and writes what: the ones it names are gone, and a part of it stops every other."""
+def _remove_broken_rwlock(rwlock: Path) -> None:
+    """Removes DVC's list of who reads and writes what, if it is incomplete: no DVC could start with it."""
     try:
         json.loads(rwlock.read_bytes() if rwlock.exists() else b"{}")
     except ValueError:
@@ -123,4 +132,4 @@ def _is_open(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    watch(behind_shells(int(sys.argv[1])))
+    watch(dvc_process(int(sys.argv[1])))

@@ -69,7 +69,7 @@ def sync(folder: Path) -> None:
 
 
 def wait_for_guards(folder: Path) -> None:
-    """Until what watches over DVC in the copy is through with mending, see `apparel/versioning/dvc_guard.py`."""
+    """Waits until the guards of DVC in the copy have ended, see `apparel/versioning/dvc_guard.py`."""
     guards = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""What DVC leaves broken when it is killed is mended."""
+"""What a killed DVC leaves incomplete is repaired."""
 
 import os
 import signal
@@ -62,6 +62,7 @@ sys.exit(main(["repro", "split"]))
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(dvc_guard, "SECONDS_BETWEEN_LOOKS", 0.1)
     (tmp_path / "data" / "demo").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -183,10 +184,10 @@ def test_the_writer_is_found_behind_a_shell():
     shell = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert int(shell.stdout.readline()) == shell.pid
-        assert dvc_guard.behind_shells(shell.pid).pid == os.getpid()
+        assert dvc_guard.dvc_process(shell.pid).pid == os.getpid()
     finally:
         shell.communicate("\n")
-    assert dvc_guard.behind_shells(shell.pid) is None
+    assert dvc_guard.dvc_process(shell.pid) is None
 
 
 def test_what_dvc_wrote_of_who_is_at_work_goes_when_it_is_broken(here):
@@ -202,10 +203,12 @@ def test_the_cache_is_where_dvc_has_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in (["init", "--no-scm", "--quiet"], ["remote", "add", "one", "s3://bucket/%20"]):
         assert project_copy.run(tmp_path, "dvc", *arguments).returncode == 0
-    assert dvc_guard.cache().resolve() == tmp_path / ".dvc" / "cache"
+    assert dvc_guard.cache_folder().resolve() == tmp_path / ".dvc" / "cache"
     for given in ("../beside", str(tmp_path / "elsewhere")):
         assert project_copy.run(tmp_path, "dvc", "cache", "dir", "--local", given).returncode == 0
-        assert dvc_guard.cache().resolve() == Path(project_copy.run(tmp_path, "dvc", "cache", "dir").stdout.strip())
+        assert dvc_guard.cache_folder().resolve() == Path(
+            project_copy.run(tmp_path, "dvc", "cache", "dir").stdout.strip()
+        )
 
 
 def test_an_entry_that_another_process_writes_stays(here):
@@ -245,6 +248,6 @@ def test_the_launcher_of_a_virtual_environment_on_windows_is_not_taken_for_dvc(t
     )
     try:
         launcher.stdout.readline()
-        assert dvc_guard.behind_shells(launcher.pid).pid == os.getpid()
+        assert dvc_guard.dvc_process(launcher.pid).pid == os.getpid()
     finally:
         launcher.communicate("\n")
