@@ -1,7 +1,8 @@
 """Annotation files become one table of labels: `python -m stages.convert`."""
 
 from apparel import boxes, errors, params, paths
-from apparel.annotations import convert, report
+from apparel.annotations import report
+from apparel.annotations.convert import check_imported_files, convert_data_set
 from apparel.utils import files
 from apparel.versioning import integrity
 from apparel.versioning.stage import stage
@@ -11,13 +12,13 @@ from apparel.versioning.stage import stage
 def main() -> None:
     config = params.load()
     data = config.data.name
-    convert.refuse_vanished(paths.DATA / data)
+    check_imported_files(paths.DATA / data)
     integrity.check_tracked(paths.annotations(data))
-    converted = convert.convert(
+    converted = convert_data_set(
         paths.photos(data), paths.annotations(data), config.data.classes, config.convert.first_pixel
     )
     if config.convert.strict:
-        report.refuse(converted.report, paths.REFUSED)
+        report.check_strict(converted.report, paths.REFUSED)
     boxes.write(converted.labels, paths.LABELS)
     boxes.write(converted.difficult, paths.DIFFICULT)
     boxes.write_photos(converted.photos, paths.PHOTOS_TABLE)

@@ -10,8 +10,7 @@ import pandas as pd
 
 from apparel import paths
 from apparel.analysis import anchors
-from apparel.annotations import convert
-from apparel.annotations.convert import Converted
+from apparel.annotations.convert import Converted, convert_data_set
 from apparel.data import duplicates, split
 from apparel.errors import UserError
 from apparel.models.tfod import pipeline_file
@@ -78,7 +77,7 @@ def inspect(name: str, config: Params) -> Inspection:
         UserError: there is no such data set, or nothing in it can be read.
     """
     folder, detector = paths.photos(name), config.train.detector
-    converted = convert.convert(folder, paths.annotations(name), None, config.convert.first_pixel)
+    converted = convert_data_set(folder, paths.annotations(name), None, config.convert.first_pixel)
     model = pipeline_file.read(paths.CONFIGS / f"{detector}.config")
     shapes, threshold = anchors.anchor_shapes(model), anchors.matched_threshold(model)
     measured = measure_boxes(converted.labels, shapes)

@@ -13,9 +13,12 @@ import csv
 import re
 from pathlib import Path
 
-from apparel.annotations.records import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
+from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number
+from apparel.annotations.problems import Problems
+from apparel.annotations.records import Annotation, Box
 from apparel.boxes import hull
 from apparel.errors import UserError
+from apparel.utils.names import file_name
 
 RECT = ["path", "class", "x", "y", "w", "h"]
 ROTATED_RECT = ["path", "class", "center_x", "center_y", "w", "h", "o"]
@@ -71,7 +74,7 @@ def looks_like(start: bytes) -> bool:
 
 def layout(row: list[str]) -> list[str] | None:
     """The columns that a row with these fields has, be they names or values; None if it isn't one of FIAT's."""
-    numbers = len(row) > 2 and all(number(field) is not None for field in row[2:])
+    numbers = len(row) > 2 and all(parse_number(field) is not None for field in row[2:])
     for columns in (RECT, ROTATED_RECT, ROTATED_RECT + NOISE):
         if [field.lower() for field in row] == columns or (numbers and len(row) == len(columns)):
             return columns
@@ -100,7 +103,7 @@ def _names_corners(row: list[str]) -> bool:
 
     Other names of FIAT's columns do no harm.
     """
-    names = len(row) >= len(RECT) and all(number(field) is None for field in row[2:])
+    names = len(row) >= len(RECT) and all(parse_number(field) is None for field in row[2:])
     return names and [field[:1].lower() for field in row[4:6]] != ["w", "h"]
 
 
@@ -126,9 +129,9 @@ def _decode(data: bytes, errors: str = "strict") -> str:
 
 
 def _box(row: dict[str, str], problems: Problems) -> Box | None:
-    label, rotated = class_name(row["class"]), "o" in row
-    found = corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
-    angle = number(row["o"]) if rotated else 0.0
+    label, rotated = parse_class_name(row["class"]), "o" in row
+    found = parse_corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
+    angle = parse_number(row["o"]) if rotated else 0.0
     if found is None:
         return None
     if not label:

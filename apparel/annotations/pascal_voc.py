@@ -10,9 +10,12 @@ from pathlib import Path
 
 from lxml import etree
 
-from apparel.annotations.records import NOT_PLAIN, Annotation, Box, Problems, class_name, corners, file_name, number
+from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number
+from apparel.annotations.problems import Problems
+from apparel.annotations.records import Annotation, Box
 from apparel.boxes import CORNERS, LONGEST_SIDE, hull
 from apparel.errors import UserError
+from apparel.utils.names import file_name
 
 MAX_BYTES = 5_000_000
 """A larger file is refused unread: ten thousand boxes take less."""
@@ -107,7 +110,7 @@ def _encoding(data: bytes) -> str | None:
 
 
 def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
-    width, height = (number(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    width, height = (parse_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
     if not (width and height and min(width, height) >= 1 and width % 1 == height % 1 == 0):
         problems.add("repaired", "size is missing or zero; taken from the photo")
     elif max(width, height) > LONGEST_SIDE:
@@ -119,13 +122,13 @@ def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
 
 def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box | None:
     written = element.findtext("name") or ""
-    label = class_name(written)
+    label = parse_class_name(written)
     bounds = element.find("bndbox")  # its own: parts of the object have theirs one level down
     if not label:
         problems.add("dropped", "object has no class")
     elif bounds is None:
         problems.add("dropped", "object has no box", label)
-    elif found := corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
+    elif found := parse_corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
         if label != written:
             around = label == written.strip()
             problems.add("repaired", "class name has white space around it" if around else NOT_PLAIN, label)
@@ -143,7 +146,7 @@ def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[
     """Corners of an object's box, which an attribute `rotation` of CVAT's turns about its centre, in degrees."""
     given = element.iterfind("attributes/attribute")
     values = [each.findtext("value") for each in given if (each.findtext("name") or "").strip() == "rotation"]
-    degrees = number(values[0]) if values else 0
+    degrees = parse_number(values[0]) if values else 0
     if degrees is None:
         problems.add("noted", "rotation is not a number; box taken to be upright", upright)
     if not degrees:

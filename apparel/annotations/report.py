@@ -1,39 +1,39 @@
-"""What was repaired, dropped or noted while annotations were read: counted by reason, named by file."""
+"""Report of the problems in annotation files: counted by reason, with the files of each."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
-from apparel.annotations.records import Outcome, Problem
+from apparel.annotations.problems import Outcome, Problem
 from apparel.errors import UserError, some_of
 from apparel.utils import files
 
 
-def by_reason(problems: Iterable[Problem]) -> dict[str, dict]:
-    """`{outcome: {reason: {"count": n, "files": {file: [detail, ...]}}}}`, every outcome there, all sorted.
+def group_by_reason(problems: Iterable[Problem]) -> dict[str, dict]:
+    """`{outcome: {reason: {"count": n, "files": {file: [detail, ...]}}}}`, with every outcome, all sorted.
 
-    What was dropped has `boxes`, too: how many went with it, 0 where a file cannot be read at all.
+    A reason for dropping has `boxes`, too: how many were dropped, 0 where a file cannot be read at all.
     """
     report: dict[str, dict] = {outcome: {} for outcome in get_args(Outcome)}
     for problem in sorted(problems, key=lambda problem: (problem.outcome, problem.reason, problem.file)):
-        found = report[problem.outcome].setdefault(problem.reason, {"count": 0, "files": {}})
-        found["count"] += 1
+        entry = report[problem.outcome].setdefault(problem.reason, {"count": 0, "files": {}})
+        entry["count"] += 1
         if problem.outcome == "dropped":
-            found["boxes"] = found.get("boxes", 0) + problem.boxes
-        found["files"].setdefault(problem.file, []).append(problem.detail)
+            entry["boxes"] = entry.get("boxes", 0) + problem.boxes
+        entry["files"].setdefault(problem.file, []).append(problem.detail)
     return report
 
 
-def refuse(report: dict, whole: Path) -> None:
-    """Holds a report to `convert.strict`; what is refused is written to the file `whole`.
+def check_strict(report: dict, refused: Path) -> None:
+    """Checks that a report has no faults, as `convert.strict` demands; writes it to `refused` if it has.
 
     Raises:
         UserError: anything was repaired or dropped; names each reason and its first files.
     """
     faults = list(_lines(report, "repaired", "dropped"))
     if faults:
-        files.write_json(whole, report)
-        first = f"convert.strict is true, and the annotations are not sound (all of it: {whole.as_posix()}):"
+        files.write_json(refused, report)
+        first = f"convert.strict is true, and the annotations have faults (all of them: {refused.as_posix()}):"
         raise UserError("\n  ".join([first, *faults]))
 
 
@@ -53,7 +53,7 @@ def summary(report: dict) -> str:
 
 def _lines(report: dict, *outcomes: Outcome) -> Iterator[str]:
     for outcome in outcomes:
-        for reason, found in report[outcome].items():
-            files = list(found["files"])
-            lost = f", {found['boxes']:,} boxes" if found.get("boxes", 0) > found["count"] else ""
-            yield f"{outcome} {found['count']:,}: {reason}{lost} ({some_of(files, 3)})"
+        for reason, entry in report[outcome].items():
+            files = list(entry["files"])
+            boxes = f", {entry['boxes']:,} boxes" if entry.get("boxes", 0) > entry["count"] else ""
+            yield f"{outcome} {entry['count']:,}: {reason}{boxes} ({some_of(files, 3)})"

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from apparel import params
-from apparel.annotations.records import file_name, folded, unique
 from apparel.errors import UserError, nearest, plain, some_of
 from apparel.utils import csv_tables
+from apparel.utils.names import file_name, folded, unique
 
 SPLITS = ("train", "val", "test")
 

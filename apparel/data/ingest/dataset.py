@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from apparel import boxes, images
 from apparel.annotations import fiat
-from apparel.annotations.records import file_name, folded
 from apparel.data.ingest.archives import UNSUPPORTED_SUFFIXES, Entry, check_copies_fit, is_archive, move_or_copy
 from apparel.errors import UserError, plain
 from apparel.utils import csv_tables, files
+from apparel.utils.names import file_name, folded
 
 PARTS = ("photos", "annotations", "lists")
 """Folders of a data set."""

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from apparel import boxes
-from apparel.annotations import convert as converting
-from apparel.annotations.convert import ALIKE
+from apparel.annotations.convert import convert_data_set
+from apparel.annotations.matching import SIMILAR
 from apparel.annotations.records import Box
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
@@ -36,7 +36,7 @@ class DataSet:
         path.write_text(labelimg_xml(photo, side, [Box(*box) for box in found]))
 
     def convert(self, class_list=("Tops",), **options):
-        return converting.convert(self.photos, self.annotations, class_list, **options)
+        return convert_data_set(self.photos, self.annotations, class_list, **options)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_the_photo_is_found_past_case_and_past_how_accents_are_written(data):
     data.xml("É.xml", "", ("Tops", (5, 6, 7, 8)))
     converted = data.convert()
     assert reasons(converted.report, "repaired") == {
-        f"photo found by {ALIKE}": {
+        f"photo found by {SIMILAR}": {
             "0.xml": ["e\u0301.jpg for 'é.jpg'"],
             "1.xml": ["ü.jpg for 'u\u0308.jpg'"],
             "2.xml": ["Shirt.JPG for 'shirt.jpg'"],
@@ -188,7 +188,7 @@ def test_a_name_that_is_only_alike_does_not_win(data):
 def test_no_box_is_lost_to_how_its_class_is_written(data):
     data.photo("a.jpg", "b.jpg")
     data.xml("a.xml", "a.jpg", ("Long\n dress", (1, 2, 3, 4)), ("Long\u200bdress", (1, 2, 3, 4)))
-    converted = converting.convert(data.photos, data.annotations, None)
+    converted = convert_data_set(data.photos, data.annotations, None)
     assert converted.labels["class"].tolist() == ["Long dress", "Long?dress"]
 
 
@@ -296,7 +296,7 @@ def test_the_apparel_data_gives_the_published_labels(tmp_path):
         for name in samples.namelist():
             if not name.endswith("/"):
                 (tmp_path / "photos" / Path(name).name).write_bytes(samples.read(name))
-    converted = converting.convert(tmp_path / "photos", tmp_path / "annotations", CLASSES)
+    converted = convert_data_set(tmp_path / "photos", tmp_path / "annotations", CLASSES)
     boxes.write(converted.labels, tmp_path / "labels.csv")
     published = (APPAREL / "labels" / "labels.csv").read_text().splitlines()
     assert sorted(row for row in published if not row.startswith(MISSING)) == sorted(

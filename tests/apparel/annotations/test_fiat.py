@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from apparel.annotations import fiat
-from apparel.annotations.records import NOT_PLAIN
+from apparel.annotations.fields import NOT_PLAIN
 from apparel.errors import UserError
 
 
@@ -15,7 +15,7 @@ def read(tmp_path):
         found = {
             annotation.photo: [(box.label, *box.corners) for box in annotation.boxes] for annotation in annotations
         }
-        return found, [(problem.reason, problem.detail) for problem in problems.found]
+        return found, [(problem.reason, problem.detail) for problem in problems.entries]
 
     return read_text
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from apparel import boxes, images
 from apparel.annotations import fiat, pascal_voc, report
-from apparel.annotations.records import Box, place
+from apparel.annotations.records import Box, place_boxes
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.images import Header
 from tests.support import photo_files
@@ -29,15 +29,17 @@ LABELS = b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,Tops,1,
 
 def hold(annotation, problems):
     """What was read fits the photo, and every box that was lost on the way there is counted."""
-    before = len(problems.found)
-    kept = place(annotation, PHOTO, problems)
-    assert len(kept) + sum(problem.outcome == "dropped" for problem in problems.found[before:]) == len(annotation.boxes)
+    before = len(problems.entries)
+    kept = place_boxes(annotation, PHOTO, problems)
+    assert len(kept) + sum(problem.outcome == "dropped" for problem in problems.entries[before:]) == len(
+        annotation.boxes
+    )
     for box in kept:
         xmin, ymin, xmax, ymax = box.corners
         assert 0 <= xmin < xmax <= PHOTO.upright_width
         assert 0 <= ymin < ymax <= PHOTO.upright_height
-    assert all(problem.detail.isprintable() for problem in problems.found)
-    report.by_reason(problems.found)
+    assert all(problem.detail.isprintable() for problem in problems.entries)
+    report.group_by_reason(problems.entries)
 
 
 def read_xml(path: Path) -> None:

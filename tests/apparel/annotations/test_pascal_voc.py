@@ -1,7 +1,7 @@
 import pytest
 
 from apparel.annotations import pascal_voc
-from apparel.annotations.records import NOT_PLAIN
+from apparel.annotations.fields import NOT_PLAIN
 from apparel.errors import UserError
 
 BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
@@ -22,7 +22,7 @@ def read(tmp_path):
         path = tmp_path / "a.xml"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         annotation, problems = pascal_voc.read(path, "in/a.xml", first_pixel)
-        return annotation, [(problem.outcome, problem.reason) for problem in problems.found]
+        return annotation, [(problem.outcome, problem.reason) for problem in problems.entries]
 
     return read_text
 

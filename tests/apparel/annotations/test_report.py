@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from apparel.annotations import report as repairs
-from apparel.annotations.records import Problem
+from apparel.annotations.problems import Problem
+from apparel.annotations.report import _lines, check_strict, group_by_reason
 from apparel.errors import UserError
 
 PROBLEMS = [
@@ -16,7 +16,7 @@ PROBLEMS = [
 
 
 def test_problems_are_counted_by_reason_and_named_by_file():
-    report = repairs.by_reason(PROBLEMS)
+    report = group_by_reason(PROBLEMS)
     assert report == {
         "repaired": {
             "corners are swapped": {"count": 3, "files": {"a.xml": ["Tops 2"], "b.xml": ["Tops 1", "Tops 0"]}}
@@ -30,19 +30,19 @@ def test_problems_are_counted_by_reason_and_named_by_file():
 def test_strict_names_the_first_files_and_where_the_others_are(tmp_path):
     many = [Problem("repaired", "corners are swapped", f"{number}.xml", "") for number in range(5)]
     with pytest.raises(UserError, match=r"repaired 5: corners are swapped \(0\.xml, 1\.xml, 2\.xml and 2 more\)"):
-        repairs.refuse(repairs.by_reason(many), tmp_path / "all.json")
+        check_strict(group_by_reason(many), tmp_path / "all.json")
     whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert list(whole["repaired"]["corners are swapped"]["files"]) == [f"{number}.xml" for number in range(5)]
 
 
 def test_strict_lets_notes_pass(tmp_path):
-    repairs.refuse(repairs.by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]), tmp_path / "all.json")
+    check_strict(group_by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]), tmp_path / "all.json")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_terminal_says_how_many_boxes_went_with_whole_annotations():
     unreadable = Problem("dropped", "annotation file cannot be read", "e.xml", "", boxes=0)
-    assert list(repairs._lines(repairs.by_reason([*PROBLEMS, unreadable]), "dropped")) == [
+    assert list(_lines(group_by_reason([*PROBLEMS, unreadable]), "dropped")) == [
         "dropped 1: annotation file cannot be read (e.xml)",
         "dropped 2: photo is missing, 4 boxes (c.xml, d.xml)",
     ]

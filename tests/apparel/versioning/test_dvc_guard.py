@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -72,7 +73,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def other():
     process = psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     yield process
-    process.kill()
+    with suppress(psutil.NoSuchProcess):  # the guard, here in this process, has taken its exit status
+        process.kill()
     process.communicate()
 
 
@@ -126,6 +128,18 @@ def test_a_broken_lock_is_put_back_when_its_writer_is_gone(here, other, left):
     other.kill()
     thread.join(timeout=60)
     assert lock.read_text() == WHOLE
+
+
+def test_a_killed_dvc_wakes_the_guard_at_once(here, other, monkeypatch):
+    monkeypatch.setattr(dvc_guard, "SECONDS_BETWEEN_LOOKS", 600)
+    thread = threading.Thread(target=dvc_guard.watch, args=[other], daemon=True)
+    thread.start()
+    time.sleep(0.3)
+    (here / "dvc.lock").write_bytes(b"")
+    other.kill()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert not (here / "dvc.lock").exists()
 
 
 def test_a_broken_lock_goes_where_none_was_before(here, other):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from apparel.annotations import convert
+from apparel.annotations.convert import convert_data_set
 from apparel.annotations.records import Box
 from apparel.data.ingest import dataset, sources
 from apparel.data.synthetic.dataset import labelimg_xml
@@ -80,7 +80,7 @@ def import_and_convert(archive: Path, folder: Path) -> None:
     dataset.copy_data_set(data_set, folder, work)
     for name in data_set.photos | data_set.annotations:
         assert Path(name).name == name
-    converted = convert.convert(folder / "photos", folder / "annotations", None)
+    converted = convert_data_set(folder / "photos", folder / "annotations", None)
     assert set(converted.labels["filename"]) <= set(data_set.photos)
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from apparel import boxes
-from apparel.annotations import convert
+from apparel.annotations.convert import convert_data_set
 from apparel.data.synthetic import dataset, garments
 
 
@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 
 
 def test_convert_reads_the_drawn_boxes(folder, tmp_path):
-    converted = convert.convert(folder / "photos", folder / "annotations", list(garments.GARMENT_MAKERS))
+    converted = convert_data_set(folder / "photos", folder / "annotations", list(garments.GARMENT_MAKERS))
     boxes.write(converted.labels, tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_bytes() == (folder / "lists" / "labels.csv").read_bytes()
     assert converted.report["repaired"] == converted.report["dropped"] == converted.report["noted"] == {}

@@ -1,0 +1,43 @@
+"""Values in annotation files as text: numbers, corners and class names, none of which is trusted."""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+
+from apparel.annotations.problems import Problems
+from apparel.annotations.records import Box
+from apparel.boxes import LONGEST_SIDE
+from apparel.errors import plain
+
+NOT_PLAIN = "class name is not plain text on one line, with single spaces"
+"""The reason given where `parse_class_name` changes more than the white space around a name."""
+
+
+def parse_number(text: str | None) -> float | None:
+    """The number that `text` holds; None if it holds none, or one that is not finite."""
+    if text is None or len(text) > 100 or "_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_class_name(text: str) -> str:
+    """The class that a text names: on one line with single spaces, accents as one character with their letter
+    (Unicode's NFC), characters that cannot be shown masked; empty if it names none."""
+    return plain(" ".join(unicodedata.normalize("NFC", text).split()))
+
+
+def parse_corners(texts: Iterable[str | None], problems: Problems, label: str) -> tuple[float, ...] | None:
+    """Numbers that may be corners or sides of a box, in pixels; None, with the problem added, where one cannot be."""
+    texts = list(texts)
+    values = tuple(parse_number(text) for text in texts)
+    if None in values:
+        problems.add("dropped", "coordinate is not a number", f"{label} {' '.join(str(text) for text in texts)}")
+        return None
+    if max(map(abs, values)) > LONGEST_SIDE:
+        problems.add("dropped", "coordinate is beyond any photo", Box(label, values))
+        return None
+    return values
