@@ -64,6 +64,6 @@ def test_a_second_run_writes_the_same_bytes(project):
 
 def test_a_photo_that_vanished_is_named(project):
     (paths.photos("toy") / "t.jpg").unlink()
-    with pytest.raises(UserError, match=r"t\.jpg is missing"):
+    with pytest.raises(UserError, match=r"missing: .*t\.jpg;"):
         tfrecord.main()
     assert not paths.TFRECORD.exists()
