@@ -16,7 +16,7 @@ from apparel.boxes import CORNERS
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import bootstrap, metrics
-from apparel.evaluation.metrics import FALSE_POSITIVE, TRUE_POSITIVE
+from apparel.evaluation.metrics import FALSE_POSITIVE
 
 SAMPLES = 2000
 """Bootstrap samples behind each interval."""
@@ -183,7 +183,7 @@ def outcomes(compared: Comparison, position: int, photo: str) -> tuple[pd.DataFr
     """
     shown = _shown(compared, position)
     of_photo = compared.ground_truth["filename"] == photo
-    detected = _detected(compared.ground_truth, shown)[of_photo]
+    detected = metrics.is_detected(compared.ground_truth, shown)[of_photo]
     shown = shown[shown["filename"] == photo]
     truth = compared.ground_truth[of_photo].assign(matched=detected)
     return truth, shown.assign(matched=shown["verdict"] != FALSE_POSITIVE)
@@ -202,7 +202,7 @@ def changed_photos(compared: Comparison) -> pd.DataFrame:
     for position in range(len(compared.results)):
         shown = _shown(compared, position)
         wrong = shown[shown["verdict"] == FALSE_POSITIVE].groupby("filename").size()
-        outcomes_by_result.append((_detected(truth, shown), wrong.reindex(filenames, fill_value=0)))
+        outcomes_by_result.append((metrics.is_detected(truth, shown), wrong.reindex(filenames, fill_value=0)))
     (first_detected, first_wrong), *others = outcomes_by_result
     largest = pd.DataFrame({"change": 0, "errors": 0}, index=filenames)
     for detected, wrong in others:
@@ -219,9 +219,3 @@ def changed_photos(compared: Comparison) -> pd.DataFrame:
 def _shown(compared: Comparison, position: int) -> pd.DataFrame:
     """The matched detections of a result set from its thresholds on."""
     return metrics.above_threshold(compared.matches[position], compared.results[position].thresholds)
-
-
-def _detected(ground_truth: pd.DataFrame, shown: pd.DataFrame) -> pd.Series:
-    """Whether a shown detection matches each box; difficult boxes count as detected."""
-    true_positives = shown.loc[shown["verdict"] == TRUE_POSITIVE, "ground_truth"]
-    return ground_truth.index.isin(true_positives) | ground_truth["difficult"]

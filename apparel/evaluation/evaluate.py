@@ -231,12 +231,10 @@ def photo_boxes(results: SplitMetrics, photo: str) -> tuple[pd.DataFrame, pd.Dat
         ones count as right.
     """
     detections = metrics.above_threshold(results.matched, results.thresholds)
-    detections = detections[detections["filename"] == photo]
     truth = results.ground_truth.reset_index(drop=True)
-    truth = truth[truth["filename"] == photo]
-    true_positives = detections[detections["verdict"] == TRUE_POSITIVE]
-    found = truth.index.isin(true_positives["ground_truth"]) | truth["difficult"].astype(bool)
-    return truth.assign(matched=found), detections.assign(matched=detections["verdict"] != FALSE_POSITIVE)
+    truth = truth.assign(matched=metrics.is_detected(truth, detections))
+    detections = detections.assign(matched=detections["verdict"] != FALSE_POSITIVE)
+    return truth[truth["filename"] == photo], detections[detections["filename"] == photo]
 
 
 def outcome_text(ground_truth: pd.DataFrame, detections: pd.DataFrame) -> str:

@@ -240,6 +240,18 @@ def above_threshold(detections: pd.DataFrame, thresholds: dict[str, float]) -> p
     return detections[detections["score"] >= detections["class"].map(thresholds).astype(float)]
 
 
+def is_detected(ground_truth: pd.DataFrame, matched: pd.DataFrame) -> pd.Series:
+    """Whether a detection matches each ground truth box, by the index of `ground_truth`.
+
+    Args:
+        ground_truth: a ground truth table; difficult boxes count as detected.
+        matched: rows that `match_detections` returned, such as those above the thresholds.
+    """
+    rows = matched.loc[matched["verdict"] == TRUE_POSITIVE, "ground_truth"]
+    is_matched = np.isin(np.arange(len(ground_truth)), rows)
+    return pd.Series(is_matched | ground_truth["difficult"].to_numpy(bool), index=ground_truth.index)
+
+
 def metrics_at_thresholds(
     ground_truth: pd.DataFrame, matched: pd.DataFrame, thresholds: dict[str, float]
 ) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """A small DVC project with results that were made up here: nothing is trained, all that follows is real."""
 
+import hashlib
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,7 +84,7 @@ def write(
         photos=photos, ground_truth=truth, detections=detections[["filename", "class", "score", *CORNERS]]
     )
     test = evaluate.measure_split(tables, "test", classes, 100, dict.fromkeys(classes, 0.5))
-    digests = {name: report.hashlib.sha256((paths.photos("demo") / name).read_bytes()).hexdigest() for name in names}
+    digests = {name: hashlib.sha256((paths.photos("demo") / name).read_bytes()).hexdigest() for name in names}
     report.write_tables(test, test, digests)
     paths.MODEL.mkdir(parents=True, exist_ok=True)
     (paths.MODEL / "weights").write_text(f"{found} {seed}", encoding="utf-8")

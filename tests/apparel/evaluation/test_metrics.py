@@ -275,3 +275,14 @@ def test_precision_recall_and_counts_at_thresholds():
     assert table.loc["Skirts", "false_positives"] == 1
     assert table.loc["Skirts", "precision"] == 0.0 and np.isnan(table.loc["Skirts", "recall"])
     assert table.loc["Dresses", ["precision", "recall", "F1", "mean_IoU"]].isna().all()
+
+
+def test_detected_are_boxes_with_a_true_positive_and_difficult_ones():
+    ground_truth = truth_table(("a", "Tops", LEFT), ("a", "Tops", RIGHT, "difficult"), ("b", "Tops", LEFT))
+    matched = metrics.match_detections(
+        ground_truth, detection_table(("b", "Tops", 0.9, LEFT), ("a", "Tops", 0.5, LEFT))
+    )
+    assert metrics.is_detected(ground_truth, matched).tolist() == [True, True, True]
+    shown = metrics.above_threshold(matched, {"Tops": 0.8})
+    assert metrics.is_detected(ground_truth, shown).tolist() == [False, True, True]
+    assert metrics.is_detected(truth_table(), matched.iloc[:0]).tolist() == []
