@@ -43,10 +43,10 @@ def is_class_name(name: str) -> bool:
 
 def empty() -> pd.DataFrame:
     """A label table without rows."""
-    return check(pd.DataFrame(columns=LABEL_COLUMNS))
+    return validate_labels(pd.DataFrame(columns=LABEL_COLUMNS))
 
 
-def check(table: pd.DataFrame, name: str = "label table", row: str = "row") -> pd.DataFrame:
+def validate_labels(table: pd.DataFrame, name: str = "label table", row: str = "row") -> pd.DataFrame:
     """Validates a label table.
 
     Args:
@@ -74,35 +74,35 @@ def check(table: pd.DataFrame, name: str = "label table", row: str = "row") -> p
     return _finish(table, ["filename", "class", *CORNERS])
 
 
-def check_photos(table: pd.DataFrame, name: str = "photo table", row: str = "row") -> pd.DataFrame:
-    """Validates a photo table, as `check` does a label table; each photo has one row. Sorted by filename."""
+def validate_photos(table: pd.DataFrame, name: str = "photo table", row: str = "row") -> pd.DataFrame:
+    """Validates a photo table, as `validate_labels` does a label table; each photo has one row. Sorted by filename."""
     table = _typed(table, PHOTO_COLUMNS, name)
     _refuse(table, _photo_faults(table) | {"repeats a photo": table["filename"].duplicated()}, name, row)
     return _finish(table, ["filename"])
 
 
-def read(path: Path) -> pd.DataFrame:
+def read_labels(path: Path) -> pd.DataFrame:
     """Reads a label table from CSV, such as the published `labels.csv`; extra columns are left out.
 
     Raises:
         UserError: the file is missing, not UTF-8 CSV, or not a label table; names the file and the line.
     """
-    return check(csv_tables.read(path, LABEL_COLUMNS), str(path), "line")
+    return validate_labels(csv_tables.read(path, LABEL_COLUMNS), str(path), "line")
 
 
 def read_photos(path: Path) -> pd.DataFrame:
-    """Reads a photo table from CSV; raises as `read` does."""
-    return check_photos(csv_tables.read(path, PHOTO_COLUMNS), str(path), "line")
+    """Reads a photo table from CSV; raises as `read_labels` does."""
+    return validate_photos(csv_tables.read(path, PHOTO_COLUMNS), str(path), "line")
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
+def write_labels(table: pd.DataFrame, path: Path) -> None:
     """Validates a label table and writes it as CSV, sorted, byte-identical for equal tables."""
-    csv_tables.write(check(table, str(path)), path)
+    csv_tables.write(validate_labels(table, str(path)), path)
 
 
 def write_photos(table: pd.DataFrame, path: Path) -> None:
     """Validates a photo table and writes it as CSV, sorted, byte-identical for equal tables."""
-    csv_tables.write(check_photos(table, str(path)), path)
+    csv_tables.write(validate_photos(table, str(path)), path)
 
 
 def class_ids(labels: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

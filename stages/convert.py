@@ -19,8 +19,8 @@ def main() -> None:
     )
     if config.convert.strict:
         report.check_strict(converted.report, paths.REFUSED)
-    boxes.write(converted.labels, paths.LABELS)
-    boxes.write(converted.difficult, paths.DIFFICULT)
+    boxes.write_labels(converted.labels, paths.LABELS)
+    boxes.write_labels(converted.difficult, paths.DIFFICULT)
     boxes.write_photos(converted.photos, paths.PHOTOS_TABLE)
     files.write_json(paths.CONVERT_REPORT, converted.report)
     integrity.write_checksums(paths.CONVERT)

@@ -12,14 +12,14 @@ from apparel.versioning.stage import stage
 def main() -> None:
     config = params.load()
     integrity.check_checksums(paths.CONVERT, "convert")
-    labels, photos = boxes.read(paths.LABELS), boxes.read_photos(paths.PHOTOS_TABLE)
+    labels, photos = boxes.read_labels(paths.LABELS), boxes.read_photos(paths.PHOTOS_TABLE)
     names, classes = photos["filename"].tolist(), config.data.classes
     pinned = read_pinned_split(config.split, paths.lists(config.data.name), names)
     pairs = find_duplicates(paths.photos(config.data.name), names)
     groups = group_duplicates(names, pairs) if config.split.keep_duplicates_together else None
     assigned = assign_photos(names, labels, classes, config.split, pinned, groups)
     for split in SPLITS:
-        boxes.write(labels[labels["filename"].map(assigned) == split], paths.SPLIT / f"{split}.csv")
+        boxes.write_labels(labels[labels["filename"].map(assigned) == split], paths.SPLIT / f"{split}.csv")
     used = photos[photos["filename"].isin(assigned.keys())]
     csv_tables.write(used.assign(split=used["filename"].map(assigned)), paths.SPLIT / "photos.csv")
     counts = count_boxes(labels, assigned, classes)

@@ -18,11 +18,11 @@ def main() -> None:
     listed = paths.SPLIT / "photos.csv"
     integrity.check_tracked(folder)
     photos = csv_tables.read(listed, [*boxes.PHOTO_COLUMNS, "split"])
-    difficult = boxes.read(paths.DIFFICULT)
+    difficult = boxes.read_labels(paths.DIFFICULT)
     splits = {}
     for split in SPLITS:
-        of_split = boxes.check_photos(photos.loc[photos["split"] == split, boxes.PHOTO_COLUMNS], str(listed), "line")
-        labels = boxes.read(paths.SPLIT / f"{split}.csv")
+        of_split = boxes.validate_photos(photos.loc[photos["split"] == split, boxes.PHOTO_COLUMNS], str(listed), "line")
+        labels = boxes.read_labels(paths.SPLIT / f"{split}.csv")
         splits[split] = shards.gather(folder, of_split, labels, difficult, classes)
     splits["train"] = shards.shuffled(splits["train"], config.split.seed)
     print(shards.summary(shards.write(splits, classes, config.tfrecord.photos_per_shard, paths.TFRECORD)))

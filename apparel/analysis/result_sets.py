@@ -175,16 +175,16 @@ def _read_tables(folder: Path) -> dict[str, Any]:
 
 def _read_photos(folder: Path) -> pd.DataFrame:
     texts = csv_tables.read(folder / paths.TEST_PHOTOS.name, [*PHOTO_COLUMNS, "sha256"])
-    photos = boxes.check_photos(texts[PHOTO_COLUMNS], paths.TEST_PHOTOS.name, "line")
+    photos = boxes.validate_photos(texts[PHOTO_COLUMNS], paths.TEST_PHOTOS.name, "line")
     return photos.merge(texts[["filename", "sha256"]], on="filename")
 
 
 def _read_ground_truth(folder: Path) -> pd.DataFrame:
     texts = csv_tables.read(folder / paths.GROUND_TRUTH.name, [*LABEL_COLUMNS, "difficult"])
     parts = [
-        boxes.check(texts.loc[texts["difficult"] == flag, LABEL_COLUMNS], paths.GROUND_TRUTH.name, "line").assign(
-            difficult=flag == "True"
-        )
+        boxes.validate_labels(
+            texts.loc[texts["difficult"] == flag, LABEL_COLUMNS], paths.GROUND_TRUTH.name, "line"
+        ).assign(difficult=flag == "True")
         for flag in ("False", "True")
     ]
     return pd.concat(parts).sort_values(["filename", "class", *CORNERS], ignore_index=True)

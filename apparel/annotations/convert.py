@@ -194,7 +194,11 @@ def _tables(
     ]
     table = pd.DataFrame(rows, columns=[*boxes.LABEL_COLUMNS, "difficult"])
     difficult = table.loc[table["difficult"].astype("bool"), boxes.LABEL_COLUMNS]
-    return boxes.check(table[boxes.LABEL_COLUMNS]), boxes.check(difficult), boxes.check_photos(sizes)
+    return (
+        boxes.validate_labels(table[boxes.LABEL_COLUMNS]),
+        boxes.validate_labels(difficult),
+        boxes.validate_photos(sizes),
+    )
 
 
 def _map(work: Callable, items: Sequence, cores: int | None, what: str) -> Iterator:

@@ -19,7 +19,7 @@ def label_table(*changes):
 
 
 def test_a_table_is_sorted_typed_and_numbered():
-    table = boxes.check(
+    table = boxes.validate_labels(
         label_table({"filename": "b.jpg"}, {"class": "Skirts", "xmin": 5}, {"class": "Skirts", "xmin": "4"})
     )
     assert table.index.tolist() == [0, 1, 2]
@@ -29,8 +29,8 @@ def test_a_table_is_sorted_typed_and_numbered():
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path):
-    boxes.write(boxes.empty(), tmp_path / "labels.csv")
-    table = boxes.read(tmp_path / "labels.csv")
+    boxes.write_labels(boxes.empty(), tmp_path / "labels.csv")
+    table = boxes.read_labels(tmp_path / "labels.csv")
     assert table.columns.tolist() == boxes.LABEL_COLUMNS
     assert len(table) == 0
     assert str(table["xmin"].dtype) == "float64"
@@ -62,22 +62,22 @@ def test_an_empty_table_keeps_its_columns(tmp_path):
 )
 def test_a_bad_row_is_refused_and_named(change, message):
     with pytest.raises(UserError, match=f"label table, row 1 .*{message}"):
-        boxes.check(label_table({}, change))
+        boxes.validate_labels(label_table({}, change))
 
 
 def test_missing_and_unknown_columns_are_refused():
     table = label_table({})
     with pytest.raises(UserError, match="expected the columns"):
-        boxes.check(table.drop(columns="class"))
+        boxes.validate_labels(table.drop(columns="class"))
     with pytest.raises(UserError, match="expected the columns"):
-        boxes.check(table.assign(score=1.0))
+        boxes.validate_labels(table.assign(score=1.0))
 
 
 def test_a_bad_line_of_a_file_is_named(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text(",".join(boxes.LABEL_COLUMNS) + "\na.jpg,10,10,Tops,0,0,5,5\n\na.jpg,10,10,Tops,0,0,11,5\n")
     with pytest.raises(UserError, match=r"labels.csv, line 4 \('a.jpg'\) reaches outside"):
-        boxes.read(path)
+        boxes.read_labels(path)
 
 
 def test_photos_are_checked_and_come_once(tmp_path):
@@ -85,19 +85,19 @@ def test_photos_are_checked_and_come_once(tmp_path):
     boxes.write_photos(table, tmp_path / "photos.csv")
     assert boxes.read_photos(tmp_path / "photos.csv")["width"].tolist() == [2, 1]
     with pytest.raises(UserError, match=r"row 1 .*repeats a photo"):
-        boxes.check_photos(table.assign(filename="a.jpg"))
+        boxes.validate_photos(table.assign(filename="a.jpg"))
 
 
 @pytest.mark.shared("apparel/labels")
 def test_the_published_labels_are_written_as_they_were_published(tmp_path):
-    boxes.write(boxes.read(PUBLISHED), tmp_path / "labels.csv")
+    boxes.write_labels(boxes.read_labels(PUBLISHED), tmp_path / "labels.csv")
     published, written = (path.read_text().splitlines() for path in (PUBLISHED, tmp_path / "labels.csv"))
     assert published[0] == written[0]
     assert sorted(published) == sorted(written)
 
 
 def test_class_ids_follow_the_list():
-    table = boxes.check(label_table({"class": "Tops"}, {"class": "Skirts"}))
+    table = boxes.validate_labels(label_table({"class": "Tops"}, {"class": "Skirts"}))
     assert boxes.class_ids(table, ["Tops", "Dresses", "Skirts"]).tolist() == [3, 1]
     assert boxes.class_ids(boxes.empty(), ["Tops"]).tolist() == []
     with pytest.raises(UserError, match=r"'Skirts' is not in data.classes"):

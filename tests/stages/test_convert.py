@@ -36,10 +36,10 @@ def test_the_stage_writes_its_files_the_same_each_time(project, capsys):
     assert outputs() == first
     assert sorted(first) == ["convert.json", "difficult.csv", "labels.csv", "md5.json", "photos.csv"]
     assert str(project) not in first["convert.json"].decode()
-    truth = boxes.read(paths.lists("demo") / "labels.csv")
+    truth = boxes.read_labels(paths.lists("demo") / "labels.csv")
     wanted = truth[truth["class"].isin(["Tops", "Dresses"])].reset_index(drop=True)
-    assert boxes.read(paths.LABELS).equals(wanted)
-    assert len(boxes.read(paths.DIFFICULT)) == 0
+    assert boxes.read_labels(paths.LABELS).equals(wanted)
+    assert len(boxes.read_labels(paths.DIFFICULT)) == 0
     assert len(boxes.read_photos(paths.PHOTOS_TABLE)) == 12
     assert json.loads(first["convert.json"])["boxes"] == len(wanted)
     assert f"{len(wanted)} boxes on 12 photos" in capsys.readouterr().out

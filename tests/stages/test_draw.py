@@ -21,7 +21,7 @@ def demo(tmp_path, monkeypatch):
 def test_the_stage_draws_what_its_params_say(demo, capsys):
     draw.main()
     assert len(list((demo / "photos").iterdir())) == 6
-    labels = boxes.read(demo / "lists" / "labels.csv")
+    labels = boxes.read_labels(demo / "lists" / "labels.csv")
     assert labels["filename"].nunique() == 4
     assert f"6 photos with {len(labels)} garments" in capsys.readouterr().out
 

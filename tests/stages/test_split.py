@@ -20,7 +20,7 @@ def project(tmp_path, monkeypatch):
     (folder / "19.png").write_bytes((folder / "00.png").read_bytes())
     sizes = [(f"{number:02}.png", 64, 64) for number in range(20)]
     rows = [(*size, "Tops", 1, 2, 3, 4.5) for size in sizes[:18]]
-    boxes.write(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.LABELS)
+    boxes.write_labels(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.LABELS)
     boxes.write_photos(pd.DataFrame(sizes, columns=boxes.PHOTO_COLUMNS), paths.PHOTOS_TABLE)
     return tmp_path
 
@@ -48,7 +48,7 @@ def test_the_tables_are_complete_and_the_same_in_a_second_run(project, monkeypat
         and split_of["00.png"] == split_of["19.png"]
         and set(split_of.values()) == {"train", "val", "test"}
     )
-    parts = [boxes.read(paths.SPLIT / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")]
+    parts = [boxes.read_labels(paths.SPLIT / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")]
     assert sum(map(len, parts)) == 18
     assert all(split_of[row.filename] == row.split for part in parts for row in part.itertuples())
     assert b"Tops,12,2,4,18" in first["summary.csv"]

@@ -26,9 +26,9 @@ def project(tmp_path, monkeypatch):
             photo_files.garment().save(paths.photos("toy") / name)
         sizes += [(name, *photo_files.SIZE, split) for name in names]
         rows = [(name, *photo_files.SIZE, "Skirts", *photo_files.BOX) for name in names if name != "u.jpg"]
-        boxes.write(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.SPLIT / f"{split}.csv")
+        boxes.write_labels(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS), paths.SPLIT / f"{split}.csv")
     csv_tables.write(pd.DataFrame(sizes, columns=[*boxes.PHOTO_COLUMNS, "split"]), paths.SPLIT / "photos.csv")
-    boxes.write(boxes.read(paths.SPLIT / "val.csv"), paths.DIFFICULT)
+    boxes.write_labels(boxes.read_labels(paths.SPLIT / "val.csv"), paths.DIFFICULT)
     return tmp_path
 
 

@@ -50,8 +50,8 @@ def draw_data_set(folder: Path, photos: int, empty: int, side: int, seed: int) -
         image.save(folder / "photos" / f"{name}.jpg", quality=90)
         files.write_text(folder / "annotations" / f"{name}.xml", labelimg_xml(f"{name}.jpg", side, drawn_boxes))
         rows += [(f"{name}.jpg", side, side, box.label, *box.corners) for box in drawn_boxes]
-    labels = boxes.check(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS))
-    boxes.write(labels, folder / "lists" / "labels.csv")
+    labels = boxes.validate_labels(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS))
+    boxes.write_labels(labels, folder / "lists" / "labels.csv")
     files.write_text(folder / "lists" / "photos.txt", "".join(f"{name}.jpg\n" for name in names))
     return labels
 

@@ -297,7 +297,7 @@ def test_the_apparel_data_gives_the_published_labels(tmp_path):
             if not name.endswith("/"):
                 (tmp_path / "photos" / Path(name).name).write_bytes(samples.read(name))
     converted = convert_data_set(tmp_path / "photos", tmp_path / "annotations", CLASSES)
-    boxes.write(converted.labels, tmp_path / "labels.csv")
+    boxes.write_labels(converted.labels, tmp_path / "labels.csv")
     published = (APPAREL / "labels" / "labels.csv").read_text().splitlines()
     assert sorted(row for row in published if not row.startswith(MISSING)) == sorted(
         (tmp_path / "labels.csv").read_text().splitlines()

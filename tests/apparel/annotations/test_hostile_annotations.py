@@ -53,9 +53,9 @@ def read_fiat(path: Path) -> None:
 
 
 def read_labels(path: Path) -> None:
-    table, again = boxes.read(path), path.with_name("again.csv")
-    boxes.write(table, again)
-    assert boxes.read(again).equals(table)
+    table, again = boxes.read_labels(path), path.with_name("again.csv")
+    boxes.write_labels(table, again)
+    assert boxes.read_labels(again).equals(table)
 
 
 def read_photo(path: Path) -> None:

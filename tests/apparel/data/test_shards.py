@@ -33,7 +33,7 @@ def label(name, kind, *corners):
 
 
 PHOTOS = pd.DataFrame({"filename": NAMES, "width": photo_files.SIZE[0], "height": photo_files.SIZE[1]})
-LABELS = boxes.check(
+LABELS = boxes.validate_labels(
     pd.DataFrame(
         [
             label("0.jpg", "Tops", *photo_files.BOX),

@@ -36,7 +36,7 @@ def split_params(**changes):
 def table(photos):
     """A label table: a box for each letter of each photo's string of classes."""
     rows = [(name, 9, 9, label, 0, 0, 1 + n, 1) for name, labels in photos.items() for n, label in enumerate(labels)]
-    return boxes.check(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS))
+    return boxes.validate_labels(pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS))
 
 
 def many_photos(count=400, seed=0):
@@ -235,7 +235,7 @@ published = pytest.mark.shared("apparel/labels")
 
 
 def published_split(classes, **lists):
-    labels = boxes.read(LABELS / "labels.csv")
+    labels = boxes.read_labels(LABELS / "labels.csv")
     labels = labels[labels["filename"] != MISSING]
     names = sorted(set(labels["filename"]))
     labels = labels[labels["class"].isin(classes)]

@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
 
 def test_convert_reads_the_drawn_boxes(folder, tmp_path):
     converted = convert_data_set(folder / "photos", folder / "annotations", list(garments.GARMENT_MAKERS))
-    boxes.write(converted.labels, tmp_path / "labels.csv")
+    boxes.write_labels(converted.labels, tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_bytes() == (folder / "lists" / "labels.csv").read_bytes()
     assert converted.report["repaired"] == converted.report["dropped"] == converted.report["noted"] == {}
     assert converted.report["photos"] == 40
