@@ -67,10 +67,10 @@ def read(path: Path) -> Image.Image:
     Raises:
         UserError: the file is missing, not a photo in one of `FORMATS`, damaged, or larger than `MAX_PIXELS`.
     """
-    return decode(load(path), path)
+    return decode(read_bytes(path), path)
 
 
-def load(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The bytes of a photo's file.
 
     Raises:
@@ -97,7 +97,7 @@ def decode(data: bytes, path: Path) -> Image.Image:
         return upright
 
 
-def header(path: Path) -> Header:
+def read_header(path: Path) -> Header:
     """What the photo's header says, without decoding its pixels: quick, and no promise that they are sound.
 
     Raises:

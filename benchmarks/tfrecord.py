@@ -52,7 +52,7 @@ def _photos(folder: Path, count: int) -> list[Photo]:
     paths = sorted(path for path in folder.glob("*") if path.is_file())[:count]
     if not paths:
         raise UserError(f"{folder} has no photos; run `dvc repro` first, or name another data set with --name")
-    headers = [images.header(path) for path in paths]
+    headers = [images.read_header(path) for path in paths]
     sizes = [(header.upright_width, header.upright_height) for header in headers]
     class_id, difficult = np.ones(1, dtype=int), np.zeros(1, dtype=bool)
     return [

@@ -174,7 +174,7 @@ def reproduce(folder: Path, stage: str | None) -> None:
 
 def differing_outputs(lock: Lock, copy: Path, stages: list[str]) -> list[Difference]:
     """The outputs of these stages whose hash in the copy is not that of `lock`; folders are compared file by file."""
-    copy_lock = dvc_lock.of_folder(copy)
+    copy_lock = dvc_lock.read_folder(copy)
     differences = []
     for stage in stages:
         before, after = lock.outs(stage), copy_lock.outs(stage)
@@ -206,7 +206,7 @@ def _copy_code() -> None:
     if git.commit("HEAD") is None or git.run(*clone, stdout=None, stderr=None).returncode:
         raise UserError("git could not clone this repository; it needs a commit, see above")
     git.output("reset", "--quiet", folder=COPY)
-    for name in git.files():
+    for name in git.tracked_files():
         if Path(name).is_file():
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(name, COPY / name)
@@ -241,5 +241,5 @@ def _differing_files(before: Path, after: Path) -> list[str]:
     """The files of two folders that differ or are missing in one; none if either is no folder."""
     if not before.is_dir() or not after.is_dir():
         return []
-    old, new = dvc_hash.within(before), dvc_hash.within(after)
+    old, new = dvc_hash.file_md5s(before), dvc_hash.file_md5s(after)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

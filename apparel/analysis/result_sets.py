@@ -77,11 +77,11 @@ def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
         UserError: nothing has that name, or it has no results, or they are damaged.
     """
     if name == WORKSPACE:
-        return _from_revision(name, dvc_lock.workspace(), None)
+        return _from_revision(name, dvc_lock.read_workspace(), None)
     if not RUN_ID.fullmatch(name):
         with suppress(LookupError):
             revision = git.resolve(name)
-            return _from_revision(name, dvc_lock.at(revision), revision)
+            return _from_revision(name, dvc_lock.read_commit(revision), revision)
     run = reader().find(name)
     if run is None:
         raise UserError(

@@ -59,12 +59,12 @@ def _find_target(what: str) -> Target:
         return _target_of_path(path)
     if RUN_ID.fullmatch(what):
         return Target(*trace_mlflow.lock_of(what), run=what)
-    lock = dvc_lock.workspace()
+    lock = dvc_lock.read_workspace()
     maker = lock.maker(_project_path(path))
     if maker and maker[1] == _project_path(path):  # deleted from the workspace, or not fetched yet
         return Target(lock, maker[0], maker[2])
     try:
-        lock = dvc_lock.at(git.resolve(what))
+        lock = dvc_lock.read_commit(git.resolve(what))
     except LookupError:
         return _target_of_run(what)
     if not lock.stages:
@@ -92,7 +92,7 @@ def _target_of_run(what: str) -> Target:
 def _target_of_path(path: Path) -> Target:
     """The stage that made this file or folder, or the original of which it is a copy."""
     md5 = trace_contents.hash_of_path(path)
-    lock = dvc_lock.holding(md5)
+    lock = dvc_lock.find_output(md5)
     if lock:
         return Target(lock, lock.maker_of(md5) or "", md5)
     raise UserError(f"{plain(str(path))} {_why_unknown(_project_path(path), md5)}")
@@ -100,7 +100,7 @@ def _target_of_path(path: Path) -> Target:
 
 def _why_unknown(name: str, md5: str) -> str:
     """Why no stage made the file of this name with this content, and the remedy."""
-    lock = dvc_lock.workspace()
+    lock = dvc_lock.read_workspace()
     maker = lock.maker(name)
     if maker and maker[1] == name:
         restore = ContentFinder(lock, Path()).restore_hint(name, maker[2])
@@ -126,7 +126,7 @@ def _project_path(path: Path) -> str:
 
 def _lock_mismatch(what: str, md5: str | None) -> Iterator[Link]:
     """A link with a problem if dvc.lock has another hash for this file of the workspace."""
-    maker = dvc_lock.workspace().maker(_project_path(Path(what))) if md5 else None
+    maker = dvc_lock.read_workspace().maker(_project_path(Path(what))) if md5 else None
     if maker and maker[1] == _project_path(Path(what)) and maker[2] != md5:
         problem = f"names another content of {maker[1]}: an edited lock, or an older file; {dvc_lock.RESTORE}"
         yield Link("lock", "dvc.lock", maker[2], "", problem)
@@ -140,7 +140,7 @@ def _commit_files(lock: Lock) -> Iterator[Path]:
         return
     folder = Path(tempfile.mkdtemp(prefix="apparel-trace-"))
     try:
-        git.lay_out(lock.revision, folder)
+        git.export_commit(lock.revision, folder)
         yield folder / "tree"
     finally:
         shutil.rmtree(folder, ignore_errors=True)

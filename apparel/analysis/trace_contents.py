@@ -25,7 +25,7 @@ class ContentFinder:
         self._cache = _cache()
         self._lock = lock
         self._tree = tree
-        self._expected = dvc_lock.workspace().hashes()
+        self._expected = dvc_lock.read_workspace().hashes()
 
     def locate(self, path: str, md5: str) -> tuple[str, str]:
         """Where a content is, and what is wrong with it, found by hashing it; empty texts for nowhere and for nothing.
@@ -37,7 +37,7 @@ class ContentFinder:
         if self._cache_path(md5).exists():
             return "cache", self._damage_in_cache(path, md5)
         tracked = self._tree / path
-        if tracked.exists() and dvc_hash.content(tracked) == md5:
+        if tracked.exists() and dvc_hash.path_hash(tracked) == md5:
             return "git", ""
         return "", f"neither in the workspace nor in DVC's cache; {self._fetch_hint(path)}"
 
@@ -47,14 +47,14 @@ class ContentFinder:
             return {}
         hashes = self._cached_list(md5)
         if not hashes and self._expected.get(path) == md5 and Path(path).is_dir():
-            hashes = dvc_hash.within(Path(path))
-        return hashes if dvc_hash.folder(hashes) == md5 else {}
+            hashes = dvc_hash.file_md5s(Path(path))
+        return hashes if dvc_hash.folder_hash(hashes) == md5 else {}
 
     def _change_in_workspace(self, path: str, md5: str) -> str:
-        if dvc_hash.content(Path(path)) == md5:
+        if dvc_hash.path_hash(Path(path)) == md5:
             return ""
         before = self.files(path, md5)
-        now = dvc_hash.within(Path(path)) if before and Path(path).is_dir() else {}
+        now = dvc_hash.file_md5s(Path(path)) if before and Path(path).is_dir() else {}
         differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
         names = f" ({some_of(differing, NAMED)} of {len(before)} files)" if differing else ""
         return f"changed in the workspace{names}; {self.restore_hint(path, md5)}"
@@ -74,13 +74,15 @@ class ContentFinder:
 
     def _damage_in_cache(self, path: str, md5: str) -> str:
         hashes = self._cached_list(md5) if md5.endswith(".dir") else {path: md5}
-        if not hashes and dvc_hash.folder({}) != md5:
+        if not hashes and dvc_hash.folder_hash({}) != md5:
             damaged_list = self._cache_path(md5)
             return f"the list of its files in DVC's cache is damaged: delete {damaged_list}, {self._fetch_hint(path)}"
         missing = [name for name, file_md5 in hashes.items() if not self._cache_path(file_md5).exists()]
         if missing:
             return f"DVC's cache lacks {some_of(missing, NAMED)} of {len(hashes)} files; {self._fetch_hint(path)}"
-        damaged = [name for name, file_md5 in hashes.items() if dvc_hash.file(self._cache_path(file_md5)) != file_md5]
+        damaged = [
+            name for name, file_md5 in hashes.items() if dvc_hash.file_md5(self._cache_path(file_md5)) != file_md5
+        ]
         if damaged:
             first = self._cache_path(hashes[damaged[0]])
             names = f"{some_of(damaged, NAMED)} of {len(hashes)} files"
@@ -94,7 +96,7 @@ class ContentFinder:
             hashes = {entry["relpath"]: entry["md5"] for entry in json.loads(content)}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
-        return hashes if f"{dvc_hash.data(content)}.dir" == md5 else {}
+        return hashes if f"{dvc_hash.bytes_md5(content)}.dir" == md5 else {}
 
     def _cache_path(self, md5: str) -> Path:
         return Path(self._cache.oid_to_path(md5))
@@ -133,15 +135,15 @@ def hash_of_path(path: Path) -> str:
         raise UserError(f"{path} is no result: the project lies in it")
     if path.is_dir() and not any(path.iterdir()):
         raise UserError(f"{path} is empty")
-    return dvc_hash.content(path)
+    return dvc_hash.path_hash(path)
 
 
 def _in_git(path: str, md5: str) -> bool:
     """Whether HEAD has this content at this path; for a folder, whether it has any file in it."""
-    tracked = git.read("HEAD", path)
+    tracked = git.read_file("HEAD", path)
     if tracked is not None:
-        return dvc_hash.data(tracked) == md5
-    return any(PurePosixPath(name).is_relative_to(path) for name in git.files())
+        return dvc_hash.bytes_md5(tracked) == md5
+    return any(PurePosixPath(name).is_relative_to(path) for name in git.tracked_files())
 
 
 def _cache() -> Any:

@@ -65,7 +65,7 @@ def lock_of(run: str) -> tuple[Lock, str]:
         server = without_password(tracking_uri())
         raise UserError(f"MLflow at {server} has no run {run}; MLFLOW_TRACKING_URI names another server")
     md5 = _model_hash(reader, stored)
-    lock = dvc_lock.holding(md5)
+    lock = dvc_lock.find_output(md5)
     if lock is None:
         raise UserError(
             f"no commit and no experiment of this clone made the model of run {run} (hash {md5}); "
@@ -95,7 +95,7 @@ def add_links(chain: Chain, lock: Lock, stages: list[str], tree: Path, run: str 
             except UserError as error:
                 chain.links.append(Link("run", run or "", "", "", str(error)))
         if not trees and git.commit("HEAD"):
-            git.lay_out("HEAD", folder / "head")
+            git.export_commit("HEAD", folder / "head")
             trees = [folder / "head" / "tree"]
         where = f"commit {lock.revision[:7]}" if lock.revision else "the workspace, not committed yet"
         chain.links.append(Link("lock", "dvc.lock", where, "git" if lock.revision else "workspace"))
@@ -151,15 +151,15 @@ def _commits(chain: Chain, reader: "Reader", run: "StoredRun", folder: Path) -> 
         if stage == "train" and run.tags.get("git.dirty") in ("true", "unknown"):
             try:
                 patch = reader.fetch(run.id, PATCH, _new_folder(folder / "patch")).read_bytes()
-                git.lay_out(revision, folder / stage, patch)
-                chain.links.append(Link(PATCH, f"{run.id}/{PATCH}", dvc_hash.data(patch), "MLflow"))
+                git.export_commit(revision, folder / stage, patch)
+                chain.links.append(Link(PATCH, f"{run.id}/{PATCH}", dvc_hash.bytes_md5(patch), "MLflow"))
             except UserError as error:
                 chain.links.append(
                     Link(PATCH, f"{run.id}/{PATCH}", "", "", f"{error}; the uncommitted changes are lost")
                 )
                 continue
         else:
-            git.lay_out(revision, folder / stage)
+            git.export_commit(revision, folder / stage)
         yield folder / stage / "tree"
 
 
@@ -169,9 +169,9 @@ def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:
     unknown = [
         path
         for path, md5 in code.items()
-        if not any((tree / path).exists() and dvc_hash.content(tree / path) == md5 for tree in trees)
+        if not any((tree / path).exists() and dvc_hash.path_hash(tree / path) == md5 for tree in trees)
     ]
-    value = dvc_hash.folder(code)
+    value = dvc_hash.folder_hash(code)
     if not unknown:
         return Link("code", f"of {stage}: {len(code)} files", value, "git", files=code)
     names = some_of(unknown, NAMED)
@@ -185,7 +185,7 @@ def _parameters(lock: Lock, stages: list[str], trees: list[Path]) -> Link:
     files = {file for file, _, _ in read}
     committed = {(file, *value) for tree in trees for file in files for value in _values(tree / file)}
     unknown = sorted({name for _, name, _ in read - committed})
-    digest = dvc_hash.data(repr(sorted(read)).encode())
+    digest = dvc_hash.bytes_md5(repr(sorted(read)).encode())
     if not unknown:
         return Link("parameters", f"{len(read)} values", digest, "git")
     problem = f"what dvc.lock has for {some_of(unknown, NAMED)} is in no commit or recorded patch of this clone"
@@ -214,7 +214,7 @@ def _model_hash(reader: "Reader", run: "StoredRun") -> str:
     if md5:
         return md5
     with tempfile.TemporaryDirectory(prefix="apparel-trace-") as folder:
-        return dvc_hash.content(reader.fetch(run.id, MODEL_FOLDER, Path(folder)))
+        return dvc_hash.path_hash(reader.fetch(run.id, MODEL_FOLDER, Path(folder)))
 
 
 def _differing_parameters(parameters: dict[str, Any], run: "StoredRun") -> list[str]:

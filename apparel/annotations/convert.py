@@ -159,7 +159,7 @@ def _annotate(folder: Path, matched: tuple[str, Annotation]) -> tuple[AnnotatedI
     """The photo with its boxes placed on it; None, and the problem, if the photo cannot be read."""
     name, annotation = matched
     try:
-        header = images.header(folder / name)
+        header = images.read_header(folder / name)
     except UserError as error:
         lost = len(annotation.boxes)
         return None, [_unreadable("photo cannot be read", annotation.file, folder, error, lost)]

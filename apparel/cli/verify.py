@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.cli.arguments import confirm
     from apparel.versioning import dvc_lock
 
-    lock = dvc_lock.workspace()
+    lock = dvc_lock.read_workspace()
     stages = rerun.select_stages(lock, arguments.stage)
     print(f"To be run again: {', '.join(stages)}. {rerun.expected_duration(lock, arguments.stage or rerun.ALL)}")
     rerun.check_up_to_date(stages)

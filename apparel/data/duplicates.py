@@ -96,7 +96,7 @@ def _hash_photo(folder: Path, name: str) -> PhotoHash | str:
     import imagehash
 
     try:
-        data = images.load(folder / name)
+        data = images.read_bytes(folder / name)
         bits = imagehash.phash(images.decode(data, folder / name), hash_size=HASH_SIZE).hash
     except UserError as error:
         return str(error)

@@ -119,7 +119,7 @@ def _upright_bytes(photo: Photo) -> tuple[bytes, str]:
     the photo, and TensorFlow reads neither WebP and TIFF nor orientation, alpha and CMYK the way a viewer does.
     """
     path, size = photo.path, (photo.width, photo.height)
-    data = images.load(path)
+    data = images.read_bytes(path)
     header = images.parse_header(data, path)
     found = (header.upright_width, header.upright_height)
     if found != size:

@@ -138,7 +138,7 @@ def check(folder: Path) -> dict:
     for name, md5 in expected.items():
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing; run `dvc repro --force tfrecord`")
-        if dvc_hash.file(folder / name) != md5:
+        if dvc_hash.file_md5(folder / name) != md5:
             raise UserError(f"{folder / name} is damaged: its content changed; run `dvc repro --force tfrecord`")
     return index
 
@@ -152,7 +152,7 @@ def _write_split(
     for number, part in enumerate(parts):
         path = folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord"
         _write_shard(path, islice(records, len(part)), progress)
-        shards.append({"file": path.name, **_count(part, classes), "md5": dvc_hash.file(path)})
+        shards.append({"file": path.name, **_count(part, classes), "md5": dvc_hash.file_md5(path)})
     return {
         **_count(photos, classes),
         "most_boxes": max((len(photo.boxes) for photo in photos), default=0),

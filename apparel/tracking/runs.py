@@ -66,7 +66,7 @@ def open_run(params: Params, key: str, name: str | None = None) -> "Run":
 
 def run_of_model(model: Path, params: Params) -> "Run":
     """Eval's run: the one that trained these weights, else a new one, tagged as `trained` elsewhere."""
-    model_hash = dvc_hash.content(model)
+    model_hash = dvc_hash.path_hash(model)
     record = local_runs.model_record(model_hash)
     outbox = _recorded_outbox(record)
     run = Run(outbox or _create(params, model_hash, run=os.environ.get("MLFLOW_RUN_ID")))
@@ -190,7 +190,7 @@ class Run:
 
         MLflow gets DVC's hash of the model as a tag, so that `trace` finds the run from any clone.
         """
-        model_hash = dvc_hash.content(model)
+        model_hash = dvc_hash.path_hash(model)
         files.write_text(local_runs.model_record(model_hash), self.id)
         self.set_tags({paths.MODEL.as_posix(): model_hash})
 

@@ -34,11 +34,11 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 def watch(dvc: psutil.Process | None) -> None:
     """Waits until DVC has recorded the stage in `dvc.lock`, or has ended, and repairs what it left incomplete then."""
-    before = dvc_lock.contents(Path())
+    before = dvc_lock.read_files(Path())
     while dvc and _runs(dvc):
         with suppress(psutil.TimeoutExpired):
             dvc.wait(SECONDS_BETWEEN_LOOKS)  # a killed DVC wakes the guard at once
-        now = dvc_lock.contents(Path())
+        now = dvc_lock.read_files(Path())
         if now != before and all(map(dvc_lock.is_whole, now.values())):
             return
     with _lock_of_dvc("lock"):
@@ -90,7 +90,7 @@ def _lock_of_dvc(name: str) -> "LockBase":
 
 
 def _restore_dvc_locks(before: dict[str, bytes | None]) -> None:
-    for file, content in dvc_lock.contents(Path()).items():
+    for file, content in dvc_lock.read_files(Path()).items():
         if dvc_lock.is_whole(content) or _is_open(Path(file)):  # git writes it, too, without DVC's locks
             continue
         if before[file] and dvc_lock.is_whole(before[file]):

@@ -9,38 +9,38 @@ from apparel.errors import UserError
 from apparel.utils import files
 
 
-def content(path: Path) -> str:
+def path_hash(path: Path) -> str:
     """The MD5 of a file in hexadecimal, or DVC's hash of a folder, which ends in `.dir`.
 
     Raises:
         UserError: there is no such file or folder, or a file in it cannot be read; names it.
     """
     try:
-        return folder(within(path)) if path.is_dir() else file(path)
+        return folder_hash(file_md5s(path)) if path.is_dir() else file_md5(path)
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}") from None
 
 
-def file(path: Path) -> str:
+def file_md5(path: Path) -> str:
     """The MD5 of a file, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, _md5).hexdigest()
 
 
-def data(content: bytes) -> str:
+def bytes_md5(content: bytes) -> str:
     """The MD5 of bytes, in hexadecimal."""
     return _md5(content).hexdigest()
 
 
-def within(path: Path) -> dict[str, str]:
+def file_md5s(path: Path) -> dict[str, str]:
     """The MD5 of each file below a folder, by its path relative to that, sorted."""
-    return {each.relative_to(path).as_posix(): file(each) for each in files.below(path)}
+    return {each.relative_to(path).as_posix(): file_md5(each) for each in files.below(path)}
 
 
-def folder(hashes: Mapping[str, str]) -> str:
+def folder_hash(hashes: Mapping[str, str]) -> str:
     """DVC's hash of a folder: of the list of its files with theirs, as `dvc_data.hashfile.tree` writes it."""
     listed = [{"md5": hashes[name], "relpath": name} for name in sorted(hashes)]
-    return data(json.dumps(listed, sort_keys=True).encode()) + ".dir"
+    return bytes_md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"
 
 
 def _md5(content: bytes = b"") -> "hashlib._Hash":

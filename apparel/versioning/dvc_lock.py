@@ -88,35 +88,35 @@ class Lock:
         ]
 
 
-def at(revision: str) -> Lock:
+def read_commit(revision: str) -> Lock:
     """The lock that a commit has; one without stages when it has none."""
-    return Lock(revision, _merged({file: git.read(revision, file) for file in FILES}, revision[:7]))
+    return Lock(revision, _merged({file: git.read_file(revision, file) for file in FILES}, revision[:7]))
 
 
-def workspace() -> Lock:
+def read_workspace() -> Lock:
     """The lock that lies here, under the commit that is checked out if that has the very same."""
-    here = contents(Path())
+    here = read_files(Path())
     head = git.commit("HEAD")
-    committed = head is not None and here == {file: git.read(head, file) for file in FILES}
+    committed = head is not None and here == {file: git.read_file(head, file) for file in FILES}
     return Lock(head if committed else None, _merged(here, "the workspace"))
 
 
-def of_folder(folder: Path) -> Lock:
+def read_folder(folder: Path) -> Lock:
     """The lock that lies in another copy of the project."""
-    return Lock(None, _merged(contents(folder), str(folder)))
+    return Lock(None, _merged(read_files(folder), str(folder)))
 
 
-def contents(folder: Path) -> dict[str, bytes | None]:
+def read_files(folder: Path) -> dict[str, bytes | None]:
     """What the files of a copy of the project hold, None for one that is not there."""
     return {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in FILES}
 
 
-def holding(md5: str) -> Lock | None:
+def find_output(md5: str) -> Lock | None:
     """A lock with an output of this content: the workspace's, or that of the newest commit or experiment."""
-    here = workspace()
+    here = read_workspace()
     if here.maker_of(md5):
         return here
-    found = (at(revision) for revision in git.mentioning(md5, list(FILES)))
+    found = (read_commit(revision) for revision in git.commits_changing(md5, list(FILES)))
     return next((lock for lock in found if lock.maker_of(md5)), None)
 
 

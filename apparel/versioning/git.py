@@ -76,24 +76,24 @@ def resolve(name: str) -> str:
     return found
 
 
-def mentioning(text: str, files: list[str]) -> list[str]:
+def commits_changing(text: str, files: list[str]) -> list[str]:
     """The commits, of branches and of experiments, newest first, that brought a text into a file or took it out."""
     return run("log", "--all", "--format=%H", f"-S{text}", "--", *files).stdout.decode().split()
 
 
-def read(revision: str, path: str) -> bytes | None:
+def read_file(revision: str, path: str) -> bytes | None:
     """A file as a commit has it, or None."""
     found = run("cat-file", "blob", f"{revision}:{path}")
     return found.stdout if found.returncode == 0 else None
 
 
-def files() -> list[str]:
+def tracked_files() -> list[str]:
     """The files that git tracks, by their paths from the root of the work tree."""
     listed = run("ls-files", "-z", "--cached").stdout
     return [os.fsdecode(name) for name in listed.split(b"\0") if name]
 
 
-def lay_out(revision: str, folder: Path, patch: bytes = b"") -> None:
+def export_commit(revision: str, folder: Path, patch: bytes = b"") -> None:
     """Writes the files of a commit, with a patch applied, into an empty folder; the repository is left as it is.
 
     Raises:

@@ -58,8 +58,8 @@ def check_tracked(folder: Path) -> None:
         UserError: a file is not the one that was recorded; names it.
     """
     recorded = _recorded_hash(folder)
-    md5s = dvc_hash.within(folder)
-    if not md5s or recorded in (None, dvc_hash.folder(md5s)):  # an empty folder is best reported by who reads it
+    md5s = dvc_hash.file_md5s(folder)
+    if not md5s or recorded in (None, dvc_hash.folder_hash(md5s)):  # an empty folder is best reported by who reads it
         return
     recorded_md5s = _cached_listing(recorded)
     differing = sorted(name for name in recorded_md5s.keys() | md5s.keys() if recorded_md5s.get(name) != md5s.get(name))
@@ -72,7 +72,7 @@ def check_tracked(folder: Path) -> None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    return {name: md5 for name, md5 in dvc_hash.within(folder).items() if name != CHECKSUMS}
+    return {name: md5 for name, md5 in dvc_hash.file_md5s(folder).items() if name != CHECKSUMS}
 
 
 def _recorded_hash(folder: Path) -> str | None:
@@ -99,7 +99,7 @@ def _cached_listing(md5: str) -> dict[str, str]:
 def _damaged_copy(md5: str) -> str:
     """For the remedy: the copy in DVC's cache, where that is damaged as well."""
     cached = _cache_path(md5) if md5 else Path()
-    return f" and its copy {cached}" if cached.is_file() and dvc_hash.file(cached) != md5 else ""
+    return f" and its copy {cached}" if cached.is_file() and dvc_hash.file_md5(cached) != md5 else ""
 
 
 def _cache_path(md5: str) -> Path:

@@ -64,7 +64,7 @@ def test_one_transparent_palette_colour_becomes_white(tmp_path):
 def test_the_header_agrees_with_the_pixels(tmp_path, orientation, suffix):
     path = tmp_path / f"a{suffix}"
     photo_files.save_turned(path, orientation)
-    header = images.header(path)
+    header = images.read_header(path)
     stored = photo_files.SIZE if orientation < 5 else photo_files.SIZE[::-1]
     assert (header.width, header.height, header.orientation) == (*stored, orientation)
     assert (header.upright_width, header.upright_height) == images.read(path).size == photo_files.SIZE
@@ -77,7 +77,7 @@ def test_the_header_agrees_with_the_pixels(tmp_path, orientation, suffix):
 def test_an_orientation_that_does_not_exist_is_none(tmp_path, orientation, suffix):
     path = tmp_path / f"a{suffix}"
     photo_files.save_turned(path, orientation)
-    assert images.header(path).orientation == 1
+    assert images.read_header(path).orientation == 1
     assert images.read(path).size == photo_files.SIZE
 
 
@@ -87,27 +87,27 @@ def test_an_orientation_that_does_not_exist_is_none(tmp_path, orientation, suffi
 )
 def test_an_orientation_of_another_type_is_none(tmp_path, kind, count, value):
     photo_files.garment().save(tmp_path / "a.jpg", exif=photo_files.orientation_block(kind, count, value))
-    assert images.header(tmp_path / "a.jpg").orientation == 1
+    assert images.read_header(tmp_path / "a.jpg").orientation == 1
     assert images.read(tmp_path / "a.jpg").size == photo_files.SIZE
 
 
 def test_the_orientation_blocks_above_are_wrong_in_their_types_only(tmp_path):
     photo_files.garment().save(tmp_path / "a.jpg", exif=photo_files.orientation_block(3, 1, b"\6\0"))
-    assert images.header(tmp_path / "a.jpg").orientation == 6
+    assert images.read_header(tmp_path / "a.jpg").orientation == 6
 
 
 @given(exif=st.binary(max_size=80))
 def test_damaged_exif_does_not_cost_the_photo(tmp_path_factory, exif):
     path = tmp_path_factory.mktemp("photo") / "a.jpg"
     photo_files.garment().save(path, exif=b"Exif\x00\x00" + exif)
-    header = images.header(path)
+    header = images.read_header(path)
     assert images.read(path).size == (header.upright_width, header.upright_height)
 
 
 def test_what_was_turned_is_not_turned_twice(tmp_path):
     photo_files.save_turned(tmp_path / "a.jpg", 6)
     images.read(tmp_path / "a.jpg").save(tmp_path / "b.jpg")
-    assert images.header(tmp_path / "b.jpg").orientation == 1
+    assert images.read_header(tmp_path / "b.jpg").orientation == 1
 
 
 def test_orientation_in_xmp_alone_is_not_followed_as_viewers_do_not(tmp_path):
@@ -116,7 +116,7 @@ def test_orientation_in_xmp_alone_is_not_followed_as_viewers_do_not(tmp_path):
         photo_files.garment().save(tmp_path / name, **({"tiffinfo": {700: xmp}} if name == "a.tif" else {"xmp": xmp}))
         with Image.open(tmp_path / name) as image:
             assert ImageOps.exif_transpose(image).size == photo_files.SIZE[::-1]  # Pillow would follow it
-        assert images.header(tmp_path / name).orientation == 1
+        assert images.read_header(tmp_path / name).orientation == 1
         assert images.read(tmp_path / name).size == photo_files.SIZE
 
 
@@ -145,7 +145,7 @@ def test_flipped_bytes_end_in_a_photo_or_a_clear_error(tmp_path_factory, data):
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, min(len(content), 400) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
-    for read in (images.header, images.read):
+    for read in (images.read_header, images.read):
         try:
             read(path)
         except UserError as error:
@@ -162,7 +162,7 @@ def png_header(width, height):
 def test_a_bomb_is_refused_from_its_header(tmp_path, height):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(50_000, height) + struct.pack(">I", 0) + b"IDAT" + bytes(4))
-    for read in (images.header, images.read):
+    for read in (images.read_header, images.read):
         with (
             warnings.catch_warnings(),
             pytest.raises(UserError, match=r"bomb\.png.*50000.*89,478,485|bomb\.png.*limit"),
@@ -185,7 +185,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
 def test_what_is_no_photo_is_refused_whatever_its_name(tmp_path, content):
     path = tmp_path / "text.jpg"
     path.write_bytes(content)
-    for read in (images.header, images.read):
+    for read in (images.read_header, images.read):
         with pytest.raises(UserError, match=r"text\.jpg is not a JPEG, PNG"):
             read(path)
 
@@ -200,7 +200,7 @@ def test_a_format_that_is_not_expected_is_refused(tmp_path):
 def test_pixels_that_have_no_way_to_rgb_are_refused(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=rf"a\.tif: pixels of mode {mode}"):
-        images.header(tmp_path / "a.tif")
+        images.read_header(tmp_path / "a.tif")
 
 
 def test_missing_photos_and_folders_are_named(tmp_path):
@@ -208,7 +208,7 @@ def test_missing_photos_and_folders_are_named(tmp_path):
     with pytest.raises(UserError, match=r"gone\.jpg is missing"):
         images.read(tmp_path / "gone.jpg")
     with pytest.raises(UserError, match=r"folder\.jpg is not a file"):
-        images.header(tmp_path / "folder.jpg")
+        images.read_header(tmp_path / "folder.jpg")
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "plain.tif", "moving.gif", "two-in-one.jpg"])
@@ -220,7 +220,7 @@ def test_no_file_is_left_open(tmp_path, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
         for file in (path, damaged):
-            for read in (images.header, images.read):
+            for read in (images.read_header, images.read):
                 try:
                     read(file)
                 except UserError:

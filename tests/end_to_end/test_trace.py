@@ -68,7 +68,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def cached(folder: Path, name: str) -> Path:
-    md5 = dvc_hash.file(folder / name)
+    md5 = dvc_hash.file_md5(folder / name)
     return folder / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
 

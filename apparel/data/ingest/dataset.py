@@ -148,7 +148,7 @@ def _kind(entry: Entry, left_out: list[str]) -> str:
     """
     suffix = PurePosixPath(entry.base).suffix.lower()
     try:
-        images.header(entry.path)
+        images.read_header(entry.path)
         return "photos"
     except UserError as error:
         if suffix in IMAGE_SUFFIXES:

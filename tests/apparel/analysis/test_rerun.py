@@ -99,7 +99,7 @@ def test_what_changed_since_the_last_run_is_refused(shop):
 @pytest.mark.parametrize(("stage", "words"), [("trian", "did you mean 'train'"), ("--all", "no stage")])
 def test_an_unknown_stage_is_refused(shop, stage, words):
     with pytest.raises(UserError, match=words):
-        rerun.select_stages(dvc_lock.workspace(), stage)
+        rerun.select_stages(dvc_lock.read_workspace(), stage)
 
 
 def test_without_a_lock_there_is_nothing_to_compare(shop):

@@ -24,7 +24,7 @@ def made(tmp_path_factory):
     folder = three_stage_project.make(tmp_path_factory.mktemp("made"))
     head = project_copy.git(folder, "rev-parse", "HEAD").strip()
     tags = {"mlflow.source.git.commit": head, "git.dirty": "false", "version.python": "3.11", "machine.cores": "2"}
-    tags |= {MODEL: dvc_hash.content(folder / MODEL)}
+    tags |= {MODEL: dvc_hash.path_hash(folder / MODEL)}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -66,7 +66,7 @@ def test_a_prediction_file_leads_back_to_photos_parameters_commit_run_and_machin
     assert kinds.index("photos") < kinds.index("labels") < kinds.index("model") < kinds.index("results")
     assert {"annotations", "source", "run", "commit", "lock", "code"} <= set(kinds)
     photos = next(link for link in chain.links if link.kind == "photos")
-    assert photos.files["one.jpg"] == dvc_hash.data(b"photo one")
+    assert photos.files["one.jpg"] == dvc_hash.bytes_md5(b"photo one")
     assert chain.parameters == {"data.name": "shop", "train.seed": 0}
     assert (chain.packages, chain.machine) == ({"python": "3.11"}, {"cores": "2"})
 
@@ -87,7 +87,7 @@ def test_a_folder_is_hashed_as_dvc_does(shop):
     recorded = [link for link in trace.trace("HEAD").links if link.value.endswith(".dir") and link.kind != "code"]
     assert len(recorded) >= 4
     for link in recorded:
-        assert dvc_hash.content(shop[0] / link.name) == link.value
+        assert dvc_hash.path_hash(shop[0] / link.name) == link.value
 
 
 def edit(path, text="edited"):
@@ -100,20 +100,20 @@ def cached(folder, link):
 
 
 def lose_model(folder):
-    weights = dvc_hash.file(folder / MODEL / "weights.txt")
+    weights = dvc_hash.file_md5(folder / MODEL / "weights.txt")
     shutil.rmtree(folder / MODEL)
     cached(folder, weights).unlink()
 
 
 def damage_model(folder):
-    weights = dvc_hash.file(folder / MODEL / "weights.txt")
+    weights = dvc_hash.file_md5(folder / MODEL / "weights.txt")
     shutil.rmtree(folder / MODEL)
     edit(cached(folder, weights))
 
 
 def damage_model_twice(folder):
     weights = folder / MODEL / "weights.txt"
-    edit(cached(folder, dvc_hash.file(weights)))
+    edit(cached(folder, dvc_hash.file_md5(weights)))
     edit(weights)
 
 
@@ -202,7 +202,7 @@ def test_what_is_no_lock_is_refused(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     edit(tmp_path / "dvc.lock", text)
     with pytest.raises(UserError, match=r"dvc.lock of the workspace is no lock of DVC's.*git restore dvc.lock"):
-        dvc_lock.workspace()
+        dvc_lock.read_workspace()
 
 
 def test_code_that_no_commit_has_is_named(shop):
@@ -268,7 +268,7 @@ def test_an_edited_result_is_told_from_an_unknown_one(shop, name, remedy, whole_
 
 
 def test_a_result_that_is_gone_is_looked_up_in_the_cache(shop):
-    in_cache = cached(shop[0], dvc_hash.file(shop[0] / DETECTIONS))
+    in_cache = cached(shop[0], dvc_hash.file_md5(shop[0] / DETECTIONS))
     (shop[0] / DETECTIONS).unlink()
     assert links(DETECTIONS)["results"][0].where == "cache"
     in_cache.unlink()
@@ -302,7 +302,7 @@ def test_the_command_prints_json_and_fails_when_a_link_is_broken(shop, capsys):
     assert found["whole"] is False
     printed = trace_text.as_text(trace.trace("six"), files=True)
     assert "BROKEN" in printed
-    assert dvc_hash.data(b"photo two") in printed
+    assert dvc_hash.bytes_md5(b"photo two") in printed
 
 
 def test_the_command_says_in_json_what_it_knows_nothing_of(shop, capsys):

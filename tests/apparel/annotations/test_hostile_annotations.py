@@ -60,7 +60,7 @@ def read_labels(path: Path) -> None:
 
 def read_photo(path: Path) -> None:
     size = images.read(path).size
-    header = images.header(path)
+    header = images.read_header(path)
     assert size == (header.upright_width, header.upright_height)
 
 

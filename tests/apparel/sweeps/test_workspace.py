@@ -48,7 +48,7 @@ def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them
     assert (folder / "data/results/train/model/weights.txt").read_text(encoding="utf-8").endswith("1")
     assert (folder / DETECTIONS).read_text(encoding="utf-8") == workspace.UNEVALUATED
     assert json.loads((folder / METRICS).read_text(encoding="utf-8")) == {}
-    assert "eval" not in dvc_lock.workspace().stages
+    assert "eval" not in dvc_lock.read_workspace().stages
 
     made = project_copy.run(folder, "dvc", "repro")
     assert made.returncode == 0, made.stdout

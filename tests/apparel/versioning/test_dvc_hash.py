@@ -18,20 +18,26 @@ def test_a_folder_has_the_hash_that_dvc_gives_it(contents):
 
     tree = Tree()
     for name, content in contents.items():
-        tree.add((name,), Meta(), HashInfo("md5", dvc_hash.data(content)))
+        tree.add((name,), Meta(), HashInfo("md5", dvc_hash.bytes_md5(content)))
     tree.digest()
-    assert dvc_hash.folder({name: dvc_hash.data(content) for name, content in contents.items()}) == tree.hash_info.value
+    assert (
+        dvc_hash.folder_hash({name: dvc_hash.bytes_md5(content) for name, content in contents.items()})
+        == tree.hash_info.value
+    )
 
 
 def test_files_in_folders_are_named_by_their_path(tmp_path):
     (tmp_path / "b" / "a").mkdir(parents=True)
     (tmp_path / "b" / "a" / "one").write_bytes(b"")
     (tmp_path / "two").write_bytes(b"2")
-    assert dvc_hash.within(tmp_path) == {"b/a/one": dvc_hash.data(b""), "two": dvc_hash.data(b"2")}
-    listed = [{"md5": dvc_hash.data(b""), "relpath": "b/a/one"}, {"md5": dvc_hash.data(b"2"), "relpath": "two"}]
-    assert dvc_hash.content(tmp_path) == dvc_hash.data(json.dumps(listed).encode()) + ".dir"
+    assert dvc_hash.file_md5s(tmp_path) == {"b/a/one": dvc_hash.bytes_md5(b""), "two": dvc_hash.bytes_md5(b"2")}
+    listed = [
+        {"md5": dvc_hash.bytes_md5(b""), "relpath": "b/a/one"},
+        {"md5": dvc_hash.bytes_md5(b"2"), "relpath": "two"},
+    ]
+    assert dvc_hash.path_hash(tmp_path) == dvc_hash.bytes_md5(json.dumps(listed).encode()) + ".dir"
 
 
 def test_what_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="gone"):
-        dvc_hash.content(tmp_path / "gone")
+        dvc_hash.path_hash(tmp_path / "gone")
