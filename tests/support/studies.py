@@ -1,6 +1,7 @@
 """Optuna studies as sweeps leave them, made without a training."""
 
 import warnings
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import optuna
@@ -28,6 +29,16 @@ def empty(folder: Path) -> optuna.Study:
     """The study `tiny`, without trials, in `optuna.db` of the folder."""
     opened = storages.open_storage(f"sqlite:///{folder}/optuna.db")
     return optuna.create_study(study_name="tiny", storage=opened, direction="maximize")
+
+
+def one_trial_of_ten_minutes() -> optuna.Study:
+    """A study in memory with a complete trial of value 0.5."""
+    study = optuna.create_study(direction="maximize")
+    trial = create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs={"seconds": {"total": 600}})
+    trial.datetime_start = datetime(2020, 1, 1)
+    trial.datetime_complete = trial.datetime_start + timedelta(minutes=10)
+    study.add_trial(trial)
+    return study
 
 
 def make(objectives=("val/mAP50",), storage=None, name="drawn", fixed=None) -> optuna.Study:

@@ -80,14 +80,6 @@ def test_an_error_in_the_configuration_is_named(changes, message):
         build(**changes)
 
 
-def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
-    with pytest.raises(UserError, match="not found"):
-        config.load_config(tmp_path / "sweep.yaml")
-    (tmp_path / "sweep.yaml").write_text("a: [", encoding="utf-8")
-    with pytest.raises(UserError, match="not valid YAML"):
-        config.load_config(tmp_path / "sweep.yaml")
-
-
 def test_the_space_is_extended_by_the_values_of_params_with_a_note():
     space = build({"train.resolution": 160, "train.learning_rate": 0.05, "train.batch_size": 16})
     assert space.initial_values == {"train.resolution": 160, "train.batch_size": 16, "train.learning_rate": 0.05}
