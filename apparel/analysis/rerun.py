@@ -169,7 +169,7 @@ def reproduce(folder: Path, stage: str | None) -> None:
         if process.wait():
             raise UserError("the rerun failed, see above; nothing was compared")
     finally:
-        processes.end(family)  # of DVC alone, the stage would go on
+        processes.end(family)  # ending DVC alone would leave the stage running
 
 
 def differing_outputs(lock: Lock, copy: Path, stages: list[str]) -> list[Difference]:

@@ -117,10 +117,10 @@ def tracked_problem(path: str, md5: str, tree: Path) -> str:
     if not file.exists():
         return ""
     try:
-        found = yaml.load(file)["outs"][0]["md5"]
+        tracked_md5 = yaml.load(file)["outs"][0]["md5"]
     except (UserError, LookupError, TypeError):
         return f"{path}.dvc is damaged: git restore {path}.dvc"
-    return "" if found == md5 else f"{path}.dvc names another content, {found}; `dvc repro` takes that as new"
+    return "" if tracked_md5 == md5 else f"{path}.dvc has another hash, {tracked_md5}; `dvc repro` takes it as new"
 
 
 def hash_of_path(path: Path) -> str:

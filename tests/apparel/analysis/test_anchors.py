@@ -40,13 +40,13 @@ def test_shapes_are_those_of_the_object_detection_api(generator):
     assert np.allclose(np.unique(anchors.anchor_shapes(config).round(5), axis=0), expected, atol=2e-5)
 
 
-def test_the_first_pipeline_file_has_plain_anchors_and_others_are_said_to_be_other():
+def test_the_first_pipeline_file_has_plain_anchors_and_others_have_none():
     assert anchors.anchor_shapes(pipeline_file.read(CONFIG)).shape[1] == 2
     other = "model { ssd { anchor_generator { multiscale_anchor_generator { } } } }"
     assert anchors.anchor_shapes(text_format.Parse(other, pipeline_file.PipelineConfig())) is None
 
 
-def test_the_threshold_is_the_one_that_the_api_s_matcher_takes():
+def test_the_threshold_is_the_one_of_the_api_s_matcher():
     from object_detection.builders import matcher_builder
 
     config = pipeline_file.read(CONFIG)
@@ -59,13 +59,13 @@ sizes = st.lists(st.tuples(side, side), min_size=1, max_size=5).map(np.array)
 
 
 @given(sizes, sizes)
-def test_best_iou_is_that_of_boxes_about_one_centre(found, shapes):
+def test_best_iou_is_that_of_boxes_at_one_centre(box_sizes, shapes):
     def centred(pairs):
         return np.concatenate([-pairs / 2, pairs / 2], axis=1)
 
-    expected = boxes.iou(centred(found), centred(shapes)).max(axis=1)
-    assert np.allclose(anchors.best_iou(found, shapes), expected)
+    expected = boxes.iou(centred(box_sizes), centred(shapes)).max(axis=1)
+    assert np.allclose(anchors.best_iou(box_sizes, shapes), expected)
 
 
-def test_no_boxes_are_no_trouble():
+def test_no_boxes_give_an_empty_result():
     assert anchors.best_iou(np.empty((0, 2)), np.ones((3, 2))).shape == (0,)

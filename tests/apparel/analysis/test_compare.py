@@ -13,11 +13,11 @@ from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, 
 NAMES = [f"{number:02}.jpg" for number in range(30)]
 
 
-def result_set(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **known):
+def result_set(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **provenance):
     """Results on photos of one garment each."""
     if ground_truth is None:
         ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in names))
-    known = {"params": {}, "data": {}, "code": {}} | known
+    provenance = {"params": {}, "data": {}, "code": {}} | provenance
     return ResultSet(
         name=name,
         photos=photo_table(names).assign(sha256=sha256),
@@ -27,7 +27,7 @@ def result_set(name, detections, names=NAMES, ground_truth=None, classes=("Tops"
         model=None,
         run=None,
         read_photo=lambda photo: (_ for _ in ()).throw(FileNotFoundError(photo)),
-        **known,
+        **provenance,
     )
 
 
@@ -51,7 +51,7 @@ def test_the_same_results_are_the_same():
 
 
 @pytest.mark.parametrize("order, expected", [((10, 30), BETTER), ((30, 10), WORSE)])
-def test_a_large_difference_is_told(order, expected):
+def test_a_large_difference_is_better_or_worse(order, expected):
     compared = compare.compare([result_set(str(count), finds(NAMES[:count])) for count in order])
     assert row(compared)["verdict"] == row(compared, "Tops")["verdict"] == expected
     assert abs(row(compared)["difference"]) == pytest.approx(2 / 3)
@@ -96,7 +96,7 @@ def test_nothing_in_common_is_refused():
         compare.compare([result_set("a", finds([]), classes=["Skirts"]), result_set("b", finds(NAMES))])
 
 
-def test_changed_ground_truth_is_told_and_the_last_counts():
+def test_changed_ground_truth_is_noted_and_the_last_one_is_used():
     moved = truth_table(*((name, "Tops", RIGHT if name == NAMES[0] else LEFT) for name in NAMES))
     compared = compare.compare([result_set("a", finds(NAMES)), result_set("b", finds(NAMES), ground_truth=moved)])
     assert "differ on 1 photos" in compared.notes[0] and "b" in compared.notes[0]
@@ -133,7 +133,7 @@ def test_photos_are_ordered_by_how_much_changed():
     assert changed["errors"].tolist() == [2, -1]
 
 
-def test_what_was_changed():
+def test_changed_parameters_data_and_code_are_listed():
     a = result_set(
         "a", finds(NAMES), params={"x": "1", "y": "1"}, data={"photos": "p"}, code={"a.py": "1", "b.py": "1"}
     )

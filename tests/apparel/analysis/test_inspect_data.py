@@ -32,7 +32,7 @@ def annotate(name, *objects, size=(64, 64)):
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    """Five photos of noise: one there twice, one empty, one damaged; a photo that is missing; lists that overlap."""
+    """Five photos of noise: two identical, one without boxes, one damaged; a missing photo; overlapping lists."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
@@ -60,32 +60,33 @@ def inspect():
     return inspect_data.inspect("shop", params.load())
 
 
-def test_what_is_odd_is_found(shop):
-    found = inspect()
-    assert found.converted.report["dropped"]["photo is missing"]["count"] == 1
-    assert found.converted.report["photos_without_boxes"] == 2
-    assert any("size" in reason for reason in found.converted.report["repaired"])
+def test_duplicates_damaged_and_missing_photos_are_listed(shop):
+    inspection = inspect()
+    assert inspection.converted.report["dropped"]["photo is missing"]["count"] == 1
+    assert inspection.converted.report["photos_without_boxes"] == 2
+    assert any("size" in reason for reason in inspection.converted.report["repaired"])
     assert (
-        list(found.unreadable) == ["damaged.png"] and str(paths.photos("shop")) not in found.unreadable["damaged.png"]
+        list(inspection.unreadable) == ["damaged.png"]
+        and str(paths.photos("shop")) not in inspection.unreadable["damaged.png"]
     )
-    assert found.pairs[["first", "second", "exact"]].to_numpy().tolist() == [["a.png", "copy.png", True]]
-    (division,) = found.divisions
+    assert inspection.pairs[["first", "second", "exact"]].to_numpy().tolist() == [["a.png", "copy.png", True]]
+    (division,) = inspection.divisions
     assert division.source == "lists/train.csv and test.csv"
     assert len(division.straddling) == 1 and division.in_several == ["empty.png"]
-    assert found.missing_photos == {"train.csv": ["gone.png"]}
+    assert inspection.missing_photos == {"train.csv": ["gone.png"]}
 
 
 def test_boxes_are_measured_against_photos_and_anchors(shop):
-    found = inspect()
-    small = found.boxes[found.boxes["xmax"] == 32].iloc[0]
+    inspection = inspect()
+    small = inspection.boxes[inspection.boxes["xmax"] == 32].iloc[0]
     assert (small["relative_width"], small["relative_height"], small["share"], small["aspect"]) == (0.5, 0.25, 0.125, 2)
-    assert ((found.boxes["best_iou"] > 0) & (found.boxes["best_iou"] <= 1)).all()
-    assert found.classes.loc["Tops", ["photos", "boxes"]].tolist() == [2, 3]
-    assert found.classes.loc["all", "boxes"] == 4 and found.classes.loc["<b>Tops", "reached"] == 0
-    assert found.classes.loc["Tops", "aspect"] == np.median([2, 1, 0.5])
+    assert ((inspection.boxes["best_iou"] > 0) & (inspection.boxes["best_iou"] <= 1)).all()
+    assert inspection.classes.loc["Tops", ["photos", "boxes"]].tolist() == [2, 3]
+    assert inspection.classes.loc["all", "boxes"] == 4 and inspection.classes.loc["<b>Tops", "reached"] == 0
+    assert inspection.classes.loc["Tops", "aspect"] == np.median([2, 1, 0.5])
 
 
-def test_the_split_stage_s_division_is_seen_if_it_is_of_these_photos(shop):
+def test_the_split_of_the_stage_is_inspected_if_it_is_of_these_photos(shop):
     rows = [("a.png", 64, 64, "train"), ("copy.png", 64, 64, "test")]
     table = pd.DataFrame(rows, columns=[*boxes.PHOTO_COLUMNS, "split"])
     csv_tables.write(table, paths.SPLIT / "photos.csv")
@@ -99,23 +100,25 @@ def test_other_anchors_and_a_missing_data_set(shop):
     config = Path("configs/ssd_mobilenet_v1.config")
     text = re.sub(r"(?s)ssd_anchor_generator \{.*?\n      \}", "multiscale_anchor_generator { }", config.read_text())
     config.write_text(text)
-    found = inspect()
-    assert found.anchors is None and found.boxes["best_iou"].isna().all()
-    assert "not plain SSD anchors" in inspect_page.terminal_text(found) and "<svg" in inspect_page.render_page(found)
-    assert "nan" not in inspect_page.terminal_text(found)
+    inspection = inspect()
+    assert inspection.anchors is None and inspection.boxes["best_iou"].isna().all()
+    assert "not plain SSD anchors" in inspect_page.terminal_text(inspection) and "<svg" in inspect_page.render_page(
+        inspection
+    )
+    assert "nan" not in inspect_page.terminal_text(inspection)
     with pytest.raises(UserError, match="not found; import the data set"):
         inspect_data.inspect("other", params.load())
 
 
-def test_what_fits_an_anchor_is_for_the_pipeline_file_to_say(shop):
+def test_the_threshold_is_that_of_the_pipeline_file(shop):
     config = Path("configs/ssd_mobilenet_v1.config")
     config.write_text(re.sub(r"(matched_threshold:) .*", r"\1 0.01", config.read_text()))
-    found = inspect()
-    assert (found.classes["reached"] == 1).all() and "IoU ≥ 0.01" in inspect_page.terminal_text(found)
-    assert "it is 0.01 or more" in inspect_page.render_page(found)
+    inspection = inspect()
+    assert (inspection.classes["reached"] == 1).all() and "IoU ≥ 0.01" in inspect_page.terminal_text(inspection)
+    assert "it is 0.01 or more" in inspect_page.render_page(inspection)
 
 
-def test_the_terminal_says_it_all(shop):
+def test_the_terminal_has_all_findings(shop):
     text = inspect_page.terminal_text(inspect())
     for line in (
         "photos that cannot be decoded: 1 (damaged.png)",

@@ -34,14 +34,14 @@ def ask(stage=None, dry_run=False):
 
 
 def everything(folder) -> dict[str, bytes]:
-    """All files of the project but those that DVC and the command keep for themselves."""
+    """All files of the project but those that DVC and the command write for themselves."""
     own = (".dvc/tmp", ".git/", ".apparel/verify.json", ".apparel/verify.lock")
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in files.items() if not name.startswith(own)}
 
 
 def make_random(folder) -> None:
-    """From now on a training makes something else each time; the project is run with that once."""
+    """Makes the output of train random, and runs the project once."""
     work = folder / "stages" / "work.py"
     changed = three_stage_project.WORK.replace(
         'text += str(params["train"]["seed"])', "import uuid; text += str(uuid.uuid4())"
@@ -50,7 +50,7 @@ def make_random(folder) -> None:
     three_stage_project.dvc(folder, "repro", "--quiet")
 
 
-def test_what_is_the_same_is_said_to_be(shop, capfd):
+def test_equal_outputs_are_reported_as_equal(shop, capfd):
     before = everything(shop)
     verify.main(ask())
     assert "all 5 outputs came out the same" in capfd.readouterr().out
@@ -58,7 +58,7 @@ def test_what_is_the_same_is_said_to_be(shop, capfd):
     assert rerun.past_durations().keys() == {"all"}
 
 
-def test_what_differs_is_named_file_by_file_with_the_stage_it_began_in(shop, capfd):
+def test_differing_files_are_listed_with_the_first_stage_that_differs(shop, capfd):
     make_random(shop)
     before = everything(shop)
     with pytest.raises(UserError, match="of 5 outputs differ; look for the cause in train"):
@@ -81,7 +81,7 @@ def test_one_stage_runs_alone(shop, capfd):
     assert "work.py train" not in printed
 
 
-def test_a_dry_run_runs_nothing_and_says_how_long_it_took(shop, capsys):
+def test_a_dry_run_runs_nothing_and_prints_how_long_it_took(shop, capsys):
     rerun.record_duration("all", 200)
     verify.main(ask(dry_run=True))
     printed = capsys.readouterr().out
@@ -90,7 +90,7 @@ def test_a_dry_run_runs_nothing_and_says_how_long_it_took(shop, capsys):
     assert "nothing was run" in printed
 
 
-def test_what_changed_since_the_last_run_is_refused(shop):
+def test_a_project_that_changed_since_its_last_run_is_refused(shop):
     (shop / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 9\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"train.*dvc repro"):
         verify.main(ask())
@@ -117,7 +117,7 @@ def test_a_signal_ends_all_of_it_and_leaves_nothing(shop, name):
     three_stage_project.dvc(shop, "repro", "--quiet")
     before = everything(shop)
     log = shop.parent / "log"
-    # What is started in the background of a shell ignores SIGINT; this is to be as if it were in the foreground.
+    # A background process of a shell ignores SIGINT; this one has to receive it as in the foreground.
     code = (
         "import runpy, signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -134,5 +134,5 @@ def test_a_signal_ends_all_of_it_and_leaves_nothing(shop, name):
         assert process.wait() == 130, log.read_text(encoding="utf-8")
     assert everything(shop) == before
     assert not (shop / rerun.COPY).exists()
-    folders = [each.info["cwd"] or "" for each in psutil.process_iter(["cwd"])]
+    folders = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
     assert not [folder for folder in folders if folder.startswith(str(shop / rerun.COPY))]

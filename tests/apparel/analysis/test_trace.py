@@ -43,16 +43,16 @@ def shop(made, tmp_path, monkeypatch):
     folder = tmp_path / "shop"
     shutil.copytree(made[0], folder)
     monkeypatch.chdir(folder)
-    # By its full path: MLflow keeps connections by address, and would go on with the database of another test.
+    # By its full path: MLflow keeps connections by address, and would continue with the database of another test.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(folder / 'mlflow.db').as_posix()}")
     return folder, made[1]
 
 
 def links(what) -> dict[str, list]:
-    found: dict[str, list] = {}
+    by_kind: dict[str, list] = {}
     for link in trace.trace(str(what)).links:
-        found.setdefault(link.kind, []).append(link)
-    return found
+        by_kind.setdefault(link.kind, []).append(link)
+    return by_kind
 
 
 def problems(what) -> dict[str, str]:
@@ -74,13 +74,13 @@ def test_a_prediction_file_leads_back_to_photos_parameters_commit_run_and_machin
 def test_each_way_to_name_a_result_finds_the_same_chain(shop):
     copy = shutil.copytree(MODEL, shop[0].parent / "received")
     head = project_copy.git(shop[0], "rev-parse", "HEAD").strip()
-    named = {
+    by_name = {
         what: links(what) for what in (MODEL, str(copy), shop[1], "six", head[:8], "data/results/eval/metrics.json")
     }
-    for what, found in named.items():
-        assert found["photos"] == named[MODEL]["photos"], what
-        assert found["run"][0].name == shop[1], what
-        assert [link.name for link in found["model"]] == [MODEL], what
+    for what, by_kind in by_name.items():
+        assert by_kind["photos"] == by_name[MODEL]["photos"], what
+        assert by_kind["run"][0].name == shop[1], what
+        assert [link.name for link in by_kind["model"]] == [MODEL], what
 
 
 def test_a_folder_is_hashed_as_dvc_does(shop):
@@ -135,9 +135,9 @@ def test_a_broken_link_is_named_with_its_remedy(shop, fault):
     break_it, kind, words = FAULTS[fault]
     break_it(shop[0])
     edit(shop[0] / "dvc.lock", (shop[0] / "dvc.lock").read_text(encoding="utf-8") + "# not committed\n")
-    found = problems(DETECTIONS)
-    assert list(found) == [kind]
-    assert re.search(words, found[kind])
+    by_kind = problems(DETECTIONS)
+    assert list(by_kind) == [kind]
+    assert re.search(words, by_kind[kind])
 
 
 TAGS = {
@@ -150,7 +150,7 @@ TAGS = {
 
 
 @pytest.mark.parametrize("fault", TAGS)
-def test_what_mlflow_has_is_held_against_the_lock(shop, fault):
+def test_a_run_that_differs_from_the_lock_is_named(shop, fault):
     tags, kind, words = TAGS[fault]
     client = connect(tracking_uri())
     for name, value in tags.items():
@@ -184,7 +184,7 @@ def test_parameters_changed_for_the_next_run_break_nothing(shop):
     assert not problems(DETECTIONS)
 
 
-NO_LOCKS = {
+INVALID_LOCKS = {
     "no hash": "stages: {train: {outs: [{path: a, md5: 5}]}}",
     "a hash that leads elsewhere": "stages: {train: {outs: [{path: a, md5: ../../../../etc/passwd}]}}",
     "no path": "stages: {train: {outs: [{md5: 0123456789abcdef0123456789abcdef}]}}",
@@ -197,8 +197,8 @@ NO_LOCKS = {
 }
 
 
-@pytest.mark.parametrize("text", NO_LOCKS.values(), ids=NO_LOCKS)
-def test_what_is_no_lock_is_refused(tmp_path, monkeypatch, text):
+@pytest.mark.parametrize("text", INVALID_LOCKS.values(), ids=INVALID_LOCKS)
+def test_an_invalid_lock_is_refused(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     edit(tmp_path / "dvc.lock", text)
     with pytest.raises(UserError, match=r"dvc.lock of the workspace is no lock of DVC's.*git restore dvc.lock"):
@@ -254,14 +254,14 @@ def test_an_older_commit_is_looked_up_in_the_cache(shop):
         ("stages/work.py", "read by stages, made by none"),
     ],
 )
-def test_what_nothing_is_known_of_is_refused(shop, what, words):
+def test_what_cannot_be_found_is_refused(shop, what, words):
     with pytest.raises(UserError, match=words):
         trace.trace(what)
 
 
 @pytest.mark.parametrize("whole_path", [False, True])
 @pytest.mark.parametrize(("name", "remedy"), [(DETECTIONS, "dvc checkout"), (METRICS, "git restore")])
-def test_an_edited_result_is_told_from_an_unknown_one(shop, name, remedy, whole_path):
+def test_an_edited_result_is_reported_as_edited(shop, name, remedy, whole_path):
     edit(shop[0] / name)
     with pytest.raises(UserError, match=f"changed after it was made.*{remedy} {name}"):
         trace.trace(str(shop[0] / name) if whole_path else name)
@@ -275,7 +275,7 @@ def test_a_result_that_is_gone_is_looked_up_in_the_cache(shop):
     assert f"dvc pull {DETECTIONS}" in problems(DETECTIONS)["results"]
 
 
-def test_a_run_is_known_by_its_name_too(shop):
+def test_a_run_is_found_by_its_name(shop):
     assert links("first")["run"] == links(shop[1])["run"]
 
 
@@ -298,14 +298,14 @@ def test_the_command_prints_json_and_fails_when_a_link_is_broken(shop, capsys):
     edit(shop[0] / "data/shop/photos/one.jpg")
     with pytest.raises(UserError, match="1 link is broken or missing"):
         command.main(asked)
-    found = json.loads(capsys.readouterr().out)
-    assert found["whole"] is False
-    printed = trace_text.as_text(trace.trace("six"), files=True)
-    assert "BROKEN" in printed
-    assert dvc_hash.bytes_md5(b"photo two") in printed
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["whole"] is False
+    text = trace_text.as_text(trace.trace("six"), files=True)
+    assert "BROKEN" in text
+    assert dvc_hash.bytes_md5(b"photo two") in text
 
 
-def test_the_command_says_in_json_what_it_knows_nothing_of(shop, capsys):
+def test_the_command_prints_an_error_as_json(shop, capsys):
     with pytest.raises(UserError) as refused:
         command.main(Namespace(what="sixx", json=True, files=False))
     assert json.loads(capsys.readouterr().out) == {"what": "sixx", "whole": False, "error": str(refused.value)}

@@ -99,7 +99,7 @@ def test_figures_are_those_that_eval_wrote(run, folder):
     assert figures["all classes"] == pytest.approx(written["mAP50"], abs=1e-6)
 
 
-def test_what_is_not_there_is_named(run, folder):
+def test_missing_results_are_named(run, folder):
     with pytest.raises(UserError, match="'nothing' is no commit or experiment here and no run"):
         run("HEAD", "nothing")
     project_copy.git(folder, "checkout", "--quiet", "--orphan", "empty")

@@ -40,9 +40,9 @@ def test_a_run_has_one_model_that_mlflow_loads(tmp_path, monkeypatch):
     assert (stored.source_run_id, str(stored.status)) == (local_runs.mlflow_id(run.id), "READY")
     model = mlflow.pyfunc.load_model(f"models:/{stored.model_id}")
     assert model.metadata.get_input_schema().input_names() == ["image"]
-    found = model.predict(pd.DataFrame({"image": [base64.b64encode(photo).decode()] * 2}))
-    assert list(found) == COLUMNS and set(found["photo"]) == {0, 1}
-    assert found["class"].isin(tiny_detector.CLASSES).all() and found["score"].between(0, 1).all()
-    assert (found[["xmax", "ymax"]] <= tiny_detector.SIDE + 1e-3).all(axis=None)
+    detections = model.predict(pd.DataFrame({"image": [base64.b64encode(photo).decode()] * 2}))
+    assert list(detections) == COLUMNS and set(detections["photo"]) == {0, 1}
+    assert detections["class"].isin(tiny_detector.CLASSES).all() and detections["score"].between(0, 1).all()
+    assert (detections[["xmax", "ymax"]] <= tiny_detector.SIDE + 1e-3).all(axis=None)
     assert model.predict(model.input_example, params={"lowest_score": 1.0}).empty
     assert not list(Path("mlartifacts").rglob("*.pkl"))

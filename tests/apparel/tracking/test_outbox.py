@@ -1,3 +1,5 @@
+"""Outboxes: appended lines, torn lines, and what was sent."""
+
 import json
 import os
 import signal
@@ -31,7 +33,7 @@ def test_lines_come_back_as_they_were_written(outbox):
     assert 0 < metrics.time <= tags.time
 
 
-def test_what_was_sent_waits_no_more(outbox):
+def test_lines_that_were_sent_are_not_unsent(outbox):
     for step in range(3):
         outbox.append("metrics", {"loss": 1.0}, step)
     first, *_ = outbox.unsent_lines()
@@ -48,7 +50,7 @@ def test_a_lost_record_of_what_was_sent_sends_everything_again(outbox, record):
 
 
 @given(written=st.lists(st.text(), min_size=1, max_size=5), cut=st.floats(0, 1))
-def test_a_torn_last_line_is_passed_over_and_harms_no_other(written, cut):
+def test_a_torn_last_line_is_skipped_and_harms_no_other(written, cut):
     with TemporaryDirectory() as folder:
         Path(folder, "run.json").write_text(json.dumps(vars(HEADER)))
         outbox = Outbox(Path(folder))
@@ -73,10 +75,10 @@ def test_only_runs_with_something_to_send_are_listed(outbox):
     done.append("tags", {"a": "b"})
     done.advance("abc", (done.folder / "lines.jsonl").stat().st_size)
     (OUTBOXES / "half-made").mkdir()
-    assert [found.id for found in unsent_outboxes()] == [outbox.id]
+    assert [unsent.id for unsent in unsent_outboxes()] == [outbox.id]
 
 
-def test_a_killed_writer_leaves_whole_lines(outbox):
+def test_a_killed_writer_leaves_complete_lines(outbox):
     script = (
         "import sys; from pathlib import Path; from apparel.tracking.outbox import Outbox\n"
         "outbox = Outbox(Path(sys.argv[1])); step = 0\n"

@@ -29,12 +29,12 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def send(name, found):
-    """A run with the results of a detector that finds this share of the Tops."""
-    measured_project.write(NAMES, {"Dresses": 1.0, "Skirts": 0.5, "Tops": found})
+def send(name, detected_tops):
+    """Sends a run with results in which this share of the Tops is detected; returns its id in MLflow."""
+    measured_project.write(NAMES, {"Dresses": 1.0, "Skirts": 0.5, "Tops": detected_tops})
     with runs.open_run(params.load(ROOT / "params.yaml"), name, name=name) as run:
         run.record_model(paths.MODEL)
-        for path in (each for each in paths.EVAL_FILES if each.exists()):
+        for path in filter(Path.exists, paths.EVAL_FILES):
             run.log_file(path, "eval")
     Sender(find_outbox(run.id)).send()  # what a busy machine had no time for
     return local_runs.mlflow_id(run.id)

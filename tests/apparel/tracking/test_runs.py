@@ -1,4 +1,4 @@
-"""What a run writes, and which run a stage gets. The process that sends is tested in test_sender.py."""
+"""The lines that a run writes, and which run a stage gets. The sender has its tests in test_sender.py."""
 
 import math
 import re
@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def chosen():
+def config():
     return params.load(ROOT / "params.yaml")
 
 
@@ -50,11 +50,11 @@ def statuses(run):
     return [line.values["status"] for line in lines(run, "status")]
 
 
-def test_a_run_says_what_it_was_given(chosen):
-    with runs.open_run(chosen, "k1") as run:
+def test_a_run_has_parameters_tags_and_metrics(config):
+    with runs.open_run(config, "k1") as run:
         run.log_metrics({"train/loss": 0.5}, step=7)
-    assert values(run, "params")["train.batch_size"] == str(chosen.train.batch_size)
-    assert set(values(run, "params")) == set(chosen.flat())
+    assert values(run, "params")["train.batch_size"] == str(config.train.batch_size)
+    assert set(values(run, "params")) == set(config.flat())
     assert values(run, "tags")["version.tensorflow"].startswith("2.")
     assert [(line.step, line.values) for line in lines(run, "metrics")] == [(7, {"train/loss": 0.5})]
     assert statuses(run) == ["RUNNING", "FINISHED"]
@@ -62,170 +62,170 @@ def test_a_run_says_what_it_was_given(chosen):
     assert (header.server, header.experiment, header.run) == ("sqlite:///mlflow.db", "demo", None)
 
 
-def test_eval_adds_to_the_run_that_trained_these_weights(chosen, model):
-    with runs.open_run(chosen, "k1") as trained:
+def test_eval_adds_to_the_run_that_trained_these_weights(config, model):
+    with runs.open_run(config, "k1") as trained:
         trained.record_model(model)
-    with runs.open_run(chosen, "k2"):
+    with runs.open_run(config, "k2"):
         pass
-    with runs.run_of_model(model, chosen) as run:
+    with runs.run_of_model(model, config) as run:
         pass
     assert run.id == trained.id
     assert statuses(run) == ["RUNNING", "FINISHED"] * 2
 
 
-def test_the_code_that_trained_and_the_code_that_measured_stay_apart(chosen, model, folder):
+def test_the_code_of_train_and_the_code_of_eval_have_tags_of_their_own(config, model, folder):
     project_copy.git(folder, "init", "--quiet")
     Path("code.py").write_text("old")
     project_copy.git(folder, "add", "code.py")
     project_copy.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "first")
-    with runs.open_run(chosen, "k1") as run:
+    with runs.open_run(config, "k1") as run:
         run.record_model(model)
     Path("code.py").write_text("new")
-    runs.run_of_model(model, chosen)
+    runs.run_of_model(model, config)
     tags = values(run, "tags")
     assert (tags["git.dirty"], tags["eval.git.dirty"]) == ("false", "true")
     assert tags["eval.git.commit"] == tags["mlflow.source.git.commit"]
 
 
-def test_the_latest_training_of_the_same_weights_counts(chosen, model):
+def test_the_latest_training_of_the_same_weights_counts(config, model):
     for _ in range(2):
-        with runs.open_run(chosen, "k1") as trained:
+        with runs.open_run(config, "k1") as trained:
             trained.record_model(model)
-    assert runs.run_of_model(model, chosen).id == trained.id
+    assert runs.run_of_model(model, config).id == trained.id
 
 
 @pytest.mark.parametrize("change", ["content", "name"])
-def test_other_weights_are_another_run_and_say_so(chosen, model, change):
-    with runs.open_run(chosen, "k1") as trained:
+def test_other_weights_get_another_run_with_a_tag(config, model, change):
+    with runs.open_run(config, "k1") as trained:
         trained.record_model(model)
     file = model / "checkpoint" / "ckpt-0.index"
     if change == "content":
         file.write_bytes(b"Weights")
     else:
         file.rename(model / "ckpt-0.index")
-    with runs.run_of_model(model, chosen) as run:
+    with runs.run_of_model(model, config) as run:
         pass
     assert run.id != trained.id
     assert "elsewhere" in values(run, "tags")["trained"]
-    assert set(values(run, "params")) == set(chosen.flat())
-    assert runs.run_of_model(model, chosen).id == run.id  # and the next eval adds to this one
+    assert set(values(run, "params")) == set(config.flat())
+    assert runs.run_of_model(model, config).id == run.id  # and the next eval adds to this one
 
 
-def test_an_unfinished_training_goes_on_in_its_run(chosen):
-    killed = runs.open_run(chosen, "k1")
+def test_an_unfinished_training_continues_in_its_run(config):
+    killed = runs.open_run(config, "k1")
     for step in range(10):
         killed.log_metrics({"train/loss": 1.0}, step)
-    with runs.open_run(chosen, "k1") as run:
+    with runs.open_run(config, "k1") as run:
         for step in range(5, 15):  # from the last checkpoint
             run.log_metrics({"train/loss": 1.0, "val/loss": 1.0}, step)
     assert run.id == killed.id
     assert [line.step for line in lines(run, "metrics") if "train/loss" in line.values] == list(range(15))
     assert [line.step for line in lines(run, "metrics") if "val/loss" in line.values] == list(range(5, 15))
-    with runs.open_run(chosen, "k1") as again:  # the same training, forced: a run of its own
+    with runs.open_run(config, "k1") as again:  # the same training, forced: a run of its own
         assert again.id != run.id
 
 
-def test_a_failure_has_its_reason_and_goes_on_in_its_run(chosen):
-    with pytest.raises(ZeroDivisionError), runs.open_run(chosen, "k1") as failed:
+def test_a_failed_run_has_its_reason_and_is_continued(config):
+    with pytest.raises(ZeroDivisionError), runs.open_run(config, "k1") as failed:
         1 / 0  # noqa: B018
     assert statuses(failed) == ["RUNNING", "FAILED"]
     assert values(failed, "tags")["failure"] == "ZeroDivisionError: division by zero"
-    assert runs.open_run(chosen, "k1").id == failed.id
+    assert runs.open_run(config, "k1").id == failed.id
 
 
-def test_a_pruned_training_was_killed_and_is_over(chosen):
-    with pytest.raises(Pruned), runs.open_run(chosen, "k1") as pruned:
+def test_a_pruned_run_is_killed_and_not_continued(config):
+    with pytest.raises(Pruned), runs.open_run(config, "k1") as pruned:
         assert local_runs.is_open(pruned.id)
         raise Pruned("pruned at step 40")
     assert statuses(pruned) == ["RUNNING", "KILLED"]
     assert values(pruned, "tags")["pruned"] == "pruned at step 40"
     assert not local_runs.is_open(pruned.id)
-    assert runs.open_run(chosen, "k1").id != pruned.id  # its checkpoints are gone: another training, another run
+    assert runs.open_run(config, "k1").id != pruned.id  # its checkpoints are gone: another training, another run
 
 
-def test_each_trial_of_a_sweep_has_its_run_and_says_which_it_is(chosen, monkeypatch):
+def test_each_trial_of_a_sweep_has_its_own_run_with_its_number(config, monkeypatch):
     killed = []
     for number in ("3", "4"):
         monkeypatch.setenv("APPAREL_STUDY", "resolution")
         monkeypatch.setenv("APPAREL_TRIAL", number)
-        killed.append(runs.open_run(chosen, "k1"))
+        killed.append(runs.open_run(config, "k1"))
     assert values(killed[0], "tags")["optuna.study"] == "resolution"
     assert [values(run, "tags")["optuna.trial"] for run in killed] == ["3", "4"]
-    assert killed[0].id != killed[1].id == runs.open_run(chosen, "k1").id
+    assert killed[0].id != killed[1].id == runs.open_run(config, "k1").id
 
 
-def test_a_run_is_attached_to_and_ended_by_another_process(chosen, monkeypatch):
-    killed = runs.open_run(chosen, "k1")
-    runs.attach_run(killed.id, chosen).fail("killed by signal 9")
+def test_a_run_is_attached_to_and_ended_by_another_process(config, monkeypatch):
+    killed = runs.open_run(config, "k1")
+    runs.attach_run(killed.id, config).fail("killed by signal 9")
     assert statuses(killed) == ["RUNNING", "RUNNING", "FAILED"]
     assert not local_runs.is_open(killed.id)
     find_outbox(killed.id).advance("c" * 32, 0)
-    assert runs.attach_run("c" * 32, chosen).id == killed.id  # by MLflow's id
-    elsewhere = runs.attach_run("a" * 32, chosen)  # what another machine knows by that name
+    assert runs.attach_run("c" * 32, config).id == killed.id  # by MLflow's id
+    elsewhere = runs.attach_run("a" * 32, config)  # of another machine
     assert find_outbox(elsewhere.id).header.run == "a" * 32
     monkeypatch.setenv("MLFLOW_RUN_ID", killed.id)
-    assert runs.open_run(chosen, "k2").id == killed.id
+    assert runs.open_run(config, "k2").id == killed.id
 
 
-def test_files_are_added_without_a_word_on_the_status(chosen):
-    run = runs.open_run(chosen, "k1")
+def test_adding_files_leaves_the_status_alone(config):
+    run = runs.open_run(config, "k1")
     Path("report.html").write_text("<p>found</p>")
-    runs.add_files(run.id, chosen, [Path("report.html")])
+    runs.add_files(run.id, config, [Path("report.html")])
     (added,) = [outbox for outbox in all_outboxes() if outbox.id != run.id]
     assert (added.header.run, [line.kind for line in added.lines()]) == (run.id, ["file"])
     assert statuses(run) == ["RUNNING"]
 
 
-def test_another_server_is_another_run(chosen, model, monkeypatch):
-    with runs.open_run(chosen, "k1") as here:
+def test_another_server_is_another_run(config, model, monkeypatch):
+    with runs.open_run(config, "k1") as here:
         here.record_model(model)
-    killed = runs.open_run(chosen, "k2")
+    killed = runs.open_run(config, "k2")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@server")
-    assert runs.run_of_model(model, chosen).id != here.id
-    assert runs.open_run(chosen, "k2").id != killed.id
+    assert runs.run_of_model(model, config).id != here.id
+    assert runs.open_run(config, "k2").id != killed.id
 
 
-def test_a_run_can_be_given_and_put_under_another(chosen, model, monkeypatch):
-    with runs.open_run(chosen, "k1") as other:
+def test_a_run_can_be_given_by_its_id_and_put_under_a_parent(config, model, monkeypatch):
+    with runs.open_run(config, "k1") as other:
         other.record_model(model)
     monkeypatch.setenv("MLFLOW_RUN_ID", "a" * 32)
     monkeypatch.setenv("APPAREL_PARENT_RUN_ID", "b" * 32)
-    with runs.open_run(chosen, "k1", name="trial 3") as run:
+    with runs.open_run(config, "k1", name="trial 3") as run:
         run.record_model(model)
     header = find_outbox(run.id).header
     assert (header.run, header.parent, header.name) == ("a" * 32, "b" * 32, "trial 3")
     assert run.id != other.id
-    assert runs.run_of_model(model, chosen).id == run.id
+    assert runs.run_of_model(model, config).id == run.id
 
 
-def test_what_no_chart_can_show_becomes_nan(chosen):
-    run = runs.open_run(chosen, "k1")
+def test_infinite_metrics_become_nan(config):
+    run = runs.open_run(config, "k1")
     run.log_metrics({"a": math.inf, "b": -math.inf, "c": math.nan, "d": 1})
     sent = values(run, "metrics")
     assert sent.pop("d") == 1.0
     assert all(math.isnan(value) for value in sent.values()) and len(sent) == 3
 
 
-def test_files_are_copied_at_once(chosen):
+def test_files_are_copied_at_once(config):
     Path("pictures/best").mkdir(parents=True)
     Path("pictures/best/1.png").write_bytes(b"before")
-    run = runs.open_run(chosen, "k1")
+    run = runs.open_run(config, "k1")
     run.log_folder(Path("pictures"), "pictures")
     Path("pictures/best/1.png").write_bytes(b"after")
     (line,) = [line for line in lines(run, "file") if line.values["folder"] == "pictures/best"]
     assert Path(find_outbox(run.id).folder, line.values["place"]).read_bytes() == b"before"
 
 
-def test_many_values_and_long_ones_go_in_parts(chosen):
-    run = runs.open_run(chosen, "k1")
+def test_many_values_are_split_and_long_ones_cut(config):
+    run = runs.open_run(config, "k1")
     run.set_tags({f"tag{number}": "x" * 9000 for number in range(120)})
     assert sum(name.startswith("tag") for name in values(run, "tags")) == 120
     assert max(len(line.values) for line in lines(run, "tags")) <= 50
     assert max(len(value) for value in values(run, "tags").values()) == 5000
 
 
-def test_pictures_are_named_as_mlflow_steps_through_them(chosen):
-    run = runs.open_run(chosen, "k1")
+def test_pictures_are_named_as_mlflow_steps_through_them(config):
+    run = runs.open_run(config, "k1")
     for step in (0, 1, 0):
         run.log_image(Image.new("RGB", (600, 300)), "detections/on test", step)
     files = [Path(line.values["place"]) for line in lines(run, "file") if line.values["folder"] == "images"]

@@ -1,4 +1,4 @@
-"""Sends to a real SQLite store, one for the module since making it takes seconds, and through the real process."""
+"""Sending to a real SQLite store, one for the module since its creation takes seconds, and by the real process."""
 
 import argparse
 import math
@@ -51,7 +51,7 @@ def add_file(outbox, name, text, folder=None):
 
 
 def fill(outbox):
-    """A whole run: 50 steps, and everything else once."""
+    """A complete run: 50 steps, and one line of each other kind."""
     outbox.append("status", {"status": "RUNNING"})
     outbox.append("params", {"train.steps": "50"})
     outbox.append("tags", {"git.dirty": "false"})
@@ -94,20 +94,20 @@ def test_everything_arrives_as_it_was(client, outbox):
     assert not list((outbox.folder / "files").iterdir())  # copies are deleted once they are sent
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["run known", "run forgotten"])
-def test_sent_twice_is_there_once(client, outbox, known):
-    """As after a crash between sending and taking note of it."""
+@pytest.mark.parametrize("run_recorded", [True, False], ids=["run recorded", "run not recorded"])
+def test_lines_sent_twice_arrive_once(client, outbox, run_recorded):
+    """As after a crash between sending and recording that."""
     fill(outbox)
     copy = shutil.copytree(outbox.folder / "files", outbox.folder / "copy")
     Sender(outbox).send()
     run, _ = outbox.sent()
     shutil.copytree(copy, outbox.folder / "files", dirs_exist_ok=True)
-    outbox.advance(run if known else None, 0)
+    outbox.advance(run if run_recorded else None, 0)
     Sender(outbox).send()
     check_whole(client, outbox)
 
 
-def test_what_is_added_later_joins_the_run(client, outbox):
+def test_lines_added_later_are_sent_to_the_same_run(client, outbox):
     outbox.append("metrics", {"train/loss": 1.0}, 0)
     Sender(outbox).send()
     outbox.append("metrics", {"test/mAP50": 0.5})
@@ -146,15 +146,15 @@ def test_a_run_that_was_given_is_used_and_never_replaced(client):
     assert len(list(outbox.unsent_lines())) == 1
 
 
-@pytest.mark.parametrize("known", ["by MLflow's id", "by its outbox", "by another clone's outbox"])
-def test_a_run_is_shown_under_its_parent(client, known):
+@pytest.mark.parametrize("parent_given", ["by MLflow's id", "by its outbox", "by another clone's outbox"])
+def test_a_run_is_shown_under_its_parent(client, parent_given):
     parent = new_outbox()
     parent.append("status", {"status": "RUNNING"})
-    if known != "by its outbox":
+    if parent_given != "by its outbox":
         Sender(parent).send()
-    outbox = new_outbox(parent=parent.sent()[0] if known == "by MLflow's id" else parent.id)
+    outbox = new_outbox(parent=parent.sent()[0] if parent_given == "by MLflow's id" else parent.id)
     outbox.append("status", {"status": "RUNNING"})
-    if known == "by another clone's outbox":
+    if parent_given == "by another clone's outbox":
         shutil.rmtree(parent.folder)
     Sender(outbox).send()
     (run,) = runs_of(client, outbox)
@@ -194,7 +194,7 @@ def test_a_changed_parameter_becomes_a_tag(client, outbox):
 
 
 @pytest.mark.parametrize(("tag", "status"), [("failure", "FAILED"), ("pruned", "KILLED"), ("stopped", "KILLED")])
-def test_why_a_run_ended_is_forgotten_once_it_goes_on(client, outbox, tag, status):
+def test_the_tag_of_why_a_run_ended_is_deleted_when_it_continues(client, outbox, tag, status):
     outbox.append("tags", {tag: "disk full"})
     outbox.append("status", {"status": status})
     Sender(outbox).send()
@@ -207,7 +207,7 @@ def test_why_a_run_ended_is_forgotten_once_it_goes_on(client, outbox, tag, statu
     assert tag not in run.data.tags
 
 
-def test_what_mlflow_refuses_is_named_and_keeps_nothing_else_back(client, outbox):
+def test_a_refused_line_is_named_and_all_others_are_sent(client, outbox):
     for step in range(10):
         outbox.append("metrics", {"bad#name" if step == 4 else "good": 1.0}, step)
     sender = Sender(outbox)
@@ -232,7 +232,7 @@ def test_files_are_found_after_the_project_moved(client, outbox, project, monkey
         moved.rename(project)
 
 
-def test_sync_says_what_it_would_send_then_sends_it(client, outbox, capsys):
+def test_sync_lists_what_it_would_send_then_sends_it(client, outbox, capsys):
     fill(outbox)
     sync.main(argparse.Namespace(dry_run=True))
     assert "would send 56 entries and 1 files of run 'a run'" in capsys.readouterr().out
@@ -256,7 +256,7 @@ def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, cap
     assert "secret" not in printed
 
 
-def test_sync_leaves_alone_what_another_process_sends(client, outbox, capsys):
+def test_sync_leaves_alone_an_outbox_that_another_process_sends(client, outbox, capsys):
     fill(outbox)
     with find_outbox(outbox.id).lock, pytest.raises(UserError, match="1 run waits still"):
         sync.main(argparse.Namespace(dry_run=False))
@@ -265,10 +265,10 @@ def test_sync_leaves_alone_what_another_process_sends(client, outbox, capsys):
 
 
 def test_a_stage_and_its_sender(client, monkeypatch):
-    """The real thing: the process that a stage starts, from the first line to the last."""
+    """With the process that a stage starts, from the first line to the last."""
     monkeypatch.setattr(sender_process, "PATIENCE", 600)  # seconds; a busy machine starts processes slowly
-    chosen = params.load(ROOT / "params.yaml")
-    with runs.open_run(chosen, "key") as run:
+    config = params.load(ROOT / "params.yaml")
+    with runs.open_run(config, "key") as run:
         for step in range(100):
             run.log_metrics({"train/loss": 1.0}, step)
         Path("model").mkdir()

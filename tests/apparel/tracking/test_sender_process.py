@@ -27,9 +27,9 @@ from apparel import params
 from apparel.tracking import runs
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
-chosen = params.load(Path(sys.argv[1], "params.yaml"))
+config = params.load(Path(sys.argv[1], "params.yaml"))
 first, last, *pauses = map(int, sys.argv[2:])
-with runs.open_run(chosen, "key") as run:
+with runs.open_run(config, "key") as run:
     for step in range(first, last):
         while step in pauses and not Path(f"on from {step}").exists():
             time.sleep(0.05)
