@@ -51,10 +51,10 @@ def runs(tmp_path, monkeypatch):
     return dict([before, send("after", 0.0015, {"Dresses": 0.9, "Skirts": 0.5, "Tops": 0.2})])
 
 
-def send(name, learning_rate, found):
+def send(name, learning_rate, detected):
     """A run as train and eval make it; returns its id in MLflow, and its AP50 as MLflow writes them."""
     project_copy.set_params(paths.PARAMS, train={"learning_rate": learning_rate})
-    test = measured_project.write(NAMES, found)
+    test = measured_project.write(NAMES, detected)
     figures = evaluate.metrics_by_name(test)
     with tracking.open_run(params.load(), name, name=name) as run:
         run.log_metrics(figures)

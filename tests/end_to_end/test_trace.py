@@ -78,10 +78,10 @@ def damage_shard(folder: Path) -> None:
 
 
 def rewrite_history(folder: Path) -> None:
-    project_copy.git(folder, "checkout", "--quiet", "--orphan", "anew")
+    project_copy.git(folder, "checkout", "--quiet", "--orphan", "rewritten")
     commit(folder, "all in one")
     for branch in project_copy.git(folder, "branch", "--format=%(refname:short)").split():
-        if branch != "anew":
+        if branch != "rewritten":
             project_copy.git(folder, "branch", "--quiet", "-D", branch)
     project_copy.git(folder, "reflog", "expire", "--expire=now", "--all")
     project_copy.git(folder, "gc", "--quiet", "--prune=now")
@@ -90,11 +90,11 @@ def rewrite_history(folder: Path) -> None:
 def test_all_holds_for_a_result_and_for_a_copy_of_it_elsewhere(shop: Path) -> None:
     copy = shutil.copy(shop / DETECTIONS, shop.parent / "received.csv")
     for what in (METRICS, str(copy)):
-        status, found, errors = trace(shop, what)
-        assert (status, found["whole"], [link for link in found["links"] if link["problem"]]) == (0, True, [])
+        status, printed, errors = trace(shop, what)
+        assert (status, printed["whole"], [link for link in printed["links"] if link["problem"]]) == (0, True, [])
         assert "error" not in errors
         assert {"photos", "annotations", "split", "TFRecords", "start checkpoint", "run", "commit", "parameters"} <= {
-            link["kind"] for link in found["links"]
+            link["kind"] for link in printed["links"]
         }
 
 
@@ -125,9 +125,9 @@ FAULTS = {
 def test_a_broken_link_is_named_and_the_exit_status_says_so(shop: Path, fault: str) -> None:
     break_it, kinds, words = FAULTS[fault]
     break_it(shop)
-    status, found, errors = trace(shop, METRICS)
-    broken = {link["kind"]: link["problem"] for link in found["links"] if link["problem"]}
-    assert (status, found["whole"], list(broken)) == (1, False, kinds)
+    status, printed, errors = trace(shop, METRICS)
+    broken = {link["kind"]: link["problem"] for link in printed["links"] if link["problem"]}
+    assert (status, printed["whole"], list(broken)) == (1, False, kinds)
     assert all(re.search(words, problem) for problem in broken.values()), broken
     assert re.search("error: .* broken or missing", errors)
 
@@ -145,7 +145,7 @@ def edited_metrics(folder: Path) -> str:
 
 UNKNOWN = {
     "metrics edited by hand": (edited_metrics, f"changed after it was made.*git restore {METRICS}"),
-    "a copy with another row": (edited_copy, "no commit and no experiment known here"),
+    "a copy with another row": (edited_copy, "no commit and no experiment of this clone"),
     "no experiment": (lambda folder: "sixx", "'sixx' is no file, experiment or commit"),
 }
 
@@ -153,7 +153,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("case", UNKNOWN)
 def test_what_nothing_made_is_refused(shop: Path, case: str) -> None:
     prepare, words = UNKNOWN[case]
-    status, found, errors = trace(shop, prepare(shop))
-    assert (status, found["whole"]) == (1, False)
-    assert re.search(words, found["error"])
-    assert errors.strip() == f"error: {found['error']}"
+    status, printed, errors = trace(shop, prepare(shop))
+    assert (status, printed["whole"]) == (1, False)
+    assert re.search(words, printed["error"])
+    assert errors.strip() == f"error: {printed['error']}"
