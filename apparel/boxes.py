@@ -1,4 +1,4 @@
-"""The one box table, validated, and the geometry of boxes.
+"""Label and photo tables, validated, and the geometry of boxes.
 
 A box is `[xmin, xmax) x [ymin, ymax)` in pixels of the upright photo, zero-based floats. A *label table* is a
 `pandas.DataFrame` with the columns `LABEL_COLUMNS` and nothing else, one row a box; a *photo table* has
@@ -20,10 +20,10 @@ PHOTO_COLUMNS = ["filename", "width", "height"]
 LABEL_COLUMNS = [*PHOTO_COLUMNS, "class", *CORNERS]
 
 LONGEST_SIDE = 1_000_000
-"""Pixels; more than any photo format in use allows, so a larger number is a fault."""
+"""Pixels; no photo format in use allows more, so a larger number is a fault."""
 
 LONGEST_FILE_NAME = 255
-"""Bytes, which file systems take; in UTF-8, the longest form that one has of a name."""
+"""Bytes that file systems allow, counted in UTF-8, the longest form in which one of them stores a name."""
 
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]+")
 CLASS_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
@@ -70,14 +70,14 @@ def validate_labels(table: pd.DataFrame, name: str = "label table", row: str = "
         "reaches outside its photo": (xmin < 0) | (ymin < 0) | (xmax > table["width"]) | (ymax > table["height"]),
         "gives its photo another size than an earlier row": _other_size(table),
     }
-    _refuse(table, faults, name, row)
+    _check_rows(table, faults, name, row)
     return _finish(table, ["filename", "class", *CORNERS])
 
 
 def validate_photos(table: pd.DataFrame, name: str = "photo table", row: str = "row") -> pd.DataFrame:
     """Validates a photo table, as `validate_labels` does a label table; each photo has one row. Sorted by filename."""
     table = _typed(table, PHOTO_COLUMNS, name)
-    _refuse(table, _photo_faults(table) | {"repeats a photo": table["filename"].duplicated()}, name, row)
+    _check_rows(table, _photo_faults(table) | {"repeats a photo": table["filename"].duplicated()}, name, row)
     return _finish(table, ["filename"])
 
 
@@ -106,7 +106,7 @@ def write_photos(table: pd.DataFrame, path: Path) -> None:
 
 
 def class_ids(labels: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """The class id of each row, `(N,) int64`: its class's place in `classes`, counted from 1.
+    """The class id of each row, `(N,) int64`: the position of its class in `classes`, from 1.
 
     Raises:
         UserError: a row's class is not in `classes`.
@@ -153,7 +153,7 @@ def hull(center_x: float, center_y: float, width: float, height: float, degrees:
 
 
 def upright(boxes: np.ndarray, orientation: int, width: float, height: float) -> np.ndarray:
-    """Boxes `(N, 4)` of a photo as stored, carried to the photo as a viewer shows it.
+    """Boxes `(N, 4)` of a photo as stored, in pixels of the photo as a viewer shows it.
 
     Args:
         boxes: corners in the stored photo.
@@ -201,7 +201,7 @@ def _other_size(table: pd.DataFrame) -> pd.Series:
     return (table.groupby("filename")[sides].transform("first") != table[sides]).any(axis=1)
 
 
-def _refuse(table: pd.DataFrame, faults: dict[str, pd.Series], name: str, row: str) -> None:
+def _check_rows(table: pd.DataFrame, faults: dict[str, pd.Series], name: str, row: str) -> None:
     for fault, rows in faults.items():
         if rows.any():
             first = int(rows.to_numpy(dtype=bool).argmax())

@@ -9,39 +9,39 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A file system, a user's share of it, or what one file may take."""
+"""Error numbers of a full file system, a used-up quota, and a file that is larger than allowed."""
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is all that is shown: no traceback."""
+    """An error that the user can correct. Only its message is shown, no traceback."""
 
 
 class Pruned(UserError):
-    """A sweep stopped this training since other trials did better: an end before the last step, no failure."""
+    """A sweep ended this training before its last step, since other trials do better; this is no failure."""
 
 
 def plain(text: str) -> str:
-    """`text` on one line that any terminal and file can hold, cut at 200 characters."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:200])
+    """`text` on one line, cut at 200 characters, with `?` for each character that cannot be printed."""
+    return "".join(character if character.isprintable() else "?" for character in text[:200])
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """A library's message on one line, cut at `limit` characters; the name of the error where it says nothing."""
+    """The message of a library's error on one line, cut at `limit` characters; the error's type if it has none."""
     return " ".join(str(error).split())[:limit] or type(error).__name__
 
 
 def some_of(names: Sequence[str], limit: int) -> str:
-    """The first `limit` of the names, and how many there are besides: `a, b, c and 4 more`."""
+    """The first `limit` names, and the number of the others: `a, b, c and 4 more`."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """A hint such as `; did you mean 'epochs'?`, or a list of what is known when nothing is close."""
+def nearest(name: str, valid: list[str]) -> str:
+    """A hint such as `; did you mean 'epochs'?`, or the list of valid names when none is close."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean '{plain(close[0])}'?" if close else f"; known are {', '.join(map(plain, sorted(known)))}"
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
+    return f"; did you mean '{plain(close[0])}'?" if close else f"; valid are {', '.join(map(plain, sorted(valid)))}"
 
 
 def run(main: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ def run(main: Callable[[], None]) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a pipe on Windows takes no sign beyond its code page
+            stream.reconfigure(errors="replace")  # a pipe on Windows takes no character beyond its code page
     try:
         try:
             main()
@@ -88,7 +88,9 @@ def _module() -> str:
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """TensorFlow and others raise errors of their own, with the system's words in them."""
+    """Whether an error means a full disk; TensorFlow's own errors have the system's message in them."""
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return True
-    return os.strerror(errno.ENOSPC) in str(error) or any(f"; {os.strerror(each)}" in str(error) for each in FULL_DISK)
+    return os.strerror(errno.ENOSPC) in str(error) or any(
+        f"; {os.strerror(number)}" in str(error) for number in FULL_DISK
+    )

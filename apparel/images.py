@@ -1,4 +1,4 @@
-"""Photo files in, upright RGB photos out. Nothing about a file is believed until it is decoded."""
+"""Image files: decoded to upright 8-bit RGB, with limits. Nothing in a file is trusted until it is decoded."""
 
 import io
 import warnings
@@ -12,16 +12,16 @@ from PIL import Image
 from apparel.errors import UserError, one_line
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
-"""The only decoders that get to see a file; its content decides, not its extension."""
+"""Formats that are decoded; the content of a file decides, not its extension."""
 
 MAX_PIXELS = 89_478_485
 """A larger photo is refused as a decompression bomb: Pillow's own limit for its warning, 256 MB as RGB."""
 
 MAX_BYTES = 4 * MAX_PIXELS
-"""A larger file is refused unread: more than `MAX_PIXELS` take up uncompressed, with an alpha channel."""
+"""Bytes; a larger file is refused unread: `MAX_PIXELS` take no more uncompressed, with an alpha channel."""
 
 MODES = ("1", "L", "P", "LA", "PA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L")
-"""The pixel layouts that hold a photo; 32-bit whole numbers, floats and CIELAB have no agreed way to 8-bit RGB."""
+"""Pillow's modes that are accepted; for 32-bit integers, floats and CIELAB there is no standard way to 8-bit RGB."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,22 +32,22 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns the stored pixels upright, by EXIF orientation (Exif 2.32, tag 0x0112); 1 is upright already."""
+"""Transpositions that turn stored pixels upright, by EXIF orientation (Exif 2.32, tag 0x0112); 1 is upright already."""
 
 ORIENTATION = 0x0112
 
-# The size is checked here, with a message of our own; Pillow's warning would only be noise beside it.
+# This module checks the size, with its own message; Pillow's warning would repeat it.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# EXIF that is damaged is passed over.
+# Damaged EXIF is ignored.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a photo's header says; sizes in pixels.
+    """The header of an image file; sizes in pixels.
 
-    `width` and `height` are those of the stored pixels, the upright ones those that a viewer shows. `orientation` is
-    EXIF's, 1 to 8. `mode` is Pillow's name for the layout of the stored pixels, such as `RGB` or `CMYK`.
+    `width` and `height` are of the stored pixels, `upright_width` and `upright_height` of the image that a viewer
+    shows. `orientation` is EXIF's, 1 to 8. `mode` is Pillow's name for the stored pixels, such as `RGB` or `CMYK`.
     """
 
     format: str
@@ -60,7 +60,7 @@ class Header:
 
 
 def read(path: Path) -> Image.Image:
-    """The photo as a viewer shows it: upright, 8-bit RGB, transparent parts on white, the first frame of several.
+    """The image as a viewer shows it: upright, 8-bit RGB, transparent parts on white, the first frame of several.
 
     Colour profiles are not applied: neither does TensorFlow, which decodes the same files in training.
 
@@ -71,7 +71,7 @@ def read(path: Path) -> Image.Image:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a photo's file.
+    """The bytes of an image file.
 
     Raises:
         UserError: the file is missing, not a plain file, larger than `MAX_BYTES`, or cannot be read.
@@ -84,34 +84,34 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes, path: Path) -> Image.Image:
-    """`read` from the file's bytes; `path` is only named in errors."""
-    with _hostile(path), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        found = _describe(image)
-        # Pillow turns TIFF upright by itself, but would also believe XMP, which viewers do not.
+    """The image, as `read` gives it, from the file's bytes; errors name `path`."""
+    with _decoder_errors(path), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        header = _header(image)
+        # Pillow turns TIFF upright by itself, but would also trust XMP, which viewers do not.
         image.info.pop("xmp", None)
         image.load()
         upright = _rgb(image)
-        if found.format != "TIFF" and found.orientation in UPRIGHT:
-            upright = upright.transpose(UPRIGHT[found.orientation])
+        if header.format != "TIFF" and header.orientation in UPRIGHT:
+            upright = upright.transpose(UPRIGHT[header.orientation])
         upright.info.clear()  # or the old orientation would be applied, or written, a second time
         return upright
 
 
 def read_header(path: Path) -> Header:
-    """What the photo's header says, without decoding its pixels: quick, and no promise that they are sound.
+    """The header of an image file. The pixels are not decoded, so they may be damaged.
 
     Raises:
         UserError: the file is missing, not a photo in one of `FORMATS`, or larger than `MAX_PIXELS`.
     """
     _check_file(path)
-    with _hostile(path), Image.open(path, formats=FORMATS) as image:
-        return _describe(image)
+    with _decoder_errors(path), Image.open(path, formats=FORMATS) as image:
+        return _header(image)
 
 
 def parse_header(data: bytes, path: Path) -> Header:
-    """`header` from the file's bytes; `path` is only named in errors."""
-    with _hostile(path), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        return _describe(image)
+    """The header, as `read_header` gives it, from the file's bytes; errors name `path`."""
+    with _decoder_errors(path), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return _header(image)
 
 
 def _check_file(path: Path) -> None:
@@ -128,8 +128,8 @@ def _check_file(path: Path) -> None:
 
 
 @contextmanager
-def _hostile(path: Path) -> Iterator[None]:
-    """Names the file in whatever a decoder raises; with damaged files that is nearly any exception."""
+def _decoder_errors(path: Path) -> Iterator[None]:
+    """Raises what a decoder raises, on damaged files nearly any exception, as a `UserError` that names the file."""
     try:
         yield
     except UserError as error:
@@ -144,7 +144,7 @@ def _hostile(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is damaged ({reason}); {remedy}") from None
 
 
-def _describe(image: Image.Image) -> Header:
+def _header(image: Image.Image) -> Header:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise UserError(f"{width} x {height} pixels are more than the {MAX_PIXELS:,} that a photo may have; shrink it")
@@ -160,9 +160,9 @@ def _describe(image: Image.Image) -> Header:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where there is none or it makes no sense, as viewers have it.
+    """EXIF's orientation, 1 to 8; 1 if there is none or it is invalid, as in viewers.
 
-    `Image.getexif` is not asked: it decodes a whole PNG to look behind the pixels, and believes XMP.
+    `Image.getexif` is not used: it decodes a whole PNG to search behind the pixels, and trusts XMP.
     """
     try:
         if image.format == "TIFF":

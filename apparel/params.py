@@ -20,13 +20,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 class Section(BaseModel):
-    """One section: immutable, no type coercion, no keys of its own invention, no NaN."""
+    """A section: immutable, without type coercion, unknown keys or NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
-    """Which photos, and which classes in which order (ids start at 1)."""
+    """The data set, and its classes; their order gives the class ids, from 1."""
 
     name: Name
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -46,7 +46,7 @@ class Data(Section):
                 raise ValueError(f"the results use the name {name!r} for something else; rename the class")
             if not unicodedata.is_normalized("NFC", name):
                 raise ValueError(
-                    f"{name!r} has accents apart from their letters (Unicode's NFD), as no label has; type it anew"
+                    f"{name!r} has accents apart from their letters (Unicode's NFD), as no label has; type it again"
                 )
         if len(set(value)) < len(value):
             raise ValueError("a class is listed twice")
@@ -61,7 +61,7 @@ class Convert(Section):
 
 
 class Split(Section):
-    """Who is in train, val and test."""
+    """Which photos are in train, val and test."""
 
     seed: Seed
     test_fraction: Share
@@ -72,13 +72,13 @@ class Split(Section):
 
 
 class TFRecord(Section):
-    """How photos and boxes are packed."""
+    """How photos and boxes are written to TFRecord files."""
 
     photos_per_shard: Count
 
 
 class Train(Section):
-    """What is trained, from what, and how."""
+    """The detector, its starting checkpoint, and how it is trained."""
 
     detector: Name
     checkpoint: Name
@@ -109,7 +109,7 @@ class Train(Section):
 
 
 class Eval(Section):
-    """How the kept model is measured and shown."""
+    """How the trained model is evaluated and shown."""
 
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)]
     pictures: Annotated[int, Field(ge=0, le=100)]

@@ -1,4 +1,4 @@
-"""Paths that several parts share, relative to the project's root, where DVC runs the stages, and names of variables."""
+"""Shared paths, relative to the project's root, where DVC runs the stages, and names of environment variables."""
 
 import os
 from pathlib import Path
@@ -45,7 +45,7 @@ STAGE_LOCKS = Path(".apparel")
 """Locks of running stages: unlike `LOCAL` in the experiment's copy, so two experiments may run one stage at once."""
 
 REFUSED = LOCAL / "refused.json"
-"""What `convert.strict` refused last."""
+"""The report that `convert.strict` last refused."""
 
 STUDY_VARIABLE = "APPAREL_STUDY"
 TRIAL_VARIABLE = "APPAREL_TRIAL"

@@ -1,4 +1,4 @@
-"""CSV files in and out: hostile when read, byte-identical when written."""
+"""CSV files: read without trust, written byte-identical for equal tables."""
 
 import csv
 import io

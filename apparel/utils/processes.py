@@ -1,4 +1,4 @@
-"""Processes: an identity that survives the reuse of process ids (host, id and start), starting, and ending a family."""
+"""Process identity that survives the reuse of process ids (host, id and start time); starts and ends of processes."""
 
 import os
 import signal
@@ -14,40 +14,45 @@ from typing import Any
 import psutil
 
 SECONDS_TO_END = 20
+"""How long `end` waits for killed processes."""
+
 SECONDS_OF_DRIFT = 5
-"""The start of a process is told by the clock of the machine, which may be set right meanwhile."""
+"""Tolerance of start times: the system derives them from its clock, which may be adjusted meanwhile."""
 
 
 def describe(pid: int | None = None) -> dict[str, Any]:
-    """`host`, `pid` and `started` of a process that runs or was not waited for yet; of this one when None."""
+    """The identity of a process: `host`, `pid` and `started` (seconds since 1970); of this one when `pid` is None.
+
+    The process may have ended, but not been waited for.
+    """
     process = psutil.Process(pid)
     return {"host": host(), "pid": process.pid, "started": process.create_time()}
 
 
 def host() -> str:
-    """This machine: its name, and the address of its network card, since copies of a machine share the name."""
+    """This machine's name and the address of its network card, since copies of a machine share the name."""
     address = uuid.getnode()
-    is_made_up = address >> 40 & 1  # another one in each process
-    return socket.gethostname() if is_made_up else f"{socket.gethostname()}-{address:x}"
+    is_random = address >> 40 & 1  # no card was found; each process has another one
+    return socket.gethostname() if is_random else f"{socket.gethostname()}-{address:x}"
 
 
-def is_here(known: dict[str, Any]) -> bool:
-    """Whether it ran on this machine."""
-    return known.get("host") == host()
+def is_here(identity: dict[str, Any]) -> bool:
+    """Whether a process ran on this machine."""
+    return identity.get("host") == host()
 
 
-def is_alive(known: dict[str, Any]) -> bool:
+def is_alive(identity: dict[str, Any]) -> bool:
     """Whether a process of this machine still runs."""
     try:
-        process = psutil.Process(known["pid"])
-        same = abs(process.create_time() - known["started"]) < SECONDS_OF_DRIFT
+        process = psutil.Process(identity["pid"])
+        same = abs(process.create_time() - identity["started"]) < SECONDS_OF_DRIFT
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
 def start(command: list[str], **options: Any) -> subprocess.Popen:
-    """Starts a process with a group of its own, which `end` ends as a whole."""
+    """Starts a process in a group of its own, which `end` ends as a whole."""
     if sys.platform == "win32":
         return subprocess.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
     return subprocess.Popen(command, start_new_session=True, **options)
@@ -62,29 +67,29 @@ def with_this_python(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PATH": programs}
 
 
-def end(known: dict[str, Any]) -> None:
-    """Kills a process of this machine with all that it started, and waits; does nothing when they are gone."""
-    family = kill(known)
+def end(identity: dict[str, Any]) -> None:
+    """Kills a process of this machine with all that it started, and waits; does nothing when they have ended."""
+    family = kill(identity)
     until = time.monotonic() + SECONDS_TO_END
-    # psutil's own way of waiting would take the exit status of a child, which its `Popen` then takes for a 0.
+    # psutil.wait_procs would collect the exit status of a child, and its `Popen` would report 0.
     while any(map(_still_runs, family)) and time.monotonic() < until:
         time.sleep(0.05)
 
 
-def kill(known: dict[str, Any]) -> list[psutil.Process]:
-    """Kills, and does not wait; returns whom.
+def kill(identity: dict[str, Any]) -> list[psutil.Process]:
+    """Kills a process with all that it started, without waiting; returns them.
 
-    Killed, not asked: trainings lose nothing that way, and one that is stuck does not answer.
+    No process is asked to end first: trainings lose nothing when killed, and one that is stuck would not react.
     """
-    if not is_here(known):
+    if not is_here(identity):
         return []
-    family = _left(known)
-    if is_alive(known):
-        process = psutil.Process(known["pid"])
+    family = _orphans(identity)
+    if is_alive(identity):
+        process = psutil.Process(identity["pid"])
         family = [process, *_children(process)]
-    for each in family:
+    for process in family:
         try:
-            each.kill()
+            process.kill()
         except psutil.NoSuchProcess:
             continue
     return family
@@ -98,7 +103,7 @@ def _still_runs(process: psutil.Process) -> bool:
 
 
 def children() -> list[dict[str, Any]]:
-    """What this process started and that still runs."""
+    """The identities of this process's children that still run."""
     return [describe(child.pid) for child in psutil.Process().children()]
 
 
@@ -109,19 +114,19 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _left(known: dict[str, Any]) -> list[psutil.Process]:
-    """Members of a group whose leader died: children that no parent leads to any more."""
-    if sys.platform == "win32" or psutil.pid_exists(known["pid"]):
+def _orphans(identity: dict[str, Any]) -> list[psutil.Process]:
+    """Members of a process group whose leader has ended: no parent leads to them any more."""
+    if sys.platform == "win32" or psutil.pid_exists(identity["pid"]):
         return []
-    found = []
+    orphans = []
     for process in psutil.process_iter():
         try:
-            same = os.getpgid(process.pid) == known["pid"] and process.create_time() >= known["started"] - 1
+            same = os.getpgid(process.pid) == identity["pid"] and process.create_time() >= identity["started"] - 1
             if same and _still_runs(process):
-                found.append(process)
+                orphans.append(process)
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue
-    return found
+    return orphans
 
 
 def interrupt_on_termination() -> None:

@@ -1,7 +1,7 @@
-"""Sets the environment that TensorFlow and the Object Detection API need, and silences their noise.
+"""TensorFlow's environment: variables that it and the Object Detection API need, and filters for their noise.
 
-Imported with the package, because all of it only counts before TensorFlow is imported. What is set in the
-environment already is left alone: `TF_CPP_MIN_LOG_LEVEL=0 dvc repro` shows everything again.
+Imported with the package, because all of it only counts before TensorFlow is imported. Variables that are set
+already are kept: `TF_CPP_MIN_LOG_LEVEL=0 dvc repro` shows everything again.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Contents by the hashes that DVC knows them by, without DVC: an import of it costs a stage half a second."""
+"""DVC's hashes of files and folders, computed without DVC, whose import costs a stage half a second."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from apparel.utils import files
 
 
 def path_hash(path: Path) -> str:
-    """The MD5 of a file in hexadecimal, or DVC's hash of a folder, which ends in `.dir`.
+    """The hash that DVC records of a path: a file's MD5 in hexadecimal, or that of a folder, which ends in `.dir`.
 
     Raises:
         UserError: there is no such file or folder, or a file in it cannot be read; names it.
@@ -34,11 +34,11 @@ def bytes_md5(content: bytes) -> str:
 
 def file_md5s(path: Path) -> dict[str, str]:
     """The MD5 of each file below a folder, by its path relative to that, sorted."""
-    return {each.relative_to(path).as_posix(): file_md5(each) for each in files.below(path)}
+    return {file.relative_to(path).as_posix(): file_md5(file) for file in files.below(path)}
 
 
 def folder_hash(hashes: Mapping[str, str]) -> str:
-    """DVC's hash of a folder: of the list of its files with theirs, as `dvc_data.hashfile.tree` writes it."""
+    """DVC's hash of a folder with these files: that of their list, as `dvc_data.hashfile.tree` writes it."""
     listed = [{"md5": hashes[name], "relpath": name} for name in sorted(hashes)]
     return bytes_md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"
 

@@ -1,4 +1,4 @@
-"""What DVC recorded of the stages that ran: `dvc.lock`, as it lies here or as a commit or an experiment has it."""
+"""The content of `dvc.lock`, what DVC recorded of each stage, in the workspace, a commit or an experiment."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from apparel.utils import yaml
 from apparel.versioning import git
 
 FILES = ("data/demo/dvc.lock", "dvc.lock")
-"""That of the data set that draws itself, then the pipeline's; the paths in both start at the project's root."""
+"""The lock of the drawn data set, then the pipeline's; the paths in both start at the project's root."""
 
 RESTORE = "`git restore dvc.lock` brings back the committed one, `dvc repro` makes one that fits"
 
@@ -26,18 +26,18 @@ UNREADABLE = (UserError, ValueError, LookupError, AttributeError, TypeError)
 class Lock:
     """The stages by name, as DVC writes them: `deps` and `outs` with `path` and `md5`, and `params`.
 
-    `revision` is the commit that has them, None for what is not committed.
+    `revision` is the commit that has this lock, None if it is not committed.
     """
 
     revision: str | None
     stages: dict[str, dict[str, Any]]
 
     def maker_of(self, md5: str) -> str | None:
-        """The stage with an output of this content."""
+        """The stage that has an output of this hash."""
         return next((name for name, stage in self.stages.items() if md5 in _hashes(stage["outs"]).values()), None)
 
     def maker(self, path: str) -> tuple[str, str, str] | None:
-        """The stage that makes this path, or a folder that it is in; that output's path, and its hash."""
+        """The stage that writes this path or a folder around it, with the path and the hash of that output."""
         for name, stage in self.stages.items():
             for out, md5 in _hashes(stage["outs"]).items():
                 if PurePosixPath(path).is_relative_to(out):
@@ -49,34 +49,34 @@ class Lock:
         return _hashes(self.stages[stage]["deps"])
 
     def outs(self, stage: str) -> dict[str, str]:
-        """The hash of each file or folder that a stage made."""
+        """The hash of each file or folder that a stage wrote."""
         return _hashes(self.stages[stage]["outs"])
 
     def hashes(self) -> dict[str, str]:
-        """The hash of every path that some stage read or made."""
+        """The hash of every path that a stage read or wrote."""
         return {path: md5 for stage in self.stages for path, md5 in (self.deps(stage) | self.outs(stage)).items()}
 
     def ancestry(self, stage: str) -> list[str]:
-        """The stage after all those that it builds on, in the order in which they run."""
-        found: list[str] = []
+        """The stages that a stage builds on, and itself last, in the order in which they run."""
+        ancestors: list[str] = []
         for path in self.deps(stage):
-            made = self.maker(path)
-            found += [name for name in self.ancestry(made[0]) if name not in found] if made else []
-        return [*found, stage]
+            if made := self.maker(path):
+                ancestors += [name for name in self.ancestry(made[0]) if name not in ancestors]
+        return [*ancestors, stage]
 
     def last(self) -> str:
-        """The stage that the others lead to: none reads what it made."""
+        """The last stage of the pipeline: no other reads its outputs."""
         read = [self.maker(path) for stage in self.stages for path in self.deps(stage)]
         used = {made[0] for made in read if made}
         return [stage for stage in self.stages if stage not in used][-1]
 
     def parameters(self, stages: list[str]) -> dict[str, Any]:
         """Every parameter that these stages read, by dotted name, as `Params.flat` has them."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for stage in stages:
             for section in self.stages[stage].get("params", {}).values():
-                found |= flatten(section, join_lists=True)
-        return dict(sorted(found.items()))
+                values |= flatten(section, join_lists=True)
+        return dict(sorted(values.items()))
 
     def read_values(self, stage: str) -> list[tuple[str, str, str]]:
         """The parameters that a stage read: the params file, the dotted name, and the value as text."""
@@ -89,12 +89,12 @@ class Lock:
 
 
 def read_commit(revision: str) -> Lock:
-    """The lock that a commit has; one without stages when it has none."""
+    """The lock in a commit; without stages if the commit has none."""
     return Lock(revision, _merged({file: git.read_file(revision, file) for file in FILES}, revision[:7]))
 
 
 def read_workspace() -> Lock:
-    """The lock that lies here, under the commit that is checked out if that has the very same."""
+    """The lock in the workspace, with the revision of HEAD if it is the same there."""
     here = read_files(Path())
     head = git.commit("HEAD")
     committed = head is not None and here == {file: git.read_file(head, file) for file in FILES}
@@ -102,26 +102,26 @@ def read_workspace() -> Lock:
 
 
 def read_folder(folder: Path) -> Lock:
-    """The lock that lies in another copy of the project."""
+    """The lock in another copy of the project."""
     return Lock(None, _merged(read_files(folder), str(folder)))
 
 
 def read_files(folder: Path) -> dict[str, bytes | None]:
-    """What the files of a copy of the project hold, None for one that is not there."""
+    """The contents of `FILES` in a copy of the project, None for one that does not exist."""
     return {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in FILES}
 
 
 def find_output(md5: str) -> Lock | None:
-    """A lock with an output of this content: the workspace's, or that of the newest commit or experiment."""
+    """The lock that has an output of this hash: the workspace's, or that of the newest commit or experiment."""
     here = read_workspace()
     if here.maker_of(md5):
         return here
-    found = (read_commit(revision) for revision in git.commits_changing(md5, list(FILES)))
-    return next((lock for lock in found if lock.maker_of(md5)), None)
+    locks = (read_commit(revision) for revision in git.commits_changing(md5, list(FILES)))
+    return next((lock for lock in locks if lock.maker_of(md5)), None)
 
 
 def is_whole(content: bytes | None) -> bool:
-    """Whether DVC can go on from a lock of this content; None stands for one that is not there."""
+    """Whether DVC accepts a lock of this content; None stands for a file that does not exist."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 
@@ -139,18 +139,19 @@ def _merged(contents: dict[str, bytes | None], where: str) -> dict[str, Any]:
     stages: dict[str, Any] = {}
     for file, content in contents.items():
         try:
-            found = _loaded(content).get("stages") if content else None
-            checked = {name: _checked(stage) for name, stage in (found or {}).items()}
-            # What read nothing did not run: so a sweep leaves eval.
-            stages |= {name: stage for name, stage in checked.items() if stage["deps"]}
-            _in_order(Lock(None, stages))
+            written = _loaded(content).get("stages") if content else None
+            validated = {name: _validated(stage) for name, stage in (written or {}).items()}
+            # A stage that read nothing did not run: a sweep leaves eval so.
+            stages |= {name: stage for name, stage in validated.items() if stage["deps"]}
+            _check_acyclic(Lock(None, stages))
         except UNREADABLE:
-            raise UserError(f"{file} of {where} is no lock of DVC's; restore it: git restore {file}") from None
+            raise UserError(f"{file} of {where} is not a valid lock of DVC; restore it: git restore {file}") from None
     return stages
 
 
-def _checked(stage: dict[str, Any]) -> dict[str, Any]:
-    """A stage of a lock; raises when it is none: it may come from anywhere."""
+def _validated(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage of a lock with all its keys; raises one of `UNREADABLE` when it is none, since a lock may come from
+    anywhere."""
     stage = {"deps": [], "outs": [], "params": {}} | stage
     for entry in [*stage["deps"], *stage["outs"]]:
         if not isinstance(entry["path"], str) or not HASH.fullmatch(entry.get("md5", "0" * 32)):
@@ -160,8 +161,8 @@ def _checked(stage: dict[str, Any]) -> dict[str, Any]:
     return stage
 
 
-def _in_order(lock: Lock) -> None:
-    """Raises `CycleError` when a stage reads what is made from its own outputs."""
+def _check_acyclic(lock: Lock) -> None:
+    """Raises `CycleError` when a stage reads what is made of its own outputs."""
     makers = {name: [made[0] for path in lock.deps(name) if (made := lock.maker(path))] for name in lock.stages}
     TopologicalSorter(makers).prepare()
 

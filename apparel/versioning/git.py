@@ -39,29 +39,29 @@ def output(*arguments: str, folder: Path = Path()) -> str:
 
 
 def commit(name: str) -> str | None:
-    """The full hash of the commit that a name, as git takes one, stands for."""
-    found = run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
-    return found.stdout.decode().strip() if found.returncode == 0 else None
+    """The full hash of the commit that a name (hash, branch, tag, `HEAD~2`) stands for; None if there is none."""
+    done = run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    return done.stdout.decode().strip() if done.returncode == 0 else None
 
 
 def experiments() -> dict[str, list[str]]:
-    """The commits of each DVC experiment's name; several where it was given on more than one baseline."""
-    found: dict[str, list[str]] = {}
+    """The commits by the name of the DVC experiment; several if experiments of one name have different baselines."""
+    commits: dict[str, list[str]] = {}
     for line in run("for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).stdout.decode().splitlines():
         revision, _, ref = line.partition(" ")
         parts = ref.split("/")
         if len(parts) == 5 and len(parts[2]) == 2 and len(parts[3]) == 38:
-            found.setdefault(parts[4], []).append(revision)
-    return found
+            commits.setdefault(parts[4], []).append(revision)
+    return commits
 
 
 def experiment_of(revision: str | None) -> str | None:
-    """The name of the experiment that this commit is, if it is one."""
+    """The name of the experiment whose commit this is, if it is one's."""
     return next((name for name, revisions in experiments().items() if revision in revisions), None)
 
 
 def resolve(name: str) -> str:
-    """The commit that is meant by a commit's, a branch's or an experiment's name.
+    """The commit of a name that is an experiment's, or one that git takes.
 
     Raises:
         UserError: an experiment of that name is on more than one baseline; names their commits.
@@ -70,21 +70,21 @@ def resolve(name: str) -> str:
     revisions = experiments().get(name, [])
     if len(revisions) > 1:
         raise UserError(f"{len(revisions)} experiments are called {name}: say which commit, {' or '.join(revisions)}")
-    found = revisions[0] if revisions else commit(name)
-    if not found:
+    revision = revisions[0] if revisions else commit(name)
+    if not revision:
         raise LookupError(name)
-    return found
+    return revision
 
 
 def commits_changing(text: str, files: list[str]) -> list[str]:
-    """The commits, of branches and of experiments, newest first, that brought a text into a file or took it out."""
+    """The commits, of branches and experiments, newest first, that added a text to one of the files or removed it."""
     return run("log", "--all", "--format=%H", f"-S{text}", "--", *files).stdout.decode().split()
 
 
 def read_file(revision: str, path: str) -> bytes | None:
-    """A file as a commit has it, or None."""
-    found = run("cat-file", "blob", f"{revision}:{path}")
-    return found.stdout if found.returncode == 0 else None
+    """The content of a file in a commit; None if it has no such file."""
+    done = run("cat-file", "blob", f"{revision}:{path}")
+    return done.stdout if done.returncode == 0 else None
 
 
 def tracked_files() -> list[str]:
@@ -94,7 +94,7 @@ def tracked_files() -> list[str]:
 
 
 def export_commit(revision: str, folder: Path, patch: bytes = b"") -> None:
-    """Writes the files of a commit, with a patch applied, into an empty folder; the repository is left as it is.
+    """Writes the files of a commit, with a patch applied, to `folder / "tree"`; the repository stays unchanged.
 
     Raises:
         UserError: the patch does not fit the commit.

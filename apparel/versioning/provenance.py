@@ -1,4 +1,4 @@
-"""Where a result comes from: the code, the data as DVC knows it, the packages and the machine."""
+"""Provenance of a run: the code, the data as DVC recorded it, the packages and the machine, as tags."""
 
 import getpass
 import os
@@ -18,20 +18,20 @@ from apparel.versioning import git
 PACKAGES = (
     "tensorflow", "tf_keras", "tf-object-detection-api", "numpy", "pandas", "pillow", "dvc", "mlflow",
 )  # fmt: skip
-"""Those whose version can change a number."""
+"""Packages whose version can change a result."""
 
-MADE = (":(exclude,glob)**/dvc.lock", f":(exclude){paths.RESULTS.as_posix()}")
-"""What a pipeline writes while it runs: tracked, but no sign of edited code."""
+WRITTEN_BY_STAGES = (":(exclude,glob)**/dvc.lock", f":(exclude){paths.RESULTS.as_posix()}")
+"""Patterns of git for what a running pipeline writes: a change there is no edit of the code."""
 
 
 def tags(params: Params) -> dict[str, str]:
-    """All of it as flat names and values."""
-    digests = {path: known["md5"] for path, known in data(params).items()}
+    """The whole provenance as names and values."""
+    digests = {path: entry["md5"] for path, entry in data(params).items()}
     return source() | code() | digests | packages() | machine() | experiment()
 
 
 def source() -> dict[str, str]:
-    """Who ran which script, under the names that MLflow shows them by."""
+    """The user and the script, under the names by which MLflow shows them."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user without a name
@@ -49,14 +49,14 @@ def code() -> dict[str, str]:
 
 
 def patch() -> bytes | None:
-    """What differs from the git commit in tracked files, as `git apply` takes it; empty when nothing does, None when
-    git cannot tell. The user's own settings of how differences are shown are overruled."""
+    """The difference of tracked files from the git commit, as `git apply` takes it: empty when there is none, None when
+    git cannot tell. The options overrule the user's own settings of how differences are shown."""
     plain = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-    return _git("diff", *plain, "HEAD", "--", ".", *MADE)
+    return _git("diff", *plain, "HEAD", "--", ".", *WRITTEN_BY_STAGES)
 
 
 def data(params: Params) -> dict[str, dict[str, Any]]:
-    """What DVC has on the run's inputs, by path: `md5`, and `size` in bytes and `nfiles` where it says so.
+    """DVC's records of the run's inputs by path: `md5`, and `size` in bytes and `nfiles` where recorded.
 
     Taken from dvc.lock, which DVC writes after each stage, and from .dvc files, which win.
     """
@@ -64,18 +64,18 @@ def data(params: Params) -> dict[str, dict[str, Any]]:
     checkpoint = paths.PRETRAINED / params.train.checkpoint
     inputs = [paths.photos(name), paths.annotations(name), paths.lists(name), checkpoint, paths.TFRECORD]
     stages = (_yaml(Path("dvc.lock")).get("stages") or {}).values()
-    # What was made now counts, not what later stages, which have yet to run again, read the last time.
-    known = {entry["path"]: entry for side in ("deps", "outs") for stage in stages for entry in stage.get(side, [])}
-    found = {}
+    # Outputs win over dependencies: later stages, which have yet to run again, read older content the last time.
+    in_lock = {entry["path"]: entry for side in ("deps", "outs") for stage in stages for entry in stage.get(side, [])}
+    records = {}
     for path in inputs:
-        tracked = _yaml(path.with_name(path.name + ".dvc")).get("outs") or [known.get(path.as_posix(), {})]
+        tracked = _yaml(path.with_name(path.name + ".dvc")).get("outs") or [in_lock.get(path.as_posix(), {})]
         if "md5" in tracked[0]:
-            found[path.as_posix()] = {key: tracked[0][key] for key in ("md5", "size", "nfiles") if key in tracked[0]}
-    return found
+            records[path.as_posix()] = {key: tracked[0][key] for key in ("md5", "size", "nfiles") if key in tracked[0]}
+    return records
 
 
 def packages() -> dict[str, str]:
-    """Versions of Python and of the packages that matter."""
+    """Versions of Python and of `PACKAGES`."""
     versions = {"version.python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -91,12 +91,12 @@ def machine() -> dict[str, str]:
 
 
 def experiment() -> dict[str, str]:
-    """The DVC experiment that this process runs in, when it does, and the trial of a sweep that it is."""
+    """The DVC experiment and the trial of a sweep in which this process runs, if it does."""
     return _environment({"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}) | trial()
 
 
 def trial() -> dict[str, str]:
-    """The study and the number of the trial that this process trains for, when it does."""
+    """The study and the number of the trial for which this process trains, if it does."""
     return _environment({"optuna.study": paths.STUDY_VARIABLE, "optuna.trial": paths.TRIAL_VARIABLE})
 
 

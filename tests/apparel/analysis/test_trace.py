@@ -201,7 +201,7 @@ INVALID_LOCKS = {
 def test_an_invalid_lock_is_refused(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     edit(tmp_path / "dvc.lock", text)
-    with pytest.raises(UserError, match=r"dvc.lock of the workspace is no lock of DVC's.*git restore dvc.lock"):
+    with pytest.raises(UserError, match=r"dvc.lock of the workspace is not a valid lock of DVC.*git restore dvc.lock"):
         dvc_lock.read_workspace()
 
 

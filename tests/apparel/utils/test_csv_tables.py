@@ -42,7 +42,7 @@ def test_writing_is_whole_and_leaves_nothing_beside(tmp_path):
         (b"", "is empty"),
         (b"\xff\xfea\x00", "not UTF-8"),
         (b"a,B\n1,2\n", "no column 'b'"),
-        (b'a,"B\nc"\n1,2\n', r"no column 'b'; known are B\?c, a$"),
+        (b'a,"B\nc"\n1,2\n', r"no column 'b'; valid are B\?c, a$"),
         (b"a,b,a\n1,2,3\n", "named twice"),
         (b"a,b\n1,2\n\n3\n", "line 4: 1 fields where the header has 2"),
         (b'a,b\n1,"2', "line 2: not CSV"),

@@ -50,5 +50,5 @@ def test_a_process_is_ended_with_what_it_started_also_when_it_is_dead_itself():
         processes.end(known)
         assert process.wait() == (-9 if "sleep" in rest else 0), "its exit status can still be read"
         assert not processes.is_alive(known)
-        assert not processes._left(known)
+        assert not processes._orphans(known)
         process.stdout.close()

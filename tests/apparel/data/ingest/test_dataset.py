@@ -76,7 +76,7 @@ def test_a_list_that_cannot_pin_photos_is_named(tmp_path):
     files = {"1.jpg": RED, "boxes.csv": "path|class\n", "test.csv": LABELS, "utf16.csv": LABELS.encode("utf-16")}
     description = dataset.describe_data_set(find_data_set(tmp_path, files))
     assert (
-        "  list boxes.csv (cannot pin photos to a split: no column 'filename'; known are path|class)\n" in description
+        "  list boxes.csv (cannot pin photos to a split: no column 'filename'; valid are path|class)\n" in description
     )
     assert (
         "  list utf16.csv (cannot pin photos to a split: is not UTF-8" in description
