@@ -44,7 +44,7 @@ from apparel.tracking import runs
 from apparel.training import trial_messages
 from apparel.utils import locking
 
-STEPS = 10
+STEPS = 10  # an epoch
 
 
 def main():
@@ -54,15 +54,15 @@ def main():
 
 
 def work(folder):
-    train = (chosen := params.load()).train
+    train = (current := params.load()).train
     if train.learning_rate > 0.5:
         raise errors.UserError(f"the loss is no longer a finite number at step {train.batch_size}")
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    note(chosen, first)
+    note_start(first)
     try:
-        with runs.open_run(chosen, folder.name) as run:
+        with runs.open_run(current, folder.name) as run:
             report = trial_messages.connect(
                 lambda step, values: run.log_metrics(values, step), run.id, lambda step: step // STEPS
             )
@@ -92,7 +92,7 @@ def validation(train, epoch):
     return {"step": epoch * STEPS, "epoch": epoch, "val/mAP50": value, "val/loss": 1 - value}
 
 
-def note(chosen, first):
+def note_start(first):
     with (paths.LOCAL / "trained.csv").open("a") as file:
         file.write(f"{os.environ.get('APPAREL_TRIAL', -1)},{first},{os.getpid()}\\n")
 

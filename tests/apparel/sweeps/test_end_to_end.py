@@ -57,14 +57,15 @@ def test_each_trial_is_linked_in_dvc_mlflow_and_optuna(swept, monkeypatch):
     assert "tiny-003" in project_copy.run(folder, "dvc", "exp", "show", "--csv").stdout
     monkeypatch.chdir(folder)
     client = connect(LOCAL_SERVER)
-    found = client.search_runs([each.experiment_id for each in client.search_experiments()], order_by=["start_time"])
-    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    all_runs = client.search_runs(experiments, order_by=["start_time"])
+    parents = [run for run in all_runs if "mlflow.parentRunId" not in run.data.tags]
     assert [run.info.run_name for run in parents] == ["sweep tiny"]
-    children = [run for run in found if run not in parents]
+    children = [run for run in all_runs if run not in parents]
     assert [run.data.tags["optuna.trial"] for run in children] == ["0", "1", "2", "3"]
     assert [run.data.tags["dvc.experiment"] for run in children] == [f"tiny-{number:03}" for number in range(4)]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
-    assert {run.info.status for run in found} == {"FINISHED"}
+    assert {run.info.status for run in all_runs} == {"FINISHED"}
     best = max(children, key=lambda run: run.data.metrics["val/mAP50"])
     assert parents[0].data.metrics["val/mAP50"] == best.data.metrics["val/mAP50"]
     assert parents[0].data.tags["best.experiment"] == best.data.tags["dvc.experiment"]
@@ -96,11 +97,11 @@ def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
     sweep(folder, "--finish", "1", "--yes")
     assert YAML(typ="safe").load(folder / "params.yaml")["train"]["resolution"] == 96
     monkeypatch.chdir(folder)
-    for _ in range(30):  # the workers' own senders may be at it still, on a busy machine
+    for _ in range(30):  # on a busy machine the workers may still send their runs
         project_copy.sync(folder)
-        found = connect(LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
-        if all("latency" in run.data.metrics for run in found):
+        all_runs = connect(LOCAL_SERVER).search_runs(["1"], order_by=["start_time"])
+        if all("latency" in run.data.metrics for run in all_runs):
             break
-    assert [run.data.metrics["latency"] for run in found] == [160, 160, 96, 160]  # the sweep's own run first
-    assert found[0].data.tags["pareto.front"] == "tiny-000, tiny-001"
-    assert {run.info.status for run in found} == {"FINISHED"}
+    assert [run.data.metrics["latency"] for run in all_runs] == [160, 160, 96, 160]  # the sweep's own run first
+    assert all_runs[0].data.tags["pareto.front"] == "tiny-000, tiny-001"
+    assert {run.info.status for run in all_runs} == {"FINISHED"}

@@ -54,7 +54,7 @@ def statuses(folder: Path) -> dict[str, str]:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     assert len({run.info.run_name for run in runs}) == len(runs), "a trial has two runs"
     return {run.info.run_name: run.info.status for run in runs}
 
@@ -155,8 +155,8 @@ def test_a_sweep_beside_a_repro_waits_for_the_same_training(tmp_path):
         wait_for(lambda: running(folder))
         with project_copy.held(repro):
             driver = sweep_project.start(folder, log=other_log)
-            said = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
-            wait_for(lambda: said.exists() and trial_messages.TRAINING_UNDER_WAY in said.read_text())
+            trial_log = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
+            wait_for(lambda: trial_log.exists() and trial_messages.TRAINING_UNDER_WAY in trial_log.read_text())
         assert repro.wait() == 0, (tmp_path / "repro.log").read_text()
         assert driver.wait() == 0, (tmp_path / "sweep.log").read_text()
     trials = study_of(folder).trials
