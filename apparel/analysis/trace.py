@@ -58,7 +58,7 @@ def _find_target(what: str) -> Target:
     if what and os.path.lexists(path):
         return _target_of_path(path)
     if RUN_ID.fullmatch(what):
-        return Target(*trace_mlflow.lock_of(what), run=what)
+        return Target(*trace_mlflow.lock_of_run(what), run=what)
     lock = dvc_lock.read_workspace()
     maker = lock.maker(_project_path(path))
     if maker and maker[1] == _project_path(path):  # deleted from the workspace, or not fetched yet
@@ -81,12 +81,12 @@ def _target_of_run(what: str) -> Target:
         f"{nearest(what, [*git.experiments(), 'HEAD'])}; `git fetch` and `dvc exp pull` bring those of others"
     )
     try:
-        run = trace_mlflow.find(what)
+        run = trace_mlflow.find_run(what)
     except UserError as error:
         raise UserError(f"{unknown}. {error}") from None
     if run is None:
         raise UserError(f"{unknown}. Nor has MLflow a run of that name")
-    return Target(*trace_mlflow.lock_of(run.id), run=run.id)
+    return Target(*trace_mlflow.lock_of_run(run.id), run=run.id)
 
 
 def _target_of_path(path: Path) -> Target:

@@ -30,17 +30,19 @@ ABSENT = (
     "not in this repository; `git fetch`, or `git fetch --unshallow` in a shallow clone, brings it from a remote; "
     "if history was rewritten, `dvc repro --force` runs everything again"
 )
+"""Problem of a commit that git does not have."""
 
 DIFFERING = (
     "one of the two was edited, or the run is of another training: `git restore dvc.lock` brings back the committed "
     "one, `dvc repro --force train` makes a matching run"
 )
+"""Remedy where the run and dvc.lock differ."""
 
 NAMED = 5
 """Parameters or files that a problem names."""
 
 
-def find(name: str) -> "StoredRun | None":
+def find_run(name: str) -> "StoredRun | None":
     """The MLflow run of that id or name, or None.
 
     Raises:
@@ -51,7 +53,7 @@ def find(name: str) -> "StoredRun | None":
     return Reader().find(name)
 
 
-def lock_of(run: str) -> tuple[Lock, str]:
+def lock_of_run(run: str) -> tuple[Lock, str]:
     """The lock with the model of an MLflow run, and the last stage there that used the model.
 
     Raises:

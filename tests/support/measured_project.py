@@ -60,15 +60,15 @@ def ground_truth(names: list[str]) -> pd.DataFrame:
 
 
 def write(
-    names: list[str], found: dict[str, float], seed: int = 0, classes: list[str] = CLASSES
+    names: list[str], detected: dict[str, float], seed: int = 0, classes: list[str] = CLASSES
 ) -> evaluate.SplitMetrics:
-    """Writes what train and eval leave behind; returns what was measured on test.
+    """Writes the outputs of train and eval; returns the metrics on test.
 
     Args:
         names: the test photos; they are drawn where they are missing.
-        found: which share of the boxes of a class the detector finds, 0 to 1; each has a wrong detection, too.
-        seed: another draws which boxes are found.
-        classes: those that the detector knows.
+        detected: fraction of the boxes of a class that are detected, 0 to 1; the others have a wrong detection.
+        seed: of the draw of the detected boxes.
+        classes: of the detector.
     """
     for name in names:
         if not (paths.photos("demo") / name).exists():
@@ -76,7 +76,7 @@ def write(
     truth = ground_truth(names)
     truth = truth[truth["class"].isin(classes)].reset_index(drop=True)
     random = np.random.default_rng(seed)
-    hit = random.random(len(truth)) < truth["class"].map(found)
+    hit = random.random(len(truth)) < truth["class"].map(detected)
     detections = truth.assign(score=np.where(hit, 0.9, 0.6) - random.random(len(truth)) / 5)
     detections.loc[~hit, ["xmin", "xmax"]] = [52.0, 63.0]
     photos = truth[["filename", "width", "height"]].drop_duplicates(ignore_index=True)
@@ -87,7 +87,7 @@ def write(
     digests = {name: hashlib.sha256((paths.photos("demo") / name).read_bytes()).hexdigest() for name in names}
     report.write_tables(test, test, digests)
     paths.MODEL.mkdir(parents=True, exist_ok=True)
-    (paths.MODEL / "weights").write_text(f"{found} {seed}", encoding="utf-8")
+    (paths.MODEL / "weights").write_text(f"{detected} {seed}", encoding="utf-8")
     return test
 
 
