@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from apparel import paths
+from apparel.data.ingest import staging
 
 EXAMPLES = """examples:
   python -m apparel import ../shop --name shop                           a folder, with or without archives in it
@@ -34,12 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from apparel.data.ingest import staging
-
-    name, checkpoint = arguments.name, arguments.checkpoint
-    staging.check_import_name(name)
-    target = (paths.PRETRAINED if checkpoint else paths.DATA) / name
-    record = target.with_name(f"{name}.source.json") if checkpoint else target / "source.json"
+    staging.check_import_name(arguments.name)
+    target = (paths.PRETRAINED if arguments.checkpoint else paths.DATA) / arguments.name
+    record = target.with_name(f"{target.name}.source.json") if arguments.checkpoint else target / "source.json"
     source = str(Path(arguments.source).resolve()) if Path(arguments.source).exists() else arguments.source
     request = [source, arguments.rev, arguments.only]
     with staging.import_lock():
@@ -48,12 +46,12 @@ def main(arguments: argparse.Namespace) -> None:
             staging.check_target_is_free(target, arguments.replace or arguments.dry_run)
             imported = _import(arguments, target, record, request)
     if imported:
-        print(_next_steps(target, checkpoint))
+        print(_next_steps(target, arguments.checkpoint))
 
 
 def _import(arguments: argparse.Namespace, target: Path, record: Path, request: list) -> bool:
     """Imports the source; returns whether it did, which a dry run does not."""
-    from apparel.data.ingest import dataset, sources, staging, weights
+    from apparel.data.ingest import dataset, sources, weights
 
     with staging.staging_folder(target.parent, arguments.name) as folder:
         opened = sources.open_source(arguments.source, arguments.rev, arguments.only, folder / "work")
