@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from apparel import params, paths
-from apparel.data import shards
+from apparel.data.index import Index, read_index
 from apparel.errors import UserError
 from benchmarks import side_by_side
 
@@ -51,8 +51,8 @@ def measure(steps: int, rounds: int) -> str:
     return side_by_side.rates_table(f"{title}, {rounds} rounds", seconds, steps * train.batch_size, "photos")
 
 
-def _inputs() -> tuple[params.Train, dict]:
-    return params.load().train, shards.check(paths.TFRECORD)
+def _inputs() -> tuple[params.Train, Index]:
+    return params.load().train, read_index(paths.TFRECORD)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _serve(kind: str) -> None:
         memory.keep()
     if kind != NOT_DETERMINISTIC:
         determinism.enable(train.seed)
-    detector = Detector(pipeline_config.merge(train, len(index["classes"]), steps=10**6), tuple(index["classes"]))
+    detector = Detector(pipeline_config.merge(train, len(index.classes), steps=10**6), index.classes)
     weights.load(detector, train)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(detector, index, train, Path(folder))

@@ -4,7 +4,7 @@ import shutil
 
 from apparel import errors, params, paths
 from apparel.analysis import vega
-from apparel.data import shards
+from apparel.data.index import read_index
 from apparel.evaluation import evaluate, report
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
@@ -15,13 +15,13 @@ from apparel.versioning.stage import stage
 @stage("eval")
 def main() -> None:
     config = params.load()
-    index = shards.check(paths.TFRECORD)
+    index = read_index(paths.TFRECORD)
     determinism.enable(config.train.seed)  # as in train, or its scores would differ in their last bits
     model = detector.load(paths.MODEL)
     scored, measured, thresholds = {}, {}, None
     for split in ("val", "test"):  # thresholds are chosen on val
         scored[split] = detector.detect_split(model, index, split)
-        evaluate.check_photos(split, scored[split].photos, index["splits"][split]["photos"])
+        evaluate.check_photos(split, scored[split].photos, index.splits[split].photos)
         measured[split] = evaluate.measure_split(
             scored[split], split, model.classes, config.eval.bootstrap_samples, thresholds
         )

@@ -1,7 +1,7 @@
 """Photos and boxes become TFRecord shards: `python -m stages.tfrecord`."""
 
 from apparel import boxes, errors, params, paths
-from apparel.data import shards
+from apparel.data import index, shards
 from apparel.utils import csv_tables
 from apparel.versioning import integrity
 from apparel.versioning.stage import stage
@@ -25,7 +25,7 @@ def main() -> None:
         labels = boxes.read_labels(paths.SPLIT / f"{split}.csv")
         splits[split] = shards.gather(folder, of_split, labels, difficult, classes)
     splits["train"] = shards.shuffled(splits["train"], config.split.seed)
-    print(shards.summary(shards.write(splits, classes, config.tfrecord.photos_per_shard, paths.TFRECORD)))
+    print(index.summary(shards.write(splits, classes, config.tfrecord.photos_per_shard, paths.TFRECORD)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from apparel import errors, params, paths
-from apparel.data import shards
+from apparel.data.index import Index, read_index
 from apparel.models import inputs
 from apparel.tracking import runs
 from apparel.training import loop
@@ -16,7 +16,7 @@ from apparel.versioning.stage import stage
 def main() -> None:
     """params.yaml, TFRecords, a pipeline file and a starting checkpoint -> model, history.csv, val.json."""
     chosen = params.load()
-    index = shards.check(paths.TFRECORD)
+    index = read_index(paths.TFRECORD)
     integrity.check_tracked(paths.PRETRAINED / chosen.train.checkpoint)
     name = loop.key(chosen)
     with loop.under_way(name) as folder, runs.open_run(chosen, name) as run:
@@ -32,7 +32,7 @@ def main() -> None:
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 
 
-def train(chosen: params.Params, index: dict, folder: Path, run: runs.Run) -> tuple:
+def train(chosen: params.Params, index: Index, folder: Path, run: runs.Run) -> tuple:
     """One training, from its starting weights or its last checkpoint; returns its progress and the detector."""
     from apparel.models import pipeline_config, weights
     from apparel.models.detector import Detector
@@ -42,7 +42,7 @@ def train(chosen: params.Params, index: dict, folder: Path, run: runs.Run) -> tu
 
     memory.keep()
     determinism.enable(chosen.train.seed)
-    steps = pipeline_config.steps_of(chosen.train, index["splits"]["train"]["photos"])
+    steps = pipeline_config.steps_of(chosen.train, index.splits["train"].photos)
     config = pipeline_config.merge(chosen.train, len(chosen.data.classes), steps)
     augmentation.check(list(config.train_config.data_augmentation_options))
     detector = Detector(config, chosen.data.classes)

@@ -1,4 +1,4 @@
-"""Photos and boxes packed into TFRecord shards, with an index by which later stages tell that none was damaged."""
+"""TFRecord shards of all splits, written with their label map and their index."""
 
 import errno
 import json
@@ -18,6 +18,7 @@ import pandas as pd
 from apparel import boxes
 from apparel.data import example_writer
 from apparel.data.example_writer import Photo
+from apparel.data.index import Index, Shard, SplitIndex, write_index
 from apparel.errors import UserError, some_of
 from apparel.utils import files
 from apparel.versioning import dvc_hash
@@ -25,7 +26,6 @@ from apparel.versioning import dvc_hash
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-INDEX = "index.json"
 LABEL_MAP = "label_map.pbtxt"
 
 AHEAD = 100
@@ -65,7 +65,7 @@ def shuffled(photos: list[Photo], seed: int) -> list[Photo]:
     return random.Random(seed).sample(photos, len(photos))
 
 
-def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_shard: int, folder: Path) -> dict:
+def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_shard: int, folder: Path) -> Index:
     """Writes the shards of all splits, the label map and the index: the same bytes with any number of cores.
 
     Everything is written beside `folder` first and moved there when it is whole; what was there before is replaced.
@@ -77,7 +77,7 @@ def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_sha
         folder: where the files go.
 
     Returns:
-        The index, as `check` returns it.
+        The index, as `read_index` returns it.
 
     Raises:
         UserError: the disk is too full, or a photo is missing, damaged or of another size; names it.
@@ -97,18 +97,10 @@ def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_sha
             split: _write_split(split, photos, classes, photos_per_shard, unfinished, progress)
             for split, photos in splits.items()
         }
-        index = {"classes": list(classes), "splits": written}
+        index = Index(tuple(classes), written)
         files.write_text(unfinished / LABEL_MAP, label_map(classes))
-        files.write_json(unfinished / INDEX, index)
+        write_index(index, unfinished)
     return index
-
-
-def summary(index: dict) -> str:
-    """One line a split, for the terminal."""
-    return "\n".join(
-        f"{name}: photos {split['photos']}, boxes {split['boxes']}, shards {len(split['shards'])}"
-        for name, split in index["splits"].items()
-    )
 
 
 def label_map(classes: Sequence[str]) -> str:
@@ -118,46 +110,18 @@ def label_map(classes: Sequence[str]) -> str:
     return "".join(f"item {{\n  id: {number}\n  name: {name}\n}}\n" for number, name in enumerate(names, start=1))
 
 
-def check(folder: Path) -> dict:
-    """Compares every shard with the index: TensorFlow's own check sums tell neither a missing nor a shortened file.
-
-    Returns:
-        The index: `classes`, and by split the numbers of photos and boxes, and the shards.
-
-    Raises:
-        UserError: the index or a shard is missing, or a shard is not the one that was written; names it.
-    """
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        shards = [shard for split in index["splits"].values() for shard in split["shards"]]
-        expected = {shard["file"]: shard["md5"] for shard in shards}
-    except FileNotFoundError:
-        raise UserError(f"{folder / INDEX} not found; run `dvc repro tfrecord`") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise UserError(f"{folder / INDEX} is damaged; run `dvc repro --force tfrecord`") from None
-    for name, md5 in expected.items():
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing; run `dvc repro --force tfrecord`")
-        if dvc_hash.file_md5(folder / name) != md5:
-            raise UserError(f"{folder / name} is damaged: its content changed; run `dvc repro --force tfrecord`")
-    return index
-
-
 def _write_split(
     split: str, photos: list[Photo], classes: Sequence[str], photos_per_shard: int, folder: Path, progress: "tqdm"
-) -> dict:
+) -> SplitIndex:
     parts = [photos[start : start + photos_per_shard] for start in range(0, len(photos), photos_per_shard)]
     records = _encode(photos, classes)
     shards = []
     for number, part in enumerate(parts):
         path = folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord"
         _write_shard(path, islice(records, len(part)), progress)
-        shards.append({"file": path.name, **_count(part, classes), "md5": dvc_hash.file_md5(path)})
-    return {
-        **_count(photos, classes),
-        "most_boxes": max((len(photo.boxes) for photo in photos), default=0),
-        "shards": shards,
-    }
+        shards.append(Shard(path.name, *_counts(part, classes), dvc_hash.file_md5(path)))
+    most_boxes = max((len(photo.boxes) for photo in photos), default=0)
+    return SplitIndex(*_counts(photos, classes), most_boxes, tuple(shards))
 
 
 def _encode(photos: list[Photo], classes: Sequence[str]) -> Iterator[bytes]:
@@ -184,10 +148,11 @@ def _write_shard(path: Path, records: Iterable[bytes], progress: "tqdm") -> None
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
 
 
-def _count(photos: list[Photo], classes: Sequence[str]) -> dict:
-    counts = Counter(number for photo in photos for number in photo.class_ids.tolist())
-    per_class = {name: counts[number] for number, name in enumerate(classes, start=1)}
-    return {"photos": len(photos), "boxes": counts.total(), "boxes_per_class": per_class}
+def _counts(photos: list[Photo], classes: Sequence[str]) -> tuple[int, int, dict[str, int]]:
+    """How many photos and boxes, and how many boxes of each class."""
+    counts = Counter(class_id for photo in photos for class_id in photo.class_ids.tolist())
+    per_class = {name: counts[class_id] for class_id, name in enumerate(classes, start=1)}
+    return len(photos), counts.total(), per_class
 
 
 def _check_space(photos: list[Photo], folder: Path) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from apparel import boxes
+from apparel.data.index import Index
 from apparel.errors import UserError, one_line
 from apparel.models import inputs
 from apparel.models.tfod import model as compat_model
@@ -74,15 +75,15 @@ class Detector:
         """The classification network that the detector stands on."""
         return self.model._feature_extractor.classification_backbone
 
-    def check_classes(self, index: dict) -> None:
+    def check_classes(self, index: Index) -> None:
         """Holds the detector's classes to those of the TFRecords, whose ids are places in their list.
 
         Raises:
             UserError: they are others, or in another order.
         """
-        if tuple(index["classes"]) != self.classes:
+        if index.classes != self.classes:
             raise UserError(
-                f"the TFRecords have the classes {', '.join(index['classes'])}, "
+                f"the TFRecords have the classes {', '.join(index.classes)}, "
                 f"the detector {', '.join(self.classes)}; run `dvc repro`"
             )
 
@@ -198,12 +199,12 @@ def restore(objects: tf.train.Checkpoint, folder: Path) -> None:
         ) from None
 
 
-def detect_split(detector: Detector, index: dict, split: str) -> Scored:
+def detect_split(detector: Detector, index: Index, split: str) -> Scored:
     """Runs the detector over every photo of a split.
 
     Args:
         detector: the model, with the weights to measure.
-        index: what `index.json` of the stage tfrecord holds.
+        index: of the TFRecords.
         split: train, val or test.
 
     Raises:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from apparel import params, paths
 from apparel.data import example_writer
+from apparel.data.index import Index
 from apparel.models.tfod import augmentation, determinism, model
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.training import mosaic
@@ -17,19 +18,19 @@ SHUFFLED, SHUFFLED_BYTES = 2048, 2**29
 """Photos among which the next one is drawn, and the memory that they may take: large photos are fewer."""
 
 
-def records(index: dict, split: str) -> list[str]:
+def records(index: Index, split: str) -> list[str]:
     """The TFRecord files of a split, in the order of `index.json`."""
-    return [str(paths.TFRECORD / shard["file"]) for shard in index["splits"][split]["shards"]]
+    return [str(paths.TFRECORD / shard.file) for shard in index.splits[split].shards]
 
 
-def first_photo(index: dict, split: str) -> bytes:
+def first_photo(index: Index, split: str) -> bytes:
     """The first photo of a split: JPEG or PNG."""
     record = next(iter(tf.data.TFRecordDataset(records(index, split))))
     return example_writer.parse_example(record)["image"].numpy()
 
 
 def training_batches(
-    index: dict, config: PipelineConfig, train: params.Train, epoch: int = 0, position: int = 0
+    index: Index, config: PipelineConfig, train: params.Train, epoch: int = 0, position: int = 0
 ) -> tf.data.Dataset:
     """Endless batches of augmented training photos.
 
@@ -37,7 +38,7 @@ def training_batches(
     starts at the epoch and position which a batch carries goes on with the batch that followed it.
 
     Args:
-        index: what `index.json` of the stage tfrecord holds.
+        index: of the TFRecords.
         config: the merged pipeline file.
         train: the section `train` of params.yaml.
         epoch: pass over the photos to begin in, from 0.
@@ -50,7 +51,7 @@ def training_batches(
         between boxes, and `epoch` and `position` (scalar int64) of the first record behind the batch.
     """
     files = records(index, "train")
-    shuffled = _shuffled(files, index["splits"]["train"]["photos"])
+    shuffled = _shuffled(files, index.splits["train"].photos)
     seed = tf.constant([train.seed, 0], tf.int32)
     copies = _copies(index) if train.class_balance == "sampling" else None
 
@@ -85,17 +86,17 @@ def training_batches(
         return values | {"classes": one_hot(classes), "epoch": number, "position": place + 1}
 
     resize = model.resizer(config)
-    one_hot = _one_hot(len(index["classes"]))
+    one_hot = _one_hot(len(index.classes))
     stream = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
     stream = stream.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    most_boxes = max(1, index["splits"]["train"]["most_boxes"])
+    most_boxes = max(1, index.splits["train"].most_boxes)
     stream = stream.padded_batch(train.batch_size, _shapes(stream, most_boxes), drop_remainder=True)
     if train.mosaic:
         stream = stream.map(mosaic.combine)
     return stream.map(_last_place).prefetch(4)
 
 
-def evaluation_batches(index: dict, config: PipelineConfig, split: str, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_size: int) -> tf.data.Dataset:
     """Every photo of a split once, in the order of its records.
 
     Returns:
@@ -104,7 +105,7 @@ def evaluation_batches(index: dict, config: PipelineConfig, split: str, batch_si
         it is False.
     """
     resize = model.resizer(config)
-    one_hot = _one_hot(len(index["classes"]))
+    one_hot = _one_hot(len(index.classes))
 
     @tf.autograph.experimental.do_not_convert
     def prepare(record):
@@ -124,7 +125,7 @@ def evaluation_batches(index: dict, config: PipelineConfig, split: str, batch_si
         prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
     # Room for the photo with most boxes of any split: one traced function then takes the batches of all.
-    most_boxes = max(1, *(known["most_boxes"] for known in index["splits"].values()))
+    most_boxes = max(1, *(counts.most_boxes for counts in index.splits.values()))
     stream = stream.padded_batch(batch_size, _shapes(stream, most_boxes))
     return stream.map(lambda batch: _filled(batch, batch_size)).prefetch(2)
 
@@ -136,17 +137,17 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cast(image, tf.float32)
 
 
-def class_weights(index: dict) -> dict[str, float]:
+def class_weights(index: Index) -> dict[str, float]:
     """How much a box of each class weighs: the root of how much rarer it is than the commonest, so that the rarest
     weighs 1 and none more."""
-    boxes = Counter(index["splits"]["train"]["boxes_per_class"])
-    rarest = min(boxes[name] for name in index["classes"])
-    return {name: (rarest / boxes[name]) ** 0.5 for name in index["classes"]}
+    boxes = Counter(index.splits["train"].boxes_per_class)
+    rarest = min(boxes[name] for name in index.classes)
+    return {name: (rarest / boxes[name]) ** 0.5 for name in index.classes}
 
 
-def _class_weights(index: dict, class_balance: str) -> tf.Tensor:
+def _class_weights(index: Index, class_balance: str) -> tf.Tensor:
     weights = class_weights(index)
-    return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index["classes"]], tf.float32)
+    return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index.classes], tf.float32)
 
 
 def _shuffled(files: list[str], photos: int) -> int:
@@ -154,12 +155,12 @@ def _shuffled(files: list[str], photos: int) -> int:
     return max(1, min(SHUFFLED, SHUFFLED_BYTES * photos // max(1, size)))
 
 
-def _copies(index: dict) -> tf.Tensor:
+def _copies(index: Index) -> tf.Tensor:
     """How often a photo with a box of each class comes in one pass: repeat factors as of LVIS (Gupta et al. 2019,
     arXiv 1908.03195), but by boxes where LVIS counts photos, and relative to the commonest class."""
     weights = class_weights(index)
     commonest = min(weights.values())
-    return tf.constant([weights[name] / commonest for name in index["classes"]], tf.float32)
+    return tf.constant([weights[name] / commonest for name in index.classes], tf.float32)
 
 
 def _repeated(record, place, pass_seed, copies) -> tf.data.Dataset:

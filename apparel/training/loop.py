@@ -14,6 +14,7 @@ import pandas as pd
 import tensorflow as tf
 
 from apparel import paths
+from apparel.data.index import Index
 from apparel.errors import Pruned, UserError, one_line
 from apparel.evaluation import metrics
 from apparel.models import inputs, pipeline_config
@@ -48,7 +49,7 @@ class Training:
 
     Args:
         detector: the model with its starting weights.
-        index: what `index.json` of the stage tfrecord holds.
+        index: of the TFRecords.
         train: the section `train` of params.yaml.
         folder: where checkpoints lie while the training is under way; a training that finds one there goes on from it.
 
@@ -56,11 +57,11 @@ class Training:
         UserError: the TFRecords have other classes than the detector.
     """
 
-    def __init__(self, detector: Detector, index: dict, train: Train, folder: Path):
+    def __init__(self, detector: Detector, index: Index, train: Train, folder: Path):
         self.detector, self.index, self.train, self.folder = detector, index, train, folder
         detector.check_classes(index)
         self.steps = detector.config.train_config.num_steps
-        self.photos = index["splits"]["train"]["photos"]
+        self.photos = index.splits["train"].photos
         self.steps_per_epoch = self.photos / train.batch_size
         self.progress = Progress()
         self.step = tf.Variable(0, dtype=tf.int64)
@@ -228,7 +229,7 @@ class Training:
             print(f"the checkpoint {path} is damaged and left out")
 
 
-def validate(detector: Detector, index: dict) -> dict[str, float]:
+def validate(detector: Detector, index: Index) -> dict[str, float]:
     """Loss, mAP50 and AP50 by class on val, by metric name; not a number for a class without ground truth."""
     scored = detect_split(detector, index, "val")
     by_class = metrics.average_precision(scored.ground_truth, scored.detections, detector.classes)

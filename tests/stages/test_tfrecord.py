@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from apparel import boxes, paths
-from apparel.data import shards
+from apparel.data.index import read_index
 from apparel.errors import UserError
 from apparel.utils import csv_tables
 from stages import tfrecord
@@ -37,7 +37,7 @@ def names_in(split, index):
 
     from apparel.data import example_writer
 
-    files = [str(paths.TFRECORD / shard["file"]) for shard in index["splits"][split]["shards"]]
+    files = [str(paths.TFRECORD / shard.file) for shard in index.splits[split].shards]
     return [
         example_writer.parse_example(record)["filename"].numpy().decode() for record in tf.data.TFRecordDataset(files)
     ]
@@ -45,12 +45,12 @@ def names_in(split, index):
 
 def test_each_photo_is_in_the_shards_of_its_split(project, capsys):
     tfrecord.main()
-    index = shards.check(paths.TFRECORD)
+    index = read_index(paths.TFRECORD)
     assert sorted(names_in("train", index)) == sorted(SPLITS["train"]) != names_in("train", index)
     assert names_in("val", index) == SPLITS["val"]
     assert names_in("test", index) == SPLITS["test"]
-    assert [split["boxes"] for split in index["splits"].values()] == [20, 1, 1]
-    assert len(index["splits"]["train"]["shards"]) == 3
+    assert [split.boxes for split in index.splits.values()] == [20, 1, 1]
+    assert len(index.splits["train"].shards) == 3
     assert "train: photos 20, boxes 20, shards 3" in capsys.readouterr().out
 
 

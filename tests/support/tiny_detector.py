@@ -8,6 +8,7 @@ from PIL import Image
 from apparel import params, paths
 from apparel.data import shards
 from apparel.data.example_writer import Photo
+from apparel.data.index import Index
 from apparel.models import pipeline_config
 from tests.support.repository import ROOT
 
@@ -22,7 +23,7 @@ def train_params(**changes) -> params.Train:
     return params.load(ROOT / paths.PARAMS).train.model_copy(update=small | changes)
 
 
-def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES) -> dict:
+def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES) -> Index:
     """Writes photos of one square each, and their TFRecords where the stages look for them; returns the index."""
     random = np.random.default_rng(0)
     drawn = [_draw(folder / f"photo-{number}.png", number % len(classes), random) for number in range(photos)]

@@ -1,12 +1,14 @@
 """The stream of training batches: the same again, and the same when it is taken up in the middle."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from apparel.data.index import Index, SplitIndex
 from apparel.models import inputs
 from apparel.models.tfod import determinism
 from tests.support import tiny_detector
@@ -14,14 +16,14 @@ from tests.support.repository import ROOT
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     determinism.enable(0)
     return tiny_detector.records(tmp_path)
 
 
-def _batches(index: dict, count: int, train=None, **start: int) -> list[dict]:
+def _batches(index: Index, count: int, train=None, **start: int) -> list[dict]:
     train = train or tiny_detector.train_params()
     stream = inputs.training_batches(index, tiny_detector.config(train), train, **start)
     return [{name: values.numpy() for name, values in batch.items()} for batch in stream.take(count)]
@@ -33,7 +35,7 @@ def _same(one: dict, other: dict) -> bool:
 
 @pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
 def test_a_stream_taken_up_in_the_middle_goes_on_as_the_undisturbed_one(
-    index: dict, class_balance: str, mosaic: float
+    index: Index, class_balance: str, mosaic: float
 ) -> None:
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)
     whole = _batches(index, 7, train)
@@ -43,7 +45,7 @@ def test_a_stream_taken_up_in_the_middle_goes_on_as_the_undisturbed_one(
         assert all(_same(one, other) for one, other in zip(whole[place:], rest, strict=True))
 
 
-def test_the_seed_changes_the_stream_and_every_pass_differs(index: dict) -> None:
+def test_the_seed_changes_the_stream_and_every_pass_differs(index: Index) -> None:
     first, second = _batches(index, 1), _batches(index, 1, tiny_detector.train_params(seed=1))
     assert not _same(first[0], second[0])
     one_pass, other_pass = _batches(index, 1, epoch=0), _batches(index, 1, epoch=1)
@@ -51,7 +53,7 @@ def test_the_seed_changes_the_stream_and_every_pass_differs(index: dict) -> None
 
 
 @pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
-def test_batches_are_prepared_ahead_and_in_parallel(index: dict, class_balance: str, mosaic: float) -> None:
+def test_batches_are_prepared_ahead_and_in_parallel(index: Index, class_balance: str, mosaic: float) -> None:
     """Determinism takes both away from a pipeline that looks as if it could come out differently."""
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)
     batches = iter(inputs.training_batches(index, tiny_detector.config(train), train))
@@ -62,7 +64,7 @@ def test_batches_are_prepared_ahead_and_in_parallel(index: dict, class_balance: 
     assert parameters["ParallelMapV2"]["parallelism"] >= min(2, os.cpu_count())
 
 
-def test_batches_have_the_shapes_and_ranges_they_promise(index: dict) -> None:
+def test_batches_have_the_shapes_and_ranges_they_promise(index: Index) -> None:
     (batch,) = _batches(index, 1)
     assert batch["image"].shape == (4, 64, 64, 3)
     assert batch["image"].min() >= 0 and batch["image"].max() <= 255
@@ -71,7 +73,7 @@ def test_batches_have_the_shapes_and_ranges_they_promise(index: dict) -> None:
     assert set(batch["weights"].ravel()) <= {0.0, 1.0}
 
 
-def test_mosaics_come_as_often_as_asked_for(index: dict) -> None:
+def test_mosaics_come_as_often_as_asked_for(index: Index) -> None:
     batches = _batches(index, 20, tiny_detector.train_params(mosaic=0.5, augmentation=()))
     garments = np.concatenate([(batch["weights"] > 0).sum(axis=1) for batch in batches])
     assert set(garments) == {1, 4}
@@ -79,7 +81,7 @@ def test_mosaics_come_as_often_as_asked_for(index: dict) -> None:
     assert batches[0]["boxes"].shape == (4, 4, 4)
 
 
-def test_evaluation_sees_every_photo_once_and_fills_the_last_batch(index: dict) -> None:
+def test_evaluation_sees_every_photo_once_and_fills_the_last_batch(index: Index) -> None:
     train = tiny_detector.train_params()
     batches = list(inputs.evaluation_batches(index, tiny_detector.config(train), "val", 4))
     real = np.concatenate([batch["real"].numpy() for batch in batches])
@@ -92,20 +94,21 @@ def test_evaluation_sees_every_photo_once_and_fills_the_last_batch(index: dict) 
 
 
 def test_rarer_classes_weigh_more_and_none_more_than_one() -> None:
-    index = {"classes": ["a", "b"], "splits": {"train": {"boxes_per_class": {"a": 400, "b": 100}}}}
+    counts = SplitIndex(500, 500, boxes_per_class={"a": 400, "b": 100}, most_boxes=1, shards=())
+    index = Index(("a", "b"), {"train": counts})
     assert inputs.class_weights(index) == {"a": 0.5, "b": 1.0}
 
 
-def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: dict) -> None:
-    counted = {**index, "splits": {**index["splits"]}}
-    counted["splits"]["train"] = index["splits"]["train"] | {"boxes_per_class": {"bright": 9, "dark": 1}}
+def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: Index) -> None:
+    train_split = replace(index.splits["train"], boxes_per_class={"bright": 9, "dark": 1})
+    unbalanced = replace(index, splits={**index.splits, "train": train_split})
     train = tiny_detector.train_params(class_balance="sampling")
-    batches = _batches(counted, 12, train)
+    batches = _batches(unbalanced, 12, train)
     dark = np.concatenate([batch["classes"][:, :, 1].sum(axis=1) for batch in batches]).mean()
     assert dark > 0.6
 
 
-def test_large_photos_are_shuffled_among_fewer(index: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_photos_are_shuffled_among_fewer(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     files = inputs.records(index, "train")
     size = sum(Path(file).stat().st_size for file in files)
     assert inputs._shuffled(files, 6) == inputs.SHUFFLED

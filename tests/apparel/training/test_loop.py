@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from apparel.data.index import Index
 from apparel.errors import UserError
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, detect_split, load
@@ -32,17 +33,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def index(project: Path) -> dict:
+def index(project: Path) -> Index:
     return tiny_detector.records(project)
 
 
-def _training(index: dict, folder: Path, **changes) -> loop.Training:
+def _training(index: Index, folder: Path, **changes) -> loop.Training:
     train = tiny_detector.train_params(**changes)
     determinism.enable(train.seed)
     return loop.Training(Detector(tiny_detector.config(train), tiny_detector.CLASSES), index, train, folder)
 
 
-def _train(index: dict, folder: Path, kill_at: int | None = None) -> tuple[Detector, loop.Progress]:
+def _train(index: Index, folder: Path, kill_at: int | None = None) -> tuple[Detector, loop.Progress]:
     """Six steps, a validation after every epoch of one and a half, and all that a training can have switched on."""
     begun = _training(index, folder, moving_average=0.9, class_balance="sampling", learning_rate=0.01)
 
@@ -54,7 +55,7 @@ def _train(index: dict, folder: Path, kill_at: int | None = None) -> tuple[Detec
 
 
 @pytest.fixture(scope="module")
-def undisturbed(project: Path, index: dict) -> tuple[Detector, loop.Progress]:
+def undisturbed(project: Path, index: Index) -> tuple[Detector, loop.Progress]:
     return _train(index, project / "undisturbed")
 
 
@@ -63,7 +64,7 @@ def _weights(detector: Detector) -> list[bytes]:
 
 
 def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_checkpoint_before_the_last(
-    undisturbed: tuple[Detector, loop.Progress], project: Path, index: dict, capsys: pytest.CaptureFixture
+    undisturbed: tuple[Detector, loop.Progress], project: Path, index: Index, capsys: pytest.CaptureFixture
 ) -> None:
     folder = project / "killed"
     with pytest.raises(Killed):
@@ -82,7 +83,7 @@ def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_check
 
 
 def test_the_kept_weights_load_and_score_as_they_did_in_training(
-    undisturbed: tuple[Detector, loop.Progress], project: Path, index: dict
+    undisturbed: tuple[Detector, loop.Progress], project: Path, index: Index
 ) -> None:
     detector, progress = undisturbed
     detector.save(project / "model")
@@ -99,10 +100,10 @@ def test_the_loss_falls(undisturbed: tuple[Detector, loop.Progress]) -> None:
     assert losses[-1] < losses[0]
 
 
-def test_every_photo_of_a_split_is_scored(undisturbed: tuple[Detector, loop.Progress], index: dict) -> None:
+def test_every_photo_of_a_split_is_scored(undisturbed: tuple[Detector, loop.Progress], index: Index) -> None:
     scored = detect_split(undisturbed[0], index, "val")
-    assert len(scored.photos) == index["splits"]["val"]["photos"]
-    assert len(scored.ground_truth) == index["splits"]["val"]["boxes"]
+    assert len(scored.photos) == index.splits["val"].photos
+    assert len(scored.ground_truth) == index.splits["val"].boxes
     assert scored.detections["score"].between(0, 1).all()
 
 
@@ -130,7 +131,7 @@ def test_weights_of_another_model_do_not_load(project: Path) -> None:
         load(project / "other")
 
 
-def test_patience_is_over_after_so_many_validations_without_a_better_one(project: Path, index: dict) -> None:
+def test_patience_is_over_after_so_many_validations_without_a_better_one(project: Path, index: Index) -> None:
     begun = _training(index, project / "patient", patience=2)
     verdicts = []
     for mean, loss in ((0.5, 1.0), (0.4, 0.5), (0.6, 2.0), (0.6, 1.0), (0.6, 1.5), (0.5, 0.1)):
@@ -144,7 +145,7 @@ def test_patience_is_over_after_so_many_validations_without_a_better_one(project
     assert begun.progress.best["val/loss"] == 1.0
 
 
-def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: Path, index: dict) -> None:
+def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: Path, index: Index) -> None:
     begun, unknown = _training(index, project / "no boxes"), float("nan")
     begun._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0})
     assert begun._is_better({"val/mAP50": unknown, "val/loss": 1.0})
@@ -152,7 +153,7 @@ def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: 
 
 
 @pytest.mark.parametrize("batch_size", [8, 16, 24, 32, 48])
-def test_validations_are_as_many_as_epochs_ask_for(project: Path, index: dict, batch_size: int) -> None:
+def test_validations_are_as_many_as_epochs_ask_for(project: Path, index: Index, batch_size: int) -> None:
     begun = _training(index, project / "schedule", validate_every=15, batch_size=batch_size)
     begun.photos, begun.steps_per_epoch = 340, 340 / batch_size
     for epochs, expected in ((60, [1, 2, 3, 4]), (50, [1, 2, 3, 4]), (15, [1]), (1, [1])):
@@ -162,7 +163,7 @@ def test_validations_are_as_many_as_epochs_ask_for(project: Path, index: dict, b
         assert found[-1] == expected[-1]
 
 
-def test_classes_in_another_order_than_the_records_have_are_refused(project: Path, index: dict) -> None:
+def test_classes_in_another_order_than_the_records_have_are_refused(project: Path, index: Index) -> None:
     train = tiny_detector.train_params()
     swapped = Detector(tiny_detector.config(train), tiny_detector.CLASSES[::-1])
     refusal = "the TFRecords have the classes bright, dark, the detector dark, bright"
@@ -172,7 +173,7 @@ def test_classes_in_another_order_than_the_records_have_are_refused(project: Pat
         detect_split(swapped, index, "val")
 
 
-def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, index: dict) -> None:
+def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, index: Index) -> None:
     begun = _training(index, project / "diverged")
     begun._count(1, {"train/loss": 1.0})
     for loss in (float("nan"), float("inf")):
@@ -180,7 +181,7 @@ def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, inde
             begun._count(2, {"train/loss": loss})
 
 
-def test_a_pipeline_file_whose_losses_do_not_fit_is_refused_by_name(project: Path, index: dict) -> None:
+def test_a_pipeline_file_whose_losses_do_not_fit_is_refused_by_name(project: Path, index: Index) -> None:
     train = tiny_detector.train_params()
     config = tiny_detector.config(train)
     config.model.ssd.box_predictor.convolutional_box_predictor.box_code_size = 7
@@ -189,7 +190,7 @@ def test_a_pipeline_file_whose_losses_do_not_fit_is_refused_by_name(project: Pat
         begun.run(lambda step, values: None)
 
 
-def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, index: dict) -> None:
+def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, index: Index) -> None:
     begun = _training(index, project / "clipped", steps=1, optimizer="momentum", schedule="constant", learning_rate=1.0)
     begun.detector.config.train_config.gradient_clipping_by_norm = 0.001
     before = [variable.numpy() for variable in begun.trainable]
@@ -198,7 +199,7 @@ def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, in
     assert moved == pytest.approx(0.001, rel=0.01)
 
 
-def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(project: Path, index: dict) -> None:
+def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(project: Path, index: Index) -> None:
     begun = _training(index, project / "early", steps=2, freeze="early")
     backbone = begun.detector.backbone
     before = {layer.name: [variable.numpy() for variable in layer.variables] for layer in backbone.layers}
@@ -220,7 +221,7 @@ def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(pr
 
 
 @pytest.mark.slow
-def test_a_frozen_backbone_stays_and_the_rest_learns(project: Path, index: dict) -> None:
+def test_a_frozen_backbone_stays_and_the_rest_learns(project: Path, index: Index) -> None:
     begun = _training(index, project / "frozen", steps=2, freeze="backbone")
     backbone = [variable.numpy() for variable in begun.detector.backbone.variables]
     heads = [variable.numpy() for variable in begun.detector.model._box_predictor.variables]
