@@ -1,25 +1,16 @@
-"""A photo and its boxes <-> `tf.train.Example`, under the Object Detection API's standard keys.
-
-The keys are those of its `data_decoders/tf_example_decoder.py`, so that its own tools read the records, too.
-"""
+"""A photo and its boxes as a serialised `tf.train.Example`; `examples.parse_example` reads it back."""
 
 import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from apparel import images
+from apparel.data.examples import CORNERS
 from apparel.errors import UserError
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-CORNERS = [f"image/object/bbox/{corner}" for corner in ("ymin", "xmin", "ymax", "xmax")]
-"""The keys of a box's corners, in the Object Detection API's order."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ def encode(photo: Photo, classes: Sequence[str]) -> bytes:
 
 
 def pack(photo: Photo, image: bytes, format_name: str, classes: Sequence[str]) -> bytes:
-    """`encode` with the bytes to keep in place of the photo's file: `image`, which is a `jpeg` or `png`."""
+    """Packs one photo like `encode`, but with the given bytes, `image`, a `jpeg` or `png`, in place of its file."""
     name = photo.path.name.encode()
     texts = {
         "image/encoded": [image],
@@ -73,57 +64,18 @@ def pack(photo: Photo, image: bytes, format_name: str, classes: Sequence[str]) -
     return _serialize(texts, whole_numbers, fractions)
 
 
-def features() -> dict[str, "tf.io.FixedLenFeature | tf.io.FixedLenSequenceFeature"]:
-    """What `parse_example` reads, for `tf.io.parse_single_example`."""
-    import tensorflow as tf
-
-    def per_box(dtype: "tf.DType") -> "tf.io.FixedLenSequenceFeature":
-        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
-
-    return {key: per_box(tf.float32) for key in CORNERS} | {
-        "image/encoded": tf.io.FixedLenFeature([], tf.string),
-        "image/filename": tf.io.FixedLenFeature([], tf.string),
-        "image/width": tf.io.FixedLenFeature([], tf.int64),
-        "image/height": tf.io.FixedLenFeature([], tf.int64),
-        "image/object/class/label": per_box(tf.int64),
-        "image/object/difficult": per_box(tf.int64),
-    }
-
-
-def parse_example(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-    """Unpacks what `encode` packed, in TensorFlow's own operations; for `tf.data.Dataset.map`.
-
-    Returns:
-        `image` (scalar string: the photo's JPEG or PNG bytes, upright RGB), `filename` (scalar string), `width` and
-        `height` (scalar int64, pixels), `boxes` (`(N, 4)` float32 in 0..1 of the photo's sides, in the Object
-        Detection API's order ymin, xmin, ymax, xmax), `classes` (`(N,)` int64, from 1), `difficult` (`(N,)` bool).
-    """
-    import tensorflow as tf
-
-    values = tf.io.parse_single_example(serialized, features())
-    return {
-        "image": values["image/encoded"],
-        "filename": values["image/filename"],
-        "width": values["image/width"],
-        "height": values["image/height"],
-        "boxes": tf.stack([values[key] for key in CORNERS], axis=1),
-        "classes": values["image/object/class/label"],
-        "difficult": tf.cast(values["image/object/difficult"], tf.bool),
-    }
-
-
 def _upright_bytes(photo: Photo) -> tuple[bytes, str]:
-    """Bytes that any decoder, also one that ignores EXIF, turns into the upright RGB photo; and their format.
+    """JPEG or PNG bytes that every decoder, also one that ignores EXIF, turns into the upright RGB photo; the format.
 
-    An upright RGB JPEG is kept as it is. All else becomes PNG, which loses nothing: a second JPEG coding would blur
-    the photo, and TensorFlow reads neither WebP and TIFF nor orientation, alpha and CMYK the way a viewer does.
+    An upright RGB JPEG is kept as it is. Everything else becomes PNG, which is lossless: a second JPEG coding would
+    blur the photo, and TensorFlow does not read WebP and TIFF, nor orientation, alpha and CMYK as a viewer does.
     """
     path, size = photo.path, (photo.width, photo.height)
     data = images.read_bytes(path)
     header = images.parse_header(data, path)
-    found = (header.upright_width, header.upright_height)
-    if found != size:
-        sizes = "{} x {} pixels, but its boxes are for {} x {}".format(*found, *size)
+    actual_size = (header.upright_width, header.upright_height)
+    if actual_size != size:
+        sizes = "{} x {} pixels, but its boxes are for {} x {}".format(*actual_size, *size)
         raise UserError(f"{path} has {sizes}: it changed since `convert`; run `dvc repro`")
     if header.format == "JPEG" and header.mode == "RGB" and header.orientation == 1:
         _check_jpeg(data, path)
@@ -134,10 +86,13 @@ def _upright_bytes(photo: Photo) -> tuple[bytes, str]:
 
 
 def _check_jpeg(data: bytes, path: Path) -> None:
-    """Lets TensorFlow decode the photo now, by name, instead of in the middle of a training, without.
+    """Decodes the photo with TensorFlow, so that a damaged one is named here and does not stop a training.
 
-    At an eighth of the size, since all compressed data is read for that as well: on 2,400 damaged photos this found
-    what a full decoding finds, by TensorFlow or by Pillow, in two thirds of the time.
+    An eighth of the size is enough, since all compressed data is read for that as well: on 2,400 damaged photos this
+    detected the same ones as a full decoding by TensorFlow or Pillow, in two thirds of the time.
+
+    Raises:
+        UserError: TensorFlow cannot decode it.
     """
     import tensorflow as tf
 

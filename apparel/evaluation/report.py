@@ -127,9 +127,9 @@ def image_digests(records: Sequence[str]) -> dict[str, str]:
 def _images(records: Sequence[str]) -> Iterator[tuple[str, "tf.Tensor"]]:
     import tensorflow as tf
 
-    from apparel.data import example_writer
+    from apparel.data import examples
 
-    for example in map(example_writer.parse_example, tf.data.TFRecordDataset(records)):
+    for example in map(examples.parse_example, tf.data.TFRecordDataset(records)):
         yield example["filename"].numpy().decode(), example["image"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from apparel import params, paths
-from apparel.data import example_writer
+from apparel.data import examples
 from apparel.data.index import Index
 from apparel.models.tfod import augmentation, determinism, model
 from apparel.models.tfod.pipeline_file import PipelineConfig
@@ -26,7 +26,7 @@ def records(index: Index, split: str) -> list[str]:
 def first_photo(index: Index, split: str) -> bytes:
     """The first photo of a split: JPEG or PNG."""
     record = next(iter(tf.data.TFRecordDataset(records(index, split))))
-    return example_writer.parse_example(record)["image"].numpy()
+    return examples.parse_example(record)["image"].numpy()
 
 
 def training_batches(
@@ -68,7 +68,7 @@ def training_batches(
 
     @tf.autograph.experimental.do_not_convert
     def prepare(number, place, pass_seed, record):
-        example = example_writer.parse_example(record)
+        example = examples.parse_example(record)
         weights = _class_weights(index, train.class_balance)
         photo_seed = tf.random.fold_in(pass_seed, tf.cast(place, tf.int32), alg="philox")
         image, boxes, classes, box_weights = augmentation.augment(
@@ -109,7 +109,7 @@ def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_s
 
     @tf.autograph.experimental.do_not_convert
     def prepare(record):
-        example = example_writer.parse_example(record)
+        example = examples.parse_example(record)
         image, true_shape = resize(decode(example.pop("image")))
         classes = example["classes"]
         return example | {
@@ -164,7 +164,7 @@ def _copies(index: Index) -> tf.Tensor:
 
 
 def _repeated(record, place, pass_seed, copies) -> tf.data.Dataset:
-    classes = example_writer.parse_example(record)["classes"]
+    classes = examples.parse_example(record)["classes"]
     times = tf.reduce_max(tf.concat([[1.0], tf.gather(copies, classes - 1)], axis=0))
     draw = tf.random.stateless_uniform([], tf.random.fold_in(pass_seed, tf.cast(place, tf.int32), alg="philox"))
     # Slices of one record: `from_tensors` would keep TensorFlow from preparing batches ahead, see `determinism`.

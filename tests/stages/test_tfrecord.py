@@ -35,12 +35,10 @@ def project(tmp_path, monkeypatch):
 def names_in(split, index):
     import tensorflow as tf
 
-    from apparel.data import example_writer
+    from apparel.data import examples
 
     files = [str(paths.TFRECORD / shard.file) for shard in index.splits[split].shards]
-    return [
-        example_writer.parse_example(record)["filename"].numpy().decode() for record in tf.data.TFRecordDataset(files)
-    ]
+    return [examples.parse_example(record)["filename"].numpy().decode() for record in tf.data.TFRecordDataset(files)]
 
 
 def test_each_photo_is_in_the_shards_of_its_split(project, capsys):

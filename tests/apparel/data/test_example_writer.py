@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apparel import images
-from apparel.data import example_writer
+from apparel.data import example_writer, examples
 from apparel.data.example_writer import Photo
 from apparel.errors import UserError
 from tests.support import photo_files
@@ -27,7 +27,7 @@ def photo_of(path, boxes=(photo_files.BOX,), class_ids=None, difficult=None, siz
 
 
 def parsed(serialized):
-    return {key: value.numpy() for key, value in example_writer.parse_example(serialized).items()}
+    return {key: value.numpy() for key, value in examples.parse_example(serialized).items()}
 
 
 def features_of(serialized):

@@ -11,7 +11,7 @@ import pytest
 from tqdm import tqdm
 
 from apparel import boxes
-from apparel.data import example_writer, shards
+from apparel.data import examples, shards
 from apparel.data.index import read_index
 from apparel.errors import UserError
 from tests.support import photo_files
@@ -52,7 +52,7 @@ def gather(folder, photos=PHOTOS, labels=LABELS, difficult=None):
 def records(path):
     import tensorflow as tf
 
-    parsed = (example_writer.parse_example(record) for record in tf.data.TFRecordDataset(str(path)))
+    parsed = (examples.parse_example(record) for record in tf.data.TFRecordDataset(str(path)))
     return [{key: value.numpy() for key, value in values.items()} for values in parsed]
 
 
