@@ -30,7 +30,7 @@ def main() -> None:
     picked = evaluate.select_photos(test, config.eval.pictures)
     series = evaluate.evenly_spaced_photos(test, 3 * config.eval.pictures)
     names = {name for group in picked.values() for name in group} | set(series)
-    records = inputs.records(index, "test")
+    records = inputs.record_files(index, "test")
     images = report.encoded_images(records, names)
     report.write_tables(test, val, report.image_digests(records))
     shutil.rmtree(paths.EVAL_PICTURES, ignore_errors=True)

@@ -15,6 +15,7 @@ from apparel import boxes
 from apparel.data.index import Index
 from apparel.errors import UserError, one_line
 from apparel.models import inputs
+from apparel.models.inputs import Batch
 from apparel.models.tfod import model as compat_model
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.pipeline_file import PipelineConfig
@@ -98,12 +99,12 @@ class Detector:
         normalised = self.model._feature_extractor.preprocess(image)
         return self.model.predict(normalised, true_shape)
 
-    def losses(self, batch: inputs.BATCH, training: bool) -> tuple[dict[str, tf.Tensor], dict]:
+    def losses(self, batch: Batch, training: bool) -> tuple[dict[str, tf.Tensor], dict]:
         """Losses and raw predictions for a batch; to be traced once for training and once for evaluation.
 
         Args:
-            batch: as `inputs.training_batches` gives it; where it has `real`, photos for which that is False count
-                nothing.
+            batch: as `inputs.evaluation_batches` or `training.input_pipeline.training_batches` makes it; photos for
+                which its `real` is False do not count.
             training: whether batch normalisation follows the batch and updates its statistics.
 
         Returns:
@@ -127,7 +128,7 @@ class Detector:
         losses["regularization_loss"] = sum_in_order(self.model.regularization_losses())
         return losses, predictions
 
-    def _evaluate_batch(self, batch: inputs.BATCH) -> tuple[tf.Tensor, dict]:
+    def _evaluate_batch(self, batch: Batch) -> tuple[tf.Tensor, dict]:
         losses, predictions = self.losses(batch, training=False)
         return sum_in_order(list(losses.values())), self._postprocess(predictions, batch["true_shape"])
 
@@ -256,7 +257,7 @@ def detect(detector: Detector, photos: Sequence[Image.Image]) -> pd.DataFrame:
     return table.sort_values(["photo", "score"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
-def _share_of_photo(batch: inputs.BATCH) -> tf.Tensor:
+def _share_of_photo(batch: Batch) -> tf.Tensor:
     """What share of the network's height and width the photo takes, as factors for boxes, float32 (B, 1, 4): below 1
     where a photo is padded to the shape of the network."""
     seen = tf.cast(tf.shape(batch["image"])[1:3], tf.float32)

@@ -17,11 +17,13 @@ from apparel import paths
 from apparel.data.index import Index
 from apparel.errors import Pruned, UserError, one_line
 from apparel.evaluation import metrics
-from apparel.models import inputs, pipeline_config
+from apparel.models import pipeline_config
 from apparel.models.detector import Detector, detect_split, sum_in_order
+from apparel.models.inputs import Batch
 from apparel.models.tfod import model as compat_model
 from apparel.models.tfod import optimizer as compat_optimizer
 from apparel.params import Params, Train
+from apparel.training.input_pipeline import training_batches
 from apparel.training import trial_messages
 from apparel.utils import files, locking
 
@@ -121,16 +123,16 @@ class Training:
 
     def _batches(self) -> tf.data.Dataset:
         epoch, position = self.place.numpy().tolist()
-        return inputs.training_batches(self.index, self.detector.config, self.train, epoch, position)
+        return training_batches(self.index, self.detector.config, self.train, epoch, position)
 
-    def _learn(self, batch: inputs.BATCH) -> dict[str, float]:
+    def _learn(self, batch: Batch) -> dict[str, float]:
         try:
             return {name: float(value) for name, value in self._train_step(batch).items()}
         except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             file = paths.CONFIGS / f"{self.train.detector}.config"
             raise UserError(f"{file} makes no training: {one_line(error)}") from None
 
-    def _step(self, batch: inputs.BATCH) -> dict[str, tf.Tensor]:
+    def _step(self, batch: Batch) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses, _ = self.detector.losses(batch, training=True)
             total = losses["classification_loss"]

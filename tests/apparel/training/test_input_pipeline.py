@@ -1,4 +1,4 @@
-"""The stream of training batches: the same again, and the same when it is taken up in the middle."""
+"""Training batches: the same for the same seed, and the same from any position in the stream."""
 
 import os
 from dataclasses import replace
@@ -11,6 +11,7 @@ import tensorflow as tf
 from apparel.data.index import Index, SplitIndex
 from apparel.models import inputs
 from apparel.models.tfod import determinism
+from apparel.training import input_pipeline
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
 
@@ -25,7 +26,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 
 def _batches(index: Index, count: int, train=None, **start: int) -> list[dict]:
     train = train or tiny_detector.train_params()
-    stream = inputs.training_batches(index, tiny_detector.config(train), train, **start)
+    stream = input_pipeline.training_batches(index, tiny_detector.config(train), train, **start)
     return [{name: values.numpy() for name, values in batch.items()} for batch in stream.take(count)]
 
 
@@ -34,9 +35,7 @@ def _same(one: dict, other: dict) -> bool:
 
 
 @pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
-def test_a_stream_taken_up_in_the_middle_goes_on_as_the_undisturbed_one(
-    index: Index, class_balance: str, mosaic: float
-) -> None:
+def test_a_stream_from_the_middle_continues_as_the_whole_one(index: Index, class_balance: str, mosaic: float) -> None:
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)
     whole = _batches(index, 7, train)
     for place in (1, 3, 4):
@@ -54,17 +53,17 @@ def test_the_seed_changes_the_stream_and_every_pass_differs(index: Index) -> Non
 
 @pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
 def test_batches_are_prepared_ahead_and_in_parallel(index: Index, class_balance: str, mosaic: float) -> None:
-    """Determinism takes both away from a pipeline that looks as if it could come out differently."""
+    """TensorFlow does neither under determinism where it takes an operation for one with state."""
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)
-    batches = iter(inputs.training_batches(index, tiny_detector.config(train), train))
+    batches = iter(input_pipeline.training_batches(index, tiny_detector.config(train), train))
     next(batches)
     nodes = tf.data.experimental.get_model_proto(batches).nodes.values()
-    parameters = {node.name: {each.name: each.value for each in node.parameters} for node in nodes}
+    parameters = {node.name: {parameter.name: parameter.value for parameter in node.parameters} for node in nodes}
     assert parameters["Prefetch"]["buffer_size"] > 0
     assert parameters["ParallelMapV2"]["parallelism"] >= min(2, os.cpu_count())
 
 
-def test_batches_have_the_shapes_and_ranges_they_promise(index: Index) -> None:
+def test_batches_have_the_documented_shapes_and_ranges(index: Index) -> None:
     (batch,) = _batches(index, 1)
     assert batch["image"].shape == (4, 64, 64, 3)
     assert batch["image"].min() >= 0 and batch["image"].max() <= 255
@@ -81,22 +80,10 @@ def test_mosaics_come_as_often_as_asked_for(index: Index) -> None:
     assert batches[0]["boxes"].shape == (4, 4, 4)
 
 
-def test_evaluation_sees_every_photo_once_and_fills_the_last_batch(index: Index) -> None:
-    train = tiny_detector.train_params()
-    batches = list(inputs.evaluation_batches(index, tiny_detector.config(train), "val", 4))
-    real = np.concatenate([batch["real"].numpy() for batch in batches])
-    names = np.concatenate([batch["filename"].numpy() for batch in batches])[real]
-    assert [len(batch["image"]) for batch in batches] == [4, 4]
-    assert sorted(names) == [f"photo-{number}.png".encode() for number in range(10, 12)] + [
-        f"photo-{number}.png".encode() for number in range(6, 10)
-    ]
-    assert not batches[-1]["image"].numpy()[~batches[-1]["real"].numpy()].any()
-
-
 def test_rarer_classes_weigh_more_and_none_more_than_one() -> None:
     counts = SplitIndex(500, 500, boxes_per_class={"a": 400, "b": 100}, most_boxes=1, shards=())
     index = Index(("a", "b"), {"train": counts})
-    assert inputs.class_weights(index) == {"a": 0.5, "b": 1.0}
+    assert input_pipeline.class_weights(index) == {"a": 0.5, "b": 1.0}
 
 
 def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: Index) -> None:
@@ -109,10 +96,10 @@ def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: Index) 
 
 
 def test_large_photos_are_shuffled_among_fewer(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = inputs.records(index, "train")
+    files = inputs.record_files(index, "train")
     size = sum(Path(file).stat().st_size for file in files)
-    assert inputs._shuffled(files, 6) == inputs.SHUFFLED
-    monkeypatch.setattr(inputs, "SHUFFLED_BYTES", size // 2)
-    assert inputs._shuffled(files, 6) in (2, 3)
-    monkeypatch.setattr(inputs, "SHUFFLED_BYTES", 1)
-    assert inputs._shuffled(files, 6) == 1
+    assert input_pipeline._shuffle_buffer(files, 6) == input_pipeline.SHUFFLE_PHOTOS
+    monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", size // 2)
+    assert input_pipeline._shuffle_buffer(files, 6) in (2, 3)
+    monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", 1)
+    assert input_pipeline._shuffle_buffer(files, 6) == 1

@@ -1,0 +1,132 @@
+"""Training batches from TFRecords: shuffled, balanced by class, augmented, and the same for the same seed."""
+
+from collections import Counter
+from pathlib import Path
+
+import tensorflow as tf
+
+from apparel import params
+from apparel.data import examples
+from apparel.data.index import Index
+from apparel.models import inputs
+from apparel.models.inputs import Batch
+from apparel.models.tfod import augmentation, determinism, model
+from apparel.models.tfod.pipeline_file import PipelineConfig
+from apparel.training import mosaic
+
+SHUFFLE_PHOTOS, SHUFFLE_BYTES = 2048, 2**29
+"""Photos among which the next one is drawn, and the memory that they may take: large photos are fewer."""
+
+
+def training_batches(
+    index: Index, config: PipelineConfig, train: params.Train, epoch: int = 0, position: int = 0
+) -> tf.data.Dataset:
+    """Endless batches of augmented training photos.
+
+    After `determinism.enable` the batches depend on the seed alone, not on threads or on where the stream begins: a
+    stream that begins at the epoch and position of a batch continues with the batch that followed it.
+
+    Args:
+        index: of the TFRecords.
+        config: the merged pipeline file.
+        train: the section `train` of params.yaml.
+        epoch: pass over the photos to begin in, from 0.
+        position: records of that pass to skip.
+
+    Returns:
+        Batches of `train.batch_size` photos: `image` float32 (B, H, W, 3) as the network takes it, `true_shape` int32
+        (B, 3), the part of it that is photo and not padding, `boxes` float32 (B, N, 4) ymin, xmin, ymax, xmax in 0..1
+        of the photo's sides, `classes` float32 (B, N, classes) one-hot, `weights` float32 (B, N), 0 for padding, which
+        may lie between boxes, and `epoch` and `position` (scalar int64) of the first record after the batch.
+    """
+    files = inputs.record_files(index, "train")
+    buffer_size = _shuffle_buffer(files, index.splits["train"].photos)
+    seed = tf.constant([train.seed, 0], tf.int32)
+    repeat_factors = _repeat_factors(index) if train.class_balance == "sampling" else None
+
+    @tf.autograph.experimental.do_not_convert
+    def one_pass(epoch):
+        pass_seed = tf.random.fold_in(seed, tf.cast(epoch, tf.int32), alg="philox")
+        shuffle_seed = tf.cast(pass_seed[0], tf.int64)
+        records = determinism.shuffle(tf.data.Dataset.from_tensor_slices(files), len(files), shuffle_seed)
+        records = records.interleave(tf.data.TFRecordDataset, cycle_length=4)
+        if repeat_factors is not None:
+            records = records.enumerate().flat_map(
+                lambda number, record: _repeated(record, number, pass_seed, repeat_factors)
+            )
+        records = determinism.shuffle(records, buffer_size, shuffle_seed)
+        return records.enumerate().map(lambda number, record: (epoch, number, pass_seed, record))
+
+    @tf.autograph.experimental.do_not_convert
+    def prepare(epoch, number, pass_seed, record):
+        example = examples.parse_example(record)
+        weights = _weight_of_class(index, train.class_balance)
+        photo_seed = tf.random.fold_in(pass_seed, tf.cast(number, tf.int32), alg="philox")
+        image, boxes, classes, box_weights = augmentation.augment(
+            list(config.train_config.data_augmentation_options),
+            photo_seed,
+            inputs.decode(example["image"]),
+            example["boxes"],
+            example["classes"],
+            tf.gather(weights, example["classes"] - 1),
+        )
+        image, true_shape = resize(image)
+        values = {"image": image, "true_shape": true_shape, "boxes": boxes, "weights": box_weights}
+        if train.mosaic:
+            values["mosaic"] = mosaic.drawn(train.mosaic, photo_seed)
+        return values | {"classes": encode_classes(classes), "epoch": epoch, "position": number + 1}
+
+    resize = model.resizer(config)
+    encode_classes = inputs.one_hot(len(index.classes))
+    photos = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
+    photos = photos.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    most_boxes = max(1, index.splits["train"].most_boxes)
+    batches = photos.padded_batch(train.batch_size, inputs.padded_shapes(photos, most_boxes), drop_remainder=True)
+    if train.mosaic:
+        batches = batches.map(mosaic.combine)
+    return batches.map(_with_last_position).prefetch(4)
+
+
+def class_weights(index: Index) -> dict[str, float]:
+    """Weight of a box of each class, above 0 to 1: the square root of the rarest class's boxes by those of the class.
+
+    The rarest class weighs 1, all others less.
+    """
+    boxes = Counter(index.splits["train"].boxes_per_class)
+    rarest = min(boxes[name] for name in index.classes)
+    return {name: (rarest / boxes[name]) ** 0.5 for name in index.classes}
+
+
+def _weight_of_class(index: Index, class_balance: str) -> tf.Tensor:
+    """Float32 (classes,)."""
+    weights = class_weights(index)
+    return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index.classes], tf.float32)
+
+
+def _shuffle_buffer(files: list[str], photos: int) -> int:
+    size = sum(Path(file).stat().st_size for file in files)
+    return max(1, min(SHUFFLE_PHOTOS, SHUFFLE_BYTES * photos // max(1, size)))
+
+
+def _repeat_factors(index: Index) -> tf.Tensor:
+    """How often a photo with a box of each class comes in one pass, float32 (classes,), at least 1.
+
+    Repeat factors as of LVIS (Gupta et al. 2019, arXiv 1908.03195), but by boxes where LVIS counts photos, and
+    relative to the most common class.
+    """
+    weights = class_weights(index)
+    most_common = min(weights.values())
+    return tf.constant([weights[name] / most_common for name in index.classes], tf.float32)
+
+
+def _repeated(record, number, pass_seed, repeat_factors) -> tf.data.Dataset:
+    """The record as often as its rarest class asks for, the fraction rounded up or down at random."""
+    classes = examples.parse_example(record)["classes"]
+    factor = tf.reduce_max(tf.concat([[1.0], tf.gather(repeat_factors, classes - 1)], axis=0))
+    draw = tf.random.stateless_uniform([], tf.random.fold_in(pass_seed, tf.cast(number, tf.int32), alg="philox"))
+    # Slices of one record: `from_tensors` would keep TensorFlow from preparing batches ahead, see `determinism`.
+    return tf.data.Dataset.from_tensor_slices(record[tf.newaxis]).repeat(tf.cast(tf.floor(factor + draw), tf.int64))
+
+
+def _with_last_position(batch: Batch) -> Batch:
+    return batch | {"epoch": batch["epoch"][-1], "position": batch["position"][-1]}
