@@ -6,10 +6,13 @@ from types import SimpleNamespace
 from apparel.utils import tf_environment as tf_environment
 
 FORMER_MODULES = {
-    "detector": {"load": "apparel.models.detector", "detect": "apparel.models.detector"},
-    "photos": {"decode": "apparel.images"},
+    "detector": {
+        "load": ("apparel.models.detector", "load_detector"),
+        "detect": ("apparel.inference.predictor", "detect"),
+    },
+    "photos": {"decode": ("apparel.images", "decode")},
 }
-"""Functions of modules that were moved, by former module, with their module of today.
+"""Functions of modules that were moved, by former module, with their module and name of today.
 
 A model in MLflow holds a copy of `tracking/pyfunc_model.py` of its day, which imports these names when it is loaded.
 """
@@ -21,5 +24,5 @@ def __getattr__(name: str) -> SimpleNamespace:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     functions = FORMER_MODULES[name].items()
     return SimpleNamespace(
-        **{function: getattr(importlib.import_module(module), function) for function, module in functions}
+        **{former: getattr(importlib.import_module(module), function) for former, (module, function) in functions}
     )

@@ -77,9 +77,10 @@ def _run(process: subprocess.Popen, batches: str, steps: int) -> None:
 
 def _serve(kind: str) -> None:
     """Reads lines such as `pipeline,10` from standard input, and answers each one after so many training steps."""
-    from apparel.models import pipeline_config, weights
+    from apparel.models import pipeline_config
     from apparel.models.detector import Detector
     from apparel.models.tfod import determinism
+    from apparel.models.weights import load_pretrained_weights
     from apparel.training import memory
     from apparel.training.loop import Training
 
@@ -89,7 +90,7 @@ def _serve(kind: str) -> None:
     if kind != NOT_DETERMINISTIC:
         determinism.enable(train.seed)
     detector = Detector(pipeline_config.merge(train, len(index.classes), steps=10**6), index.classes)
-    weights.load(detector, train)
+    load_pretrained_weights(detector, train)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(detector, index, train, Path(folder))
         stream = iter(training._batches())

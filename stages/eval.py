@@ -6,6 +6,7 @@ from apparel import errors, params, paths
 from apparel.analysis import vega
 from apparel.data.index import read_index
 from apparel.evaluation import evaluate, report
+from apparel.inference import predictor
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
@@ -17,10 +18,10 @@ def main() -> None:
     config = params.load()
     index = read_index(paths.TFRECORD)
     determinism.enable(config.train.seed)  # as in train, or its scores would differ in their last bits
-    model = detector.load(paths.MODEL)
+    model = detector.load_detector(paths.MODEL)
     scored, measured, thresholds = {}, {}, None
     for split in ("val", "test"):  # thresholds are chosen on val
-        scored[split] = detector.detect_split(model, index, split)
+        scored[split] = predictor.detect_split(model, index, split)
         evaluate.check_photos(split, scored[split].photos, index.splits[split].photos)
         measured[split] = evaluate.measure_split(
             scored[split], split, model.classes, config.eval.bootstrap_samples, thresholds

@@ -34,9 +34,10 @@ def main() -> None:
 
 def train(chosen: params.Params, index: Index, folder: Path, run: runs.Run) -> tuple:
     """One training, from its starting weights or its last checkpoint; returns its progress and the detector."""
-    from apparel.models import pipeline_config, weights
+    from apparel.models import pipeline_config
     from apparel.models.detector import Detector
     from apparel.models.tfod import augmentation, determinism
+    from apparel.models.weights import load_pretrained_weights
     from apparel.training import memory, trial_messages
     from apparel.training.progress import Reports
 
@@ -46,7 +47,7 @@ def train(chosen: params.Params, index: Index, folder: Path, run: runs.Run) -> t
     config = pipeline_config.merge(chosen.train, len(chosen.data.classes), steps)
     augmentation.check(list(config.train_config.data_augmentation_options))
     detector = Detector(config, chosen.data.classes)
-    weights.load(detector, chosen.train)
+    load_pretrained_weights(detector, chosen.train)
     begun = loop.Training(detector, index, chosen.train, folder)
     with Reports(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
         return begun.run(trial_messages.connect(report, run.id, begun.validation_at)), detector

@@ -14,7 +14,7 @@ from apparel.evaluation import bootstrap, coco, confusion, metrics
 from apparel.evaluation.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, PrecisionRecallCurve
 
 if TYPE_CHECKING:
-    from apparel.models.detector import Scored
+    from apparel.inference.predictor import ScoredSplit
 
 FIGURES = [
     "AP50", "AP50_low", "AP50_high", "COCO_AP", "COCO_AP50", "COCO_AP75", "precision", "recall", "F1", "mean_IoU",
@@ -79,7 +79,7 @@ def check_photos(split: str, photos: pd.DataFrame, expected: int) -> None:
 
 
 def measure_split(
-    scored: "Scored", split: str, classes: Sequence[str], samples: int, thresholds: dict[str, float] | None
+    scored: "ScoredSplit", split: str, classes: Sequence[str], samples: int, thresholds: dict[str, float] | None
 ) -> SplitMetrics:
     """Computes all metrics of one split.
 

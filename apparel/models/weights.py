@@ -1,4 +1,4 @@
-"""Starting weights: a model-zoo checkpoint of the Object Detection API, or a Keras MobileNet for the backbone."""
+"""Pretrained weights to start from: a model-zoo checkpoint of the Object Detection API, or a Keras backbone."""
 
 from pathlib import Path
 
@@ -6,14 +6,15 @@ import tensorflow as tf
 
 from apparel import paths
 from apparel.errors import UserError, nearest
-from apparel.models.detector import Detector, OtherShape, restore
+from apparel.models.detector import CheckpointMismatch, Detector, restore_checkpoint
 from apparel.params import Train
 
 
-def load(detector: Detector, train: Train) -> None:
-    """Gives a detector the weights that `train.checkpoint` names; `none` leaves it as it was made.
+def load_pretrained_weights(detector: Detector, train: Train) -> None:
+    """Loads the weights that `train.checkpoint` names into a detector; `none` keeps its random weights.
 
-    `detection` takes all but what tells the classes apart, `full` all weights, `backbone` the classification network's.
+    What is loaded depends on `train.checkpoint_type`: `detection` all but the class heads, `full` all weights,
+    `backbone` those of the classification network.
 
     Raises:
         UserError: the checkpoint is missing, damaged, or of another shape than the detector.
@@ -29,30 +30,30 @@ def load(detector: Detector, train: Train) -> None:
         )
     weights = sorted(folder.glob("*.h5"))
     if train.checkpoint_type == "backbone" and weights:
-        _load_keras(detector, weights[0])
+        _load_keras_backbone(detector, weights[0])
     elif weights:
         raise UserError(f"{folder} holds weights of a backbone; set train.checkpoint_type to 'backbone'")
     else:
         kind = "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
-        restore(_part(detector, kind), folder)
+        restore_checkpoint(_checkpoint_part(detector, kind), folder)
         if kind == "detection":
             _restore_box_heads(detector, folder)
 
 
 def _restore_box_heads(detector: Detector, folder: Path) -> None:
-    """The weights that shape boxes, which know of no classes; those for other anchors are learned anew."""
+    """Loads the box heads, which do not depend on the classes; those for other anchors keep their random weights."""
     heads = getattr(detector.model._box_predictor, "_prediction_heads", {}).get("box_encodings")
     if not heads:
         return
     predictor = tf.train.Checkpoint(_prediction_heads=tf.train.Checkpoint(box_encodings=heads))
     try:
-        restore(tf.train.Checkpoint(model=tf.train.Checkpoint(_box_predictor=predictor)), folder)
-    except OtherShape as error:
-        print(f"the shapes of boxes are learned anew: {error}")
+        restore_checkpoint(tf.train.Checkpoint(model=tf.train.Checkpoint(_box_predictor=predictor)), folder)
+    except CheckpointMismatch as error:
+        print(f"the box heads start from random weights: {error}")
 
 
-def _part(detector: Detector, kind: str) -> tf.train.Checkpoint:
-    """What of a zoo checkpoint is read; `restore_from_objects` of the API has the same parts."""
+def _checkpoint_part(detector: Detector, kind: str) -> tf.train.Checkpoint:
+    """The part of the detector to read from a zoo checkpoint; the API's `restore_from_objects` has the same parts."""
     if kind == "full":
         return tf.train.Checkpoint(model=detector.model)
     extractor = detector.model._feature_extractor
@@ -62,8 +63,8 @@ def _part(detector: Detector, kind: str) -> tf.train.Checkpoint:
     return tf.train.Checkpoint(model=tf.train.Checkpoint(_feature_extractor=backbone))
 
 
-def _load_keras(detector: Detector, path: Path) -> None:
-    """By layer names, which Keras Applications and the Object Detection API share for MobileNet v1."""
+def _load_keras_backbone(detector: Detector, path: Path) -> None:
+    """Loads the backbone by layer name: Keras Applications and the API have the same names for MobileNet v1."""
     import h5py
 
     backbone = detector.backbone

@@ -21,16 +21,16 @@ def measure_latency(model: Path) -> float:
     """
     import tensorflow as tf
 
-    from apparel.models import detector
+    from apparel.models.detector import load_detector
 
-    loaded = detector.load(model)
+    loaded = load_detector(model)
     side = loaded.resolution
     image, shape = tf.random.uniform([1, side, side, 3], 0, 255, seed=0), tf.constant([[side, side, 3]])
-    loaded._find(image, shape)  # traces the graph
+    loaded.detect(image, shape)  # traces the graph
     seconds = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        loaded._find(image, shape)
+        loaded.detect(image, shape)
         seconds.append(time.perf_counter() - start)
     return 1000 * quantiles(seconds, n=10)[0]
 

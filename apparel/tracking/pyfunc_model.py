@@ -22,9 +22,9 @@ class Garments(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Builds the detector and reads its weights."""
-        from apparel.models import detector
+        from apparel.models.detector import load_detector
 
-        self._detector = detector.load(Path(context.artifacts["model"]))
+        self._detector = load_detector(Path(context.artifacts["model"]))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -43,10 +43,10 @@ class Garments(PythonModel):
         Raises:
             UserError: an input is no base64 or no photo; says which.
         """
-        from apparel.models import detector
+        from apparel.inference import predictor
 
         photos = [_decode(text, row) for row, text in enumerate(model_input["image"])]
-        detections = detector.detect(self._detector, photos)
+        detections = predictor.detect(self._detector, photos)
         lowest_score = (params or {}).get("lowest_score", 0.0)
         return detections[detections["score"] >= lowest_score].reset_index(drop=True)
 

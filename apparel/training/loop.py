@@ -17,14 +17,15 @@ from apparel import paths
 from apparel.data.index import Index
 from apparel.errors import Pruned, UserError, one_line
 from apparel.evaluation import metrics
+from apparel.inference.predictor import detect_split
 from apparel.models import pipeline_config
-from apparel.models.detector import Detector, detect_split, sum_in_order
+from apparel.models.detector import Detector, sum_in_order, total_loss
 from apparel.models.inputs import Batch
 from apparel.models.tfod import model as compat_model
 from apparel.models.tfod import optimizer as compat_optimizer
 from apparel.params import Params, Train
-from apparel.training.input_pipeline import training_batches
 from apparel.training import trial_messages
+from apparel.training.input_pipeline import training_batches
 from apparel.utils import files, locking
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
@@ -135,9 +136,7 @@ class Training:
     def _step(self, batch: Batch) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses, _ = self.detector.losses(batch, training=True)
-            total = losses["classification_loss"]
-            for name in sorted(losses.keys() - {"classification_loss"}):
-                total += losses[name]
+            total = total_loss(losses)
         rate = compat_optimizer.learning_rate(self.detector.config, self.step)
         self.optimizer.learning_rate.assign(rate)
         gradients = tape.gradient(total, self.trainable)

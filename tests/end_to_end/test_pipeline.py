@@ -73,9 +73,9 @@ def test_every_photo_is_in_one_split_and_scored(ran):
 
 
 def test_model_loads(ran, metrics):
-    from apparel.models import detector
+    from apparel.models.detector import load_detector
 
-    model = detector.load(ran[0] / "data/results/train/model")
+    model = load_detector(ran[0] / "data/results/train/model")
     assert list(model.classes) == list(metrics["test"]["AP50"])
     assert model.resolution == SETTINGS["train"]["resolution"]
 

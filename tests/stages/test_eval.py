@@ -11,8 +11,9 @@ from apparel import boxes, params, paths
 from apparel.data import shards
 from apparel.errors import UserError
 from apparel.evaluation import report
+from apparel.inference import predictor
+from apparel.inference.predictor import ScoredSplit
 from apparel.models import detector
-from apparel.models.detector import Scored
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
 from stages import eval as stage
@@ -59,7 +60,7 @@ def detected(model, index, split):
     truth = labels(PHOTOS[split]).assign(difficult=False)
     extra = pd.DataFrame([("5.jpg", "Skirts", 0.9, 0.0, 0.0, 30.0, 30.0)] * (split == "test"), columns=COLUMNS)
     found = pd.concat([truth[truth["filename"] != "4.jpg"].assign(score=0.75)[COLUMNS], extra], ignore_index=True)
-    return Scored(photo_table(PHOTOS[split]), truth, found, loss=1.0, seconds_per_photo=0.05)
+    return ScoredSplit(photo_table(PHOTOS[split]), truth, found, loss=1.0, seconds_per_photo=0.05)
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def run(tmp_path, monkeypatch):
     shards.write(packed, CLASSES, 2, paths.TFRECORD)
     recorder = Recorder()
     monkeypatch.setattr(determinism, "enable", lambda seed: None)  # for the rest of the process
-    monkeypatch.setattr(detector, "load", lambda folder: SimpleNamespace(classes=CLASSES))
-    monkeypatch.setattr(detector, "detect_split", detected)
+    monkeypatch.setattr(detector, "load_detector", lambda folder: SimpleNamespace(classes=CLASSES))
+    monkeypatch.setattr(predictor, "detect_split", detected)
     monkeypatch.setattr(runs, "run_of_model", lambda model, config: nullcontext(recorder))
     return recorder
 
@@ -112,7 +113,7 @@ def test_a_photo_that_was_not_scored_stops_it_before_anything_is_written(run, mo
         whole = detected(model, index, split)
         return SimpleNamespace(**vars(whole) | {"photos": whole.photos.iloc[1:]})
 
-    monkeypatch.setattr(detector, "detect_split", lossy)
+    monkeypatch.setattr(predictor, "detect_split", lossy)
     with pytest.raises(UserError, match="val has 2 photos, but 1 were scored"):
         stage.main()
     assert not paths.EVAL.exists()

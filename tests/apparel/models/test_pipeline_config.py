@@ -14,8 +14,9 @@ from apparel.boxes import CORNERS
 from apparel.data import shards
 from apparel.data.example_writer import Photo
 from apparel.errors import UserError
+from apparel.inference.predictor import detect_split
 from apparel.models import inputs, pipeline_config
-from apparel.models.detector import Detector, detect_split
+from apparel.models.detector import Detector
 from apparel.models.tfod import optimizer
 from tests.support import tiny_detector
 from tests.support.repository import ROOT

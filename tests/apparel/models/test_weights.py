@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.models import pipeline_config, weights
-from apparel.models.detector import Detector, restore
+from apparel.models import pipeline_config
+from apparel.models.detector import Detector, restore_checkpoint
 from apparel.models.tfod import pipeline_file as pipeline_files
+from apparel.models.weights import load_pretrained_weights
 from tests.support import tiny_detector
 from tests.support.repository import COCO, KERAS, ROOT, SHARED
 
@@ -59,7 +60,7 @@ def test_a_checkpoint_gives_the_parts_that_are_asked_for(project: Path, kind: st
     given = _saved(project / "zoo")
     detector, train = _detector(checkpoint="zoo", checkpoint_type=kind)
     assert not np.array_equal(_first_kernel(detector), _first_kernel(given))
-    weights.load(detector, train)
+    load_pretrained_weights(detector, train)
     np.testing.assert_array_equal(_first_kernel(detector), _first_kernel(given))
     shapes, classes = ("box_encodings", "class_predictions_with_background")
     assert _same(_heads(detector, shapes), _heads(given, shapes)) == (kind != "backbone")
@@ -71,9 +72,9 @@ def test_heads_for_other_anchors_are_learned_anew(project: Path, capsys: pytest.
     config = pipeline_config.merge(tiny_detector.train_params(), 2, steps=10)
     config.model.ssd.anchor_generator.ssd_anchor_generator.aspect_ratios.append(4.0)
     detector = Detector(config, tiny_detector.CLASSES)
-    weights.load(detector, tiny_detector.train_params(checkpoint="zoo"))
+    load_pretrained_weights(detector, tiny_detector.train_params(checkpoint="zoo"))
     np.testing.assert_array_equal(_first_kernel(detector), _first_kernel(given))
-    assert "the shapes of boxes are learned anew" in capsys.readouterr().out
+    assert "the box heads start from random weights" in capsys.readouterr().out
 
 
 def test_a_damaged_head_is_not_learned_anew_but_refused(project: Path) -> None:
@@ -85,14 +86,14 @@ def test_a_damaged_head_is_not_learned_anew_but_refused(project: Path) -> None:
     data.write_bytes(content)
     detector, train = _detector(checkpoint="zoo")
     with pytest.raises(UserError, match=r"zoo.*missing or damaged"):
-        weights.load(detector, train)
+        load_pretrained_weights(detector, train)
 
 
 def test_a_checkpoint_of_other_classes_gives_all_else(project: Path) -> None:
     given = Detector(pipeline_config.merge(tiny_detector.train_params(), 7, steps=10), tuple("abcdefg"))
     given.save(project / "zoo")
     detector, train = _detector(checkpoint="zoo")
-    weights.load(detector, train)
+    load_pretrained_weights(detector, train)
     assert _same(_heads(detector, "box_encodings"), _heads(given, "box_encodings"))
 
 
@@ -100,14 +101,14 @@ def test_a_checkpoint_that_was_not_imported_is_refused_with_the_nearest(project:
     (project / "zoo").mkdir()
     detector, train = _detector(checkpoint="zo")
     with pytest.raises(UserError, match=r"no weights 'zo' in data/pretrained; did you mean 'zoo'"):
-        weights.load(detector, train)
+        load_pretrained_weights(detector, train)
 
 
 def test_a_checkpoint_of_another_width_is_refused_by_name(project: Path) -> None:
     _saved(project / "zoo", depth_multiplier=0.5)
     detector, train = _detector(checkpoint="zoo")
     with pytest.raises(UserError, match=r"zoo.*another shape.*depth_multiplier"):
-        weights.load(detector, train)
+        load_pretrained_weights(detector, train)
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(project: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(project: Path) -> None:
     data.write_bytes(data.read_bytes()[:1000])
     detector, train = _detector(checkpoint="zoo")
     with pytest.raises(UserError, match=r"zoo.*missing or damaged"):
-        weights.load(detector, train)
+        load_pretrained_weights(detector, train)
 
 
 def test_a_file_that_holds_no_weights_is_refused(project: Path) -> None:
@@ -124,7 +125,7 @@ def test_a_file_that_holds_no_weights_is_refused(project: Path) -> None:
     (project / "keras" / "weights.h5").write_bytes(b"not HDF5")
     detector, train = _detector(checkpoint="keras", checkpoint_type="backbone")
     with pytest.raises(UserError, match="not a Keras weights file"):
-        weights.load(detector, train)
+        load_pretrained_weights(detector, train)
 
 
 @needs_keras
@@ -132,18 +133,18 @@ def test_imagenet_weights_of_keras_fit_the_backbone(project: Path) -> None:
     (project / "keras").mkdir()
     (project / "keras" / KERAS.name).symlink_to(KERAS)
     detector, train = _detector(checkpoint="keras", checkpoint_type="backbone", depth_multiplier=1.0)
-    weights.load(detector, train)
+    load_pretrained_weights(detector, train)
     reference = tf.keras.applications.MobileNet(include_top=False, weights=str(KERAS))
     np.testing.assert_array_equal(_first_kernel(detector), reference.get_layer("conv1").kernel.numpy())
     narrow, train = _detector(checkpoint="keras", checkpoint_type="backbone", depth_multiplier=0.5)
     with pytest.raises(UserError, match="another shape"):
-        weights.load(narrow, train)
+        load_pretrained_weights(narrow, train)
 
 
 @needs_coco
 def test_the_restored_coco_detector_finds_the_person_who_wears_the_garment() -> None:
     detector = Detector(pipeline_files.read(COCO / "pipeline.config"), tuple(f"class {n}" for n in range(90)))
-    restore(tf.train.Checkpoint(model=detector.model), COCO)
+    restore_checkpoint(tf.train.Checkpoint(model=detector.model), COCO)
     with zipfile.ZipFile(SHARED / "apparel" / "samples" / "samples-1.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[:16]
         photos = [tf.io.decode_jpeg(io.BytesIO(archive.read(name)).read()) for name in names]

@@ -11,8 +11,9 @@ import pytest
 
 from apparel.data.index import Index
 from apparel.errors import UserError
+from apparel.inference.predictor import detect_split
 from apparel.models import pipeline_config
-from apparel.models.detector import Detector, detect_split, load
+from apparel.models.detector import Detector, load_detector
 from apparel.models.tfod import determinism
 from apparel.training import loop
 from tests.support import tiny_detector
@@ -87,7 +88,7 @@ def test_the_kept_weights_load_and_score_as_they_did_in_training(
 ) -> None:
     detector, progress = undisturbed
     detector.save(project / "model")
-    kept = load(project / "model")
+    kept = load_detector(project / "model")
     assert _weights(kept) == _weights(detector)
     measured = loop.validate(kept, index)
     assert measured["val/mAP50"] == progress.best["val/mAP50"] == max(row["val/mAP50"] for row in progress.history)
@@ -119,16 +120,16 @@ def test_weights_of_another_model_do_not_load(project: Path) -> None:
     Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(project / "other")
     (project / "other" / "classes.json").write_text('["a"]', encoding="utf-8")
     with pytest.raises(UserError, match=r"classes\.json is damaged: its content is not what train wrote"):
-        load(project / "other")
+        load_detector(project / "other")
     (project / "other" / "md5.json").unlink()
     config = (project / "other" / "pipeline.config").read_text(encoding="utf-8")
     one_class = config.replace("num_classes: 2", "num_classes: 1")
     (project / "other" / "pipeline.config").write_text(one_class, encoding="utf-8")
     with pytest.raises(UserError, match="of another shape"):
-        load(project / "other")
+        load_detector(project / "other")
     shutil.rmtree(project / "other" / "checkpoint")
     with pytest.raises(UserError, match="missing or damaged"):
-        load(project / "other")
+        load_detector(project / "other")
 
 
 def test_patience_is_over_after_so_many_validations_without_a_better_one(project: Path, index: Index) -> None:
