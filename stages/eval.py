@@ -3,7 +3,6 @@
 import shutil
 
 from apparel import errors, params, paths
-from apparel.analysis import vega
 from apparel.data.index import read_index
 from apparel.evaluation import evaluate, report
 from apparel.inference import predictor
@@ -37,7 +36,6 @@ def main() -> None:
     shutil.rmtree(paths.EVAL_PICTURES, ignore_errors=True)
     groups = report.write_pictures(test, images, picked)
     report.write_page(test, val, groups, config.flat())
-    vega.ensure()
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
         run.log_metrics(evaluate.metrics_by_name(test) | evaluate.metrics_by_name(val))
