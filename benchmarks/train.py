@@ -86,19 +86,19 @@ def _serve(kind: str) -> None:
 
     train, index = _inputs()
     if kind != MEMORY_RETURNED:
-        memory.keep()
+        memory.keep_freed_memory()
     if kind != NOT_DETERMINISTIC:
         determinism.enable(train.seed)
     detector = Detector(pipeline_config.merge(train, len(index.classes), steps=10**6), index.classes)
     load_pretrained_weights(detector, train)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(detector, index, train, Path(folder))
-        stream = iter(training._batches())
+        stream = iter(training.batches())
         same_batch = next(stream)
         for line in sys.stdin:
             batches, steps = line.split(",")
             for _ in range(int(steps)):
-                training._train_step(next(stream) if batches == PIPELINE else same_batch)
+                training.train_step(next(stream) if batches == PIPELINE else same_batch)
             int(training.step)  # waits for the last step
             print(batches, flush=True)
 

@@ -4,9 +4,14 @@ from pathlib import Path
 
 from apparel import errors, params, paths
 from apparel.data.index import Index, read_index
-from apparel.models import inputs
+from apparel.models import inputs, pipeline_config
+from apparel.models.detector import Detector
+from apparel.models.tfod import augmentation, determinism
+from apparel.models.weights import load_pretrained_weights
 from apparel.tracking import runs
-from apparel.training import loop
+from apparel.training import loop, memory, trial_messages
+from apparel.training.checkpoints import Progress, checkpoint_folder, training_key
+from apparel.training.progress import Reports
 from apparel.utils import csv_tables, files
 from apparel.versioning import integrity
 from apparel.versioning.stage import stage
@@ -14,13 +19,13 @@ from apparel.versioning.stage import stage
 
 @stage("train")
 def main() -> None:
-    """params.yaml, TFRecords, a pipeline file and a starting checkpoint -> model, history.csv, val.json."""
-    chosen = params.load()
+    """params.yaml, TFRecords, a pipeline file and pretrained weights -> model, history.csv, val.json."""
+    config = params.load()
     index = read_index(paths.TFRECORD)
-    integrity.check_tracked(paths.PRETRAINED / chosen.train.checkpoint)
-    name = loop.key(chosen)
-    with loop.under_way(name) as folder, runs.open_run(chosen, name) as run:
-        progress, detector = train(chosen, index, folder, run)
+    integrity.check_tracked(paths.PRETRAINED / config.train.checkpoint)
+    key = training_key(config)
+    with checkpoint_folder(key) as folder, runs.open_run(config, key) as run:
+        progress, detector = train(config, index, folder, run)
         detector.save(paths.MODEL)
         csv_tables.write(loop.history_table(progress), paths.HISTORY)
         files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
@@ -32,25 +37,18 @@ def main() -> None:
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 
 
-def train(chosen: params.Params, index: Index, folder: Path, run: runs.Run) -> tuple:
-    """One training, from its starting weights or its last checkpoint; returns its progress and the detector."""
-    from apparel.models import pipeline_config
-    from apparel.models.detector import Detector
-    from apparel.models.tfod import augmentation, determinism
-    from apparel.models.weights import load_pretrained_weights
-    from apparel.training import memory, trial_messages
-    from apparel.training.progress import Reports
-
-    memory.keep()
-    determinism.enable(chosen.train.seed)
-    steps = pipeline_config.steps_of(chosen.train, index.splits["train"].photos)
-    config = pipeline_config.merge(chosen.train, len(chosen.data.classes), steps)
-    augmentation.check(list(config.train_config.data_augmentation_options))
-    detector = Detector(config, chosen.data.classes)
-    load_pretrained_weights(detector, chosen.train)
-    begun = loop.Training(detector, index, chosen.train, folder)
+def train(config: params.Params, index: Index, folder: Path, run: runs.Run) -> tuple[Progress, Detector]:
+    """One training, from its starting weights or its last checkpoint in `folder`."""
+    memory.keep_freed_memory()
+    determinism.enable(config.train.seed)
+    steps = pipeline_config.steps_of(config.train, index.splits["train"].photos)
+    merged = pipeline_config.merge(config.train, len(config.data.classes), steps)
+    augmentation.check_steps(list(merged.train_config.data_augmentation_options))
+    detector = Detector(merged, config.data.classes)
+    load_pretrained_weights(detector, config.train)
+    training = loop.Training(detector, index, config.train, folder)
     with Reports(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
-        return begun.run(trial_messages.connect(report, run.id, begun.validation_at)), detector
+        return training.run(trial_messages.connect(report, run.id, training.validation_at)), detector
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from apparel import boxes
 from apparel.data.index import Index
 from apparel.models import inputs
 from apparel.models.detector import Detections, Detector
-from apparel.models.tfod import model
+from apparel.models.tfod.model import resizer
 
 EVALUATION_BATCH_SIZE = 8
 """Photos a batch; training and eval use the same, since another size may change scores in their last bits."""
@@ -52,7 +52,7 @@ def detect(detector: Detector, photos: Sequence[Image.Image]) -> pd.DataFrame:
         `photo` (place in `photos`), `class`, `score` (0 to 1), corners in pixels; the highest score first within a
         photo.
     """
-    resize = model.resizer(detector.config)
+    resize = resizer(detector.config)
     tables = []
     for number, photo in enumerate(photos):
         image, true_shape = resize(tf.constant(np.asarray(photo), tf.float32))

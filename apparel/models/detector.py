@@ -9,8 +9,8 @@ import tensorflow as tf
 from apparel.data.index import Index
 from apparel.errors import UserError, one_line
 from apparel.models.inputs import Batch
-from apparel.models.tfod import model as tfod_model
 from apparel.models.tfod import pipeline_file
+from apparel.models.tfod.model import build_model
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.utils import files
 from apparel.versioning import integrity
@@ -50,7 +50,7 @@ class Detector:
         self.config = config
         self.classes = classes
         try:
-            self.model = tfod_model.build(config)
+            self.model = build_model(config)
             self._create_variables()
         except (ValueError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
             raise UserError(

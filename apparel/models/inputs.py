@@ -7,7 +7,7 @@ import tensorflow as tf
 from apparel import paths
 from apparel.data import examples
 from apparel.data.index import Index
-from apparel.models.tfod import model
+from apparel.models.tfod.model import resizer
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
 Batch = dict[str, tf.Tensor]
@@ -39,7 +39,7 @@ def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_s
         - `filename` string (B,), `width` and `height` int64 (B,), pixels of the photo;
         - `real` bool (B,): False for the empty photos that fill the last batch.
     """
-    resize = model.resizer(config)
+    resize = resizer(config)
     encode_classes = one_hot(len(index.classes))
 
     @tf.autograph.experimental.do_not_convert

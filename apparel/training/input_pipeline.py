@@ -10,7 +10,8 @@ from apparel.data import examples
 from apparel.data.index import Index
 from apparel.models import inputs
 from apparel.models.inputs import Batch
-from apparel.models.tfod import augmentation, determinism, model
+from apparel.models.tfod import augmentation, determinism
+from apparel.models.tfod.model import resizer
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.training import mosaic
 
@@ -76,7 +77,7 @@ def training_batches(
             values["mosaic"] = mosaic.drawn(train.mosaic, photo_seed)
         return values | {"classes": encode_classes(classes), "epoch": epoch, "position": number + 1}
 
-    resize = model.resizer(config)
+    resize = resizer(config)
     encode_classes = inputs.one_hot(len(index.classes))
     photos = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
     photos = photos.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

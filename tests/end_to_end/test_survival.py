@@ -120,7 +120,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(ran: Path, lock: byt
     _kill(process)
     said = _finish(ran, lock, "train")
     assert "> python -m stages.train" in said
-    assert "going on from step" in said
+    assert "resuming from step" in said
     assert not list((ran / ".apparel" / "training").glob("*/"))
 
 

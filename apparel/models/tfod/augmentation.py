@@ -1,9 +1,9 @@
 """The Object Detection API's augmentations as pure functions of a photo, its boxes and a seed.
 
-Mended: the API draws from TensorFlow's stateful generators, whose numbers depend on what was drawn before, on any
-thread. A training that was killed could not go on with the numbers it would have had, and parallel decoding would
-change them. Here every draw is stateless, from the photo's seed and the draw's place in the step. This may go once
-`preprocessor.py` takes a seed as a tensor.
+Patches the random functions of the API's `preprocessor.py` while its steps are traced: they draw from TensorFlow's
+stateful generators, whose numbers depend on all earlier draws of all threads. A resumed training would get other
+numbers than one that was not killed, and parallel decoding would change them. Here every draw is stateless, from the
+photo's seed and the number of the draw. The patch may go once `preprocessor.py` takes a seed as a tensor.
 """
 
 import contextlib
@@ -18,15 +18,21 @@ from apparel.models.tfod.pipeline_file import PreprocessingStep
 
 Fields = standard_fields.InputDataFields
 
-_STATEFUL = ("RandomUniform", "RandomUniformInt", "RandomStandardNormal", "SampleDistortedBoundingBoxV2", "PyFunc")
+_STATEFUL_OPS = (
+    "RandomUniform",
+    "RandomUniformInt",
+    "RandomStandardNormal",
+    "SampleDistortedBoundingBoxV2",
+    "PyFunc",
+)
 
 
 TRIES = 20
-"""Of `check`: many steps do something now and then only."""
+"""Runs in `check_steps`; many steps apply at random."""
 
 
 class _Overlay:
-    """A module seen through a few replaced names."""
+    """A module with a few of its names replaced."""
 
     def __init__(self, module, **replaced):
         self._module = module
@@ -48,10 +54,10 @@ def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, b
         weights: float32 (N,).
 
     Returns:
-        image, boxes, classes and weights of the same kinds; boxes that a crop cut away are gone.
+        image, boxes, classes and weights of the same kinds; boxes outside a crop are removed.
 
     Raises:
-        UserError: a step draws numbers that no seed governs, or needs more than photo and boxes.
+        UserError: a step draws random numbers without the seed, or needs more than photo and boxes.
     """
     if not steps:
         return image, boxes, classes, weights
@@ -66,7 +72,7 @@ def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, b
             tensors = preprocessor.preprocess(tensors, [preprocessor_builder.build(step) for step in steps])
         except (ValueError, NameError, AttributeError) as error:
             names = ", ".join(step.WhichOneof("preprocessing_step") for step in steps)
-            raise UserError(f"train.augmentation: one of {names} does not run here: {error}") from None
+            raise UserError(f"train.augmentation: one of {names} cannot run: {error}") from None
     _refuse_stateful_draws(tensors[Fields.image].graph)
     return (
         tensors[Fields.image][0],
@@ -76,22 +82,22 @@ def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, b
     )
 
 
-def check(steps: list[PreprocessingStep]) -> None:
-    """Tries the steps on made-up photos: some of the API's need what is not here, or give what cannot be trained on.
+def check_steps(steps: list[PreprocessingStep]) -> None:
+    """Runs the steps on synthetic photos: some of the API's need other inputs or give outputs that do not train.
 
     Raises:
-        UserError: they fail, or what comes out is no colour photo with boxes normalised to 0..1.
+        UserError: they fail, or do not give a colour photo with boxes in 0..1.
     """
     photo = np.random.default_rng(0).uniform(0, 255, (48, 64, 3)).astype(np.float32)
     box, weight = tf.constant([[0.25, 0.25, 0.75, 0.5]]), tf.ones([1])
 
     @tf.autograph.experimental.do_not_convert
-    def tried(number: tf.Tensor):
+    def run(number: tf.Tensor):
         return augment(steps, tf.stack([0, number]), tf.constant(photo), box, tf.ones([1], tf.int64), weight)
 
     names = ", ".join(step.WhichOneof("preprocessing_step") for step in steps)
     try:
-        for image, boxes, _, _ in tf.data.Dataset.range(TRIES, output_type=tf.int32).map(tried):
+        for image, boxes, _, _ in tf.data.Dataset.range(TRIES, output_type=tf.int32).map(run):
             inside = tf.reduce_all((boxes > -0.01) & (boxes < 1.01))
             if image.shape.rank != 3 or image.shape[-1] != 3 or not inside:
                 raise ValueError(f"gives a photo of shape {image.shape} and boxes {boxes.numpy().tolist()}")
@@ -102,7 +108,7 @@ def check(steps: list[PreprocessingStep]) -> None:
 
 @contextlib.contextmanager
 def _stateless(seed: tf.Tensor):
-    """Lets the API's preprocessor draw from `seed` while its functions are traced."""
+    """Makes the API's preprocessor draw from `seed` while its functions are traced."""
     draws = iter(range(1_000_000))
 
     def next_seed():
@@ -121,14 +127,14 @@ def _stateless(seed: tf.Tensor):
         del seed, seed2
         return tf.image.stateless_sample_distorted_bounding_box(image_size, bounding_boxes, seed=next_seed(), **options)
 
-    ours = _Overlay(
+    patched = _Overlay(
         preprocessor.tf,
         random_uniform=uniform,
         random_normal=normal,
         random=_Overlay(preprocessor.tf.random, uniform=uniform, normal=normal),
         image=_Overlay(preprocessor.tf.image, sample_distorted_bounding_box=distorted_box),
     )
-    original, preprocessor.tf = preprocessor.tf, ours
+    original, preprocessor.tf = preprocessor.tf, patched
     try:
         yield
     finally:
@@ -136,12 +142,12 @@ def _stateless(seed: tf.Tensor):
 
 
 def _refuse_stateful_draws(graph) -> None:
-    """The functions of conditional branches lie beside the graph's own operations; both are looked through."""
+    """Looks at the graph's operations and at those of its functions, which conditional branches are."""
     operations = [operation.type for operation in graph.get_operations()]
     for function in graph.as_graph_def().library.function:
         operations += [node.op for node in function.node_def]
-    if found := sorted(set(operations) & set(_STATEFUL)):
+    if found := sorted(set(operations) & set(_STATEFUL_OPS)):
         raise UserError(
-            f"train.augmentation: a step draws random numbers that no seed governs ({', '.join(found)}); "
-            "such a training could not be made again, choose another step"
+            f"train.augmentation: a step draws random numbers without a seed ({', '.join(found)}); "
+            "the training could not be repeated, choose another step"
         )

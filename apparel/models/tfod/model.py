@@ -21,7 +21,7 @@ from object_detection.utils import shape_utils
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
 
-def build(config: PipelineConfig) -> tf.Module:
+def build_model(config: PipelineConfig) -> tf.Module:
     """A detection model, without weights until it is first called.
 
     Whether it trains is up to the Keras learning phase when a function is traced, as in the API's own loop.
@@ -46,8 +46,8 @@ def early_layers(backbone: tf.keras.Model) -> list[tf.keras.layers.Layer]:
     return backbone.layers[:border]
 
 
-def rest(layers: Sequence[tf.keras.layers.Layer]) -> None:
-    """Lets batch normalisation in these layers keep its statistics, whatever the Keras learning phase."""
+def freeze_batch_norm(layers: Sequence[tf.keras.layers.Layer]) -> None:
+    """Batch normalisation in these layers keeps its statistics, whatever the Keras learning phase."""
     for layer in layers:
         if hasattr(layer, "_training"):  # the API's FreezableBatchNorm
             layer._training = False

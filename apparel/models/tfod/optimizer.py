@@ -1,8 +1,8 @@
 """Optimisers and learning rates from the pipeline file.
 
-Mended: for RMSProp the API's `optimizer_builder.py` hands the decay of the moving average to Keras as the decay of the
-learning rate, and current Keras refuses that. The optimisers are made here instead, with Keras 2's fused operations;
-the schedules are the API's. This may go once `optimizer_builder.build` makes an RMSProp whose `rho` is the file's.
+Replaces the API's `optimizer_builder.build`: for RMSProp it passes the decay of the moving average to Keras as the
+decay of the learning rate, which current Keras refuses. The optimisers are built here, with Keras 2's fused operations;
+the schedules are the API's. This may go once `optimizer_builder.build` gives an RMSProp with the pipeline file's `rho`.
 """
 
 import tensorflow as tf
@@ -12,11 +12,11 @@ from apparel.errors import UserError
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
 
-def build(config: PipelineConfig) -> tf.keras.optimizers.Optimizer:
-    """The optimiser of the section `train_config`; its `learning_rate` is to be set at each step.
+def build_optimizer(config: PipelineConfig) -> tf.keras.optimizers.Optimizer:
+    """The optimiser of the section `train_config`; the training sets its `learning_rate` at each step.
 
     Raises:
-        UserError: the section names none.
+        UserError: the section names no optimiser.
     """
     optimizers = tf.keras.optimizers.legacy
     kind = config.train_config.optimizer.WhichOneof("optimizer")
@@ -32,8 +32,8 @@ def build(config: PipelineConfig) -> tf.keras.optimizers.Optimizer:
     raise UserError("the pipeline file has no optimiser; set train.optimizer in params.yaml")
 
 
-def learning_rate(config: PipelineConfig, step: tf.Tensor) -> tf.Tensor:
+def learning_rate_at(config: PipelineConfig, step: tf.Tensor) -> tf.Tensor:
     """The learning rate of a step, a scalar float32; `step` is a scalar int64 from 0. For a `tf.function`."""
-    section = config.train_config.optimizer
-    chosen = getattr(section, section.WhichOneof("optimizer"))
-    return tf.cast(optimizer_builder._create_learning_rate(chosen.learning_rate, global_step=step), tf.float32)
+    optimizer = config.train_config.optimizer
+    section = getattr(optimizer, optimizer.WhichOneof("optimizer"))
+    return tf.cast(optimizer_builder._create_learning_rate(section.learning_rate, global_step=step), tf.float32)

@@ -140,7 +140,7 @@ def test_a_schedule_ends_where_params_yaml_says(written, schedule: str, first: f
     chosen = tiny_detector.train_params(detector="mine", schedule=schedule, warmup_fraction=0.1, learning_rate=0.5)
     for kind in ("adam", "rmsprop", "momentum"):
         merged = pipeline_config.merge(chosen.model_copy(update={"optimizer": kind}), 2, steps=1000)
-        rate = tf.function(partial(optimizer.learning_rate, merged), autograph=False)
+        rate = tf.function(partial(optimizer.learning_rate_at, merged), autograph=False)
         rates = [float(rate(tf.constant(step, tf.int64))) for step in (0, 100, 999, 1000)]
         assert rates == pytest.approx([first / 2, 0.5, last / 2, last / 2], abs=0.0005)
 

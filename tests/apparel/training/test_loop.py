@@ -1,4 +1,4 @@
-"""The training loop: it learns, keeps its best weights, goes on after a crash, and comes out the same."""
+"""Training loop: it learns, keeps its best weights, resumes after a crash, and gives the same weights each time."""
 
 import os
 import re
@@ -16,6 +16,7 @@ from apparel.models import pipeline_config
 from apparel.models.detector import Detector, load_detector
 from apparel.models.tfod import determinism
 from apparel.training import loop
+from apparel.training.checkpoints import Progress
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
 
@@ -44,19 +45,19 @@ def _training(index: Index, folder: Path, **changes) -> loop.Training:
     return loop.Training(Detector(tiny_detector.config(train), tiny_detector.CLASSES), index, train, folder)
 
 
-def _train(index: Index, folder: Path, kill_at: int | None = None) -> tuple[Detector, loop.Progress]:
+def _train(index: Index, folder: Path, kill_at: int | None = None) -> tuple[Detector, Progress]:
     """Six steps, a validation after every epoch of one and a half, and all that a training can have switched on."""
-    begun = _training(index, folder, moving_average=0.9, class_balance="sampling", learning_rate=0.01)
+    training = _training(index, folder, moving_average=0.9, class_balance="sampling", learning_rate=0.01)
 
     def report(step: int, values: dict) -> None:
         if step == kill_at and "val/mAP50" not in values:
             raise Killed
 
-    return begun.detector, begun.run(report)
+    return training.detector, training.run(report)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(project: Path, index: Index) -> tuple[Detector, loop.Progress]:
+def undisturbed(project: Path, index: Index) -> tuple[Detector, Progress]:
     return _train(index, project / "undisturbed")
 
 
@@ -65,7 +66,7 @@ def _weights(detector: Detector) -> list[bytes]:
 
 
 def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_checkpoint_before_the_last(
-    undisturbed: tuple[Detector, loop.Progress], project: Path, index: Index, capsys: pytest.CaptureFixture
+    undisturbed: tuple[Detector, Progress], project: Path, index: Index, capsys: pytest.CaptureFixture
 ) -> None:
     folder = project / "killed"
     with pytest.raises(Killed):
@@ -75,16 +76,16 @@ def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_check
     content[len(content) // 2] ^= 0x40
     newest.write_bytes(content)
     resumed, progress = _train(index, folder)
-    said = capsys.readouterr().out
-    assert "damaged" in said
-    assert "going on from step 3" in said
+    printed = capsys.readouterr().out
+    assert "damaged" in printed
+    assert "resuming from step 3" in printed
     assert [row["step"] for row in progress.history] == [2, 3, 4, 6]
     assert progress.history == undisturbed[1].history
     assert _weights(resumed) == _weights(undisturbed[0])
 
 
 def test_the_kept_weights_load_and_score_as_they_did_in_training(
-    undisturbed: tuple[Detector, loop.Progress], project: Path, index: Index
+    undisturbed: tuple[Detector, Progress], project: Path, index: Index
 ) -> None:
     detector, progress = undisturbed
     detector.save(project / "model")
@@ -96,12 +97,12 @@ def test_the_kept_weights_load_and_score_as_they_did_in_training(
     assert loop.val_metrics(progress)["val"]["mAP50"] == measured["val/mAP50"]
 
 
-def test_the_loss_falls(undisturbed: tuple[Detector, loop.Progress]) -> None:
+def test_the_loss_falls(undisturbed: tuple[Detector, Progress]) -> None:
     losses = [row["train/loss"] for row in undisturbed[1].history]
     assert losses[-1] < losses[0]
 
 
-def test_every_photo_of_a_split_is_scored(undisturbed: tuple[Detector, loop.Progress], index: Index) -> None:
+def test_every_photo_of_a_split_is_scored(undisturbed: tuple[Detector, Progress], index: Index) -> None:
     scored = detect_split(undisturbed[0], index, "val")
     assert len(scored.photos) == index.splits["val"].photos
     assert len(scored.ground_truth) == index.splits["val"].boxes
@@ -133,35 +134,37 @@ def test_weights_of_another_model_do_not_load(project: Path) -> None:
 
 
 def test_patience_is_over_after_so_many_validations_without_a_better_one(project: Path, index: Index) -> None:
-    begun = _training(index, project / "patient", patience=2)
+    training = _training(index, project / "patient", patience=2)
     verdicts = []
     for mean, loss in ((0.5, 1.0), (0.4, 0.5), (0.6, 2.0), (0.6, 1.0), (0.6, 1.5), (0.5, 0.1)):
         measured = {"val/mAP50": mean, "val/loss": loss}
-        if begun._is_better(measured):
-            begun._keep_best(1, measured)
+        if training._is_better(measured):
+            training._keep_best(1, measured)
         else:
-            begun.progress.validations_since_best += 1
-        verdicts.append(begun._patience_is_over())
+            training.progress.validations_since_best += 1
+        verdicts.append(training._patience_is_over())
     assert verdicts == [False, False, False, False, False, True]
-    assert begun.progress.best["val/loss"] == 1.0
+    assert training.progress.best["val/loss"] == 1.0
 
 
 def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: Path, index: Index) -> None:
-    begun, unknown = _training(index, project / "no boxes"), float("nan")
-    begun._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0})
-    assert begun._is_better({"val/mAP50": unknown, "val/loss": 1.0})
-    assert not begun._is_better({"val/mAP50": unknown, "val/loss": 3.0})
+    training, unknown = _training(index, project / "no boxes"), float("nan")
+    training._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0})
+    assert training._is_better({"val/mAP50": unknown, "val/loss": 1.0})
+    assert not training._is_better({"val/mAP50": unknown, "val/loss": 3.0})
 
 
 @pytest.mark.parametrize("batch_size", [8, 16, 24, 32, 48])
 def test_validations_are_as_many_as_epochs_ask_for(project: Path, index: Index, batch_size: int) -> None:
-    begun = _training(index, project / "schedule", validate_every=15, batch_size=batch_size)
-    begun.photos, begun.steps_per_epoch = 340, 340 / batch_size
+    training = _training(index, project / "schedule", validate_every=15, batch_size=batch_size)
+    training.photos, training.steps_per_epoch = 340, 340 / batch_size
     for epochs, expected in ((60, [1, 2, 3, 4]), (50, [1, 2, 3, 4]), (15, [1]), (1, [1])):
-        begun.steps = pipeline_config.steps_of(begun.train.model_copy(update={"steps": None, "epochs": epochs}), 340)
-        found = [begun.validation_at(step) for step in range(1, begun.steps + 1)]
-        assert [number for number in found if number] == expected
-        assert found[-1] == expected[-1]
+        training.steps = pipeline_config.steps_of(
+            training.train.model_copy(update={"steps": None, "epochs": epochs}), 340
+        )
+        validations = [training.validation_at(step) for step in range(1, training.steps + 1)]
+        assert [number for number in validations if number] == expected
+        assert validations[-1] == expected[-1]
 
 
 def test_classes_in_another_order_than_the_records_have_are_refused(project: Path, index: Index) -> None:
@@ -175,36 +178,38 @@ def test_classes_in_another_order_than_the_records_have_are_refused(project: Pat
 
 
 def test_a_loss_that_is_no_number_is_refused_with_the_remedy(project: Path, index: Index) -> None:
-    begun = _training(index, project / "diverged")
-    begun._count(1, {"train/loss": 1.0})
+    training = _training(index, project / "diverged")
+    training._add_losses(1, {"train/loss": 1.0})
     for loss in (float("nan"), float("inf")):
         with pytest.raises(UserError, match=r"step 2.*lower train\.learning_rate"):
-            begun._count(2, {"train/loss": loss})
+            training._add_losses(2, {"train/loss": loss})
 
 
 def test_a_pipeline_file_whose_losses_do_not_fit_is_refused_by_name(project: Path, index: Index) -> None:
     train = tiny_detector.train_params()
     config = tiny_detector.config(train)
     config.model.ssd.box_predictor.convolutional_box_predictor.box_code_size = 7
-    begun = loop.Training(Detector(config, tiny_detector.CLASSES), index, train, project / "seven")
-    with pytest.raises(UserError, match=r"configs/ssd_mobilenet_v1\.config makes no training: .*[47]"):
-        begun.run(lambda step, values: None)
+    training = loop.Training(Detector(config, tiny_detector.CLASSES), index, train, project / "seven")
+    with pytest.raises(UserError, match=r"configs/ssd_mobilenet_v1\.config cannot be trained: .*[47]"):
+        training.run(lambda step, values: None)
 
 
 def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, index: Index) -> None:
-    begun = _training(index, project / "clipped", steps=1, optimizer="momentum", schedule="constant", learning_rate=1.0)
-    begun.detector.config.train_config.gradient_clipping_by_norm = 0.001
-    before = [variable.numpy() for variable in begun.trainable]
-    begun.run(lambda step, values: None)
-    moved = sum(((old - new.numpy()) ** 2).sum() for old, new in zip(before, begun.trainable, strict=True)) ** 0.5
+    training = _training(
+        index, project / "clipped", steps=1, optimizer="momentum", schedule="constant", learning_rate=1.0
+    )
+    training.detector.config.train_config.gradient_clipping_by_norm = 0.001
+    before = [variable.numpy() for variable in training.trainable]
+    training.run(lambda step, values: None)
+    moved = sum(((old - new.numpy()) ** 2).sum() for old, new in zip(before, training.trainable, strict=True)) ** 0.5
     assert moved == pytest.approx(0.001, rel=0.01)
 
 
 def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(project: Path, index: Index) -> None:
-    begun = _training(index, project / "early", steps=2, freeze="early")
-    backbone = begun.detector.backbone
+    training = _training(index, project / "early", steps=2, freeze="early")
+    backbone = training.detector.backbone
     before = {layer.name: [variable.numpy() for variable in layer.variables] for layer in backbone.layers}
-    begun.run(lambda step, values: None)
+    training.run(lambda step, values: None)
     same = {
         layer.name: all(np.array_equal(old, new) for old, new in zip(before[layer.name], layer.variables, strict=True))
         for layer in backbone.layers
@@ -215,28 +220,19 @@ def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(pr
     assert names[:2] == ["conv1", "conv1_bn"]
     assert all(same[name] for name in names[:border])
     assert not any(same[name] for name in names[border:])
-    learning = {variable.name for variable in begun.trainable}
-    patterns = begun.detector.config.train_config.freeze_variables
-    for variable in begun.detector.model.trainable_variables:
+    learning = {variable.name for variable in training.trainable}
+    patterns = training.detector.config.train_config.freeze_variables
+    for variable in training.detector.model.trainable_variables:
         assert (variable.name in learning) != any(re.match(pattern, variable.name) for pattern in patterns)
 
 
 @pytest.mark.slow
 def test_a_frozen_backbone_stays_and_the_rest_learns(project: Path, index: Index) -> None:
-    begun = _training(index, project / "frozen", steps=2, freeze="backbone")
-    backbone = [variable.numpy() for variable in begun.detector.backbone.variables]
-    heads = [variable.numpy() for variable in begun.detector.model._box_predictor.variables]
-    begun.run(lambda step, values: None)
-    for old, new in zip(backbone, begun.detector.backbone.variables, strict=True):
+    training = _training(index, project / "frozen", steps=2, freeze="backbone")
+    backbone = [variable.numpy() for variable in training.detector.backbone.variables]
+    heads = [variable.numpy() for variable in training.detector.model._box_predictor.variables]
+    training.run(lambda step, values: None)
+    for old, new in zip(backbone, training.detector.backbone.variables, strict=True):
         np.testing.assert_array_equal(old, new.numpy())
-    after = [variable.numpy() for variable in begun.detector.model._box_predictor.variables]
+    after = [variable.numpy() for variable in training.detector.model._box_predictor.variables]
     assert any((old != new).any() for old, new in zip(heads, after, strict=True))
-
-
-def test_the_same_training_twice_at_once_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop.paths, "LOCAL", tmp_path)
-    with loop.under_way("key") as folder:
-        with pytest.raises(UserError, match="under way"), loop.under_way("key"):
-            pass
-        assert folder.is_dir()
-    assert not folder.exists()

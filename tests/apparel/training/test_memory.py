@@ -1,4 +1,4 @@
-"""Memory that is kept is not asked for anew."""
+"""Memory that is kept is not requested again."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ PAGES = """
 import ctypes, resource, sys
 from apparel.training import memory
 if sys.argv[1] == "kept":
-    memory.keep()
+    memory.keep_freed_memory()
 malloc, free = ctypes.CDLL(None).malloc, ctypes.CDLL(None).free
 malloc.restype, free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 for _ in range(20):
@@ -20,10 +20,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc is told")
-def test_pages_are_asked_for_once() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="works with glibc only")
+def test_pages_are_requested_once() -> None:
     faults = {}
-    for kind in ("kept", "handed back"):
+    for kind in ("kept", "returned"):
         done = subprocess.run([sys.executable, "-c", PAGES, kind], capture_output=True, text=True, check=True)
         faults[kind] = int(done.stdout)
-    assert faults["kept"] < faults["handed back"] / 3
+    assert faults["kept"] < faults["returned"] / 3

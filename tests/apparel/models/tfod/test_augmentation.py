@@ -86,13 +86,13 @@ def test_a_step_that_makes_more_boxes_is_refused() -> None:
         pipeline_file.augmentation_steps(("random_self_concat_image",), pipeline_file.PipelineConfig())
 
 
-def test_draws_that_no_seed_governs_are_refused() -> None:
+def test_draws_without_the_seed_are_refused() -> None:
     governed = tf.function(lambda: tf.random.stateless_uniform([], [1, 2])).get_concrete_function()
     augmentation._refuse_stateful_draws(governed.graph)
     free = tf.function(
         lambda: tf.cond(tf.constant(True), lambda: tf.random.uniform([]), lambda: 0.0)
     ).get_concrete_function()
-    with pytest.raises(UserError, match="no seed governs"):
+    with pytest.raises(UserError, match="without a seed"):
         augmentation._refuse_stateful_draws(free.graph)
 
 
@@ -129,11 +129,11 @@ def test_the_apis_own_draws_still_come_from_a_generator_with_a_state() -> None:
 )
 def test_steps_that_fail_or_give_no_photo_with_boxes_are_refused_before_training(name: str) -> None:
     with pytest.raises(UserError, match=f"train.augmentation: one of .*{name}"):
-        augmentation.check(
+        augmentation.check_steps(
             pipeline_file.augmentation_steps(("random_horizontal_flip", name), pipeline_file.PipelineConfig())
         )
 
 
 def test_steps_that_work_pass_the_check() -> None:
-    augmentation.check([])
-    augmentation.check(pipeline_file.augmentation_steps(STEPS, pipeline_file.PipelineConfig()))
+    augmentation.check_steps([])
+    augmentation.check_steps(pipeline_file.augmentation_steps(STEPS, pipeline_file.PipelineConfig()))
