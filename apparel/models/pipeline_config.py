@@ -1,6 +1,6 @@
-"""What is trained: the detector's pipeline file, with `params.yaml` put over it.
+"""Merged pipeline file: the detector's pipeline file, with the values of `params.yaml` in place of its own.
 
-The merged file is an output of the training: the Object Detection API's own tools run from it.
+It is an output of the training, and the Object Detection API's own tools run from it.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from apparel.errors import UserError
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
-NOT_FOLLOWED = {
+UNSUPPORTED = {
     "bias_grad_multiplier": 0,
     "update_trainable_variables": [],
     "freeze_variables": [],
@@ -19,20 +19,20 @@ NOT_FOLLOWED = {
     "add_regularization_loss": True,
     "use_bfloat16": False,
 }
-"""Fields of the section `train_config` that would change a training but are not followed here, and their defaults."""
+"""Fields of the section `train_config` that would change a training but are not supported here, by their defaults."""
 
-LAST_RATE = 0.01
-"""Share of the highest learning rate that the exponential schedule ends at."""
+LAST_RATE_SHARE = 0.01
+"""Learning rate that the exponential schedule ends at, as a share of the highest."""
 
-SMALLEST_SIDE = 33
-"""Pixels; below, the last feature maps of an SSD MobileNet have no area."""
+LOWEST_RESOLUTION = 33
+"""Pixels; at fewer the last feature maps of an SSD MobileNet have no area."""
 
 
 def steps_of(train: params.Train, photos: int) -> int:
-    """How many steps a training takes: `train.steps`, else as many as `train.epochs` passes over the photos need.
+    """Steps of a training: `train.steps`, else as many as `train.epochs` passes over the photos take.
 
     Raises:
-        UserError: they are 2**31 or more.
+        UserError: there are 2**31 or more.
     """
     steps = train.steps or steps_in(train.epochs, photos, train.batch_size)
     if steps >= 2**31:
@@ -41,28 +41,28 @@ def steps_of(train: params.Train, photos: int) -> int:
 
 
 def steps_in(epochs: int, photos: int, batch_size: int) -> int:
-    """How many steps so many passes over the photos need, at least 1."""
+    """Steps that a number of passes over the photos take, at least 1."""
     return max(1, round(epochs * photos / batch_size))
 
 
 def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
-    """Reads `configs/<detector>.config` and lets the parameters win over it.
+    """Reads `configs/<detector>.config` and replaces its values by the parameters.
 
     Args:
         train: the section `train` of params.yaml.
-        classes: how many classes are told apart, without the background.
-        steps: how many steps the learning rate's schedule spans.
+        classes: number of classes, without the background.
+        steps: number of steps of the training, over which the learning rate's schedule runs.
 
     Raises:
-        UserError: there is no such file, or it cannot take a parameter; names both.
+        UserError: there is no such file, or a parameter does not fit it; names both.
     """
     config = pipeline_file.read(paths.CONFIGS / f"{train.detector}.config")
     meta_architecture = config.model.WhichOneof("model")
     if meta_architecture is None:
         raise UserError(f"configs/{train.detector}.config has no model")
     if meta_architecture == "experimental_model" or config.HasField("graph_rewriter"):
-        other = "graph_rewriter" if config.HasField("graph_rewriter") else meta_architecture
-        raise UserError(f"configs/{train.detector}.config: {other} is not followed here; take it out")
+        unsupported = "graph_rewriter" if config.HasField("graph_rewriter") else meta_architecture
+        raise UserError(f"configs/{train.detector}.config: {unsupported} is not supported; remove it")
     model = getattr(config.model, meta_architecture)
     model.num_classes = classes
     _set_resolution(model.image_resizer, train)
@@ -74,8 +74,10 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
 
 
 def _set_resolution(resizer, train: params.Train) -> None:
-    if train.resolution < SMALLEST_SIDE:
-        raise UserError(f"train.resolution is {train.resolution}: the detector takes {SMALLEST_SIDE} pixels or more")
+    if train.resolution < LOWEST_RESOLUTION:
+        raise UserError(
+            f"train.resolution is {train.resolution}: the detector takes {LOWEST_RESOLUTION} pixels or more"
+        )
     kind = resizer.WhichOneof("image_resizer_oneof")
     if kind == "fixed_shape_resizer":
         resizer.fixed_shape_resizer.height = resizer.fixed_shape_resizer.width = train.resolution
@@ -93,14 +95,14 @@ def _set_resolution(resizer, train: params.Train) -> None:
 
 
 def _set_backbone(meta_architecture: str, model, train: params.Train) -> None:
-    all_statistics_stay = train.freeze in ("batch_norm", "backbone")
+    statistics_are_frozen = train.freeze in ("batch_norm", "backbone")
     if meta_architecture == "ssd":
         model.feature_extractor.depth_multiplier = train.depth_multiplier
-        model.freeze_batchnorm = all_statistics_stay
+        model.freeze_batchnorm = statistics_are_frozen
     elif train.depth_multiplier != 1:
         raise UserError(f"{train.detector} has no depth multiplier; set train.depth_multiplier to 1.0")
     elif meta_architecture == "faster_rcnn":
-        model.feature_extractor.batch_norm_trainable = not all_statistics_stay
+        model.feature_extractor.batch_norm_trainable = not statistics_are_frozen
 
 
 def _set_negatives(meta_architecture: str, model, train: params.Train) -> None:
@@ -113,17 +115,15 @@ def _set_negatives(meta_architecture: str, model, train: params.Train) -> None:
 
 def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> None:
     section = config.train_config
-    for name, default in NOT_FOLLOWED.items():
+    for name, default in UNSUPPORTED.items():
         if getattr(section, name) != default:
-            raise UserError(
-                f"configs/{train.detector}.config: {name} is not followed here; take it out of train_config"
-            )
+            raise UserError(f"configs/{train.detector}.config: {name} is not supported; remove it from train_config")
     section.batch_size = train.batch_size
     section.num_steps = steps
     if train.augmentation is not None:
-        chosen = pipeline_file.augmentation_steps(train.augmentation, config)
+        augmentation = pipeline_file.augmentation_steps(train.augmentation, config)
         del section.data_augmentation_options[:]
-        section.data_augmentation_options.extend(chosen)
+        section.data_augmentation_options.extend(augmentation)
     if train.optimizer is not None:
         _set_optimizer(section.optimizer, train, steps)
     section.optimizer.use_moving_average = train.moving_average > 0
@@ -137,7 +137,7 @@ def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> No
 
 
 def _set_optimizer(optimizer, train: params.Train, steps: int) -> None:
-    """A section of the same optimiser keeps its other values; its learning rate is replaced."""
+    """Sets the optimiser and its learning rate; a section of the same optimiser keeps its other values."""
     section = getattr(optimizer, {"rmsprop": "rms_prop"}.get(train.optimizer, train.optimizer) + "_optimizer")
     section.SetInParent()
     rate = section.learning_rate
@@ -149,7 +149,7 @@ def _set_optimizer(optimizer, train: params.Train, steps: int) -> None:
         decay = rate.exponential_decay_learning_rate
         decay.initial_learning_rate = train.learning_rate
         decay.decay_steps = max(1, steps - warmup_steps)
-        decay.decay_factor = LAST_RATE
+        decay.decay_factor = LAST_RATE_SHARE
         decay.staircase = False
         decay.burnin_steps = warmup_steps
         decay.burnin_learning_rate = first_rate

@@ -1,15 +1,15 @@
-"""Sums of gradients that come out the same every time.
+"""Determinism: a training gives the same weights each time, with any number of threads.
 
-Mended: where three or more gradients meet (a feature map feeds the box head, the class head and the next layer),
-TensorFlow adds them with `AddN`, whose CPU kernel starts from whichever input's buffer happens to be free. Which one
-that is depends on thread timing, floating point addition is not associative, and `enable_op_determinism` does not
-cover it. Here they are added in pairs in a fixed order. Grappler would put such a chain back into `AddN`, so its
-arithmetic rewrites are off. This may go once `AddN` gives the same bits for the same inputs.
+Patches the sum of gradients: where three or more meet (a feature map feeds the box head, the class head and the next
+layer), TensorFlow adds them with `AddN`, whose CPU kernel starts from whichever input's buffer is free. That depends on
+thread timing, floating point addition is not associative, and `enable_op_determinism` does not cover it. Here they are
+added in pairs in a fixed order. Grappler would turn such a chain into `AddN` again, so its arithmetic rewrites are off.
+The patch may go once `AddN` gives the same bits for the same inputs.
 
-Mended, too: under `enable_op_determinism` TensorFlow runs an input pipeline in step with the training, without parallel
-calls or prefetching, when one of its functions holds an operation with state that it does not know to be harmless
-(`make_deterministic.cc` of Grappler has the list). The seed generator of `Dataset.shuffle` is one, although its numbers
-are given; `shuffle` does without. This may go once `Dataset.shuffle` in a function leaves the pipeline as it is.
+Replaces `Dataset.shuffle`: under `enable_op_determinism` TensorFlow runs an input pipeline without parallel calls and
+without prefetching if one of its functions holds an operation with state that is not on a list of harmless ones
+(`make_deterministic.cc` of Grappler). The seed generator of `Dataset.shuffle` is not on it, although its seeds are
+given; `shuffle` here has none. It may go once `Dataset.shuffle` in a function leaves the pipeline parallel.
 """
 
 import functools
@@ -24,7 +24,7 @@ _original = backprop._default_vspace
 def enable(seed: int) -> None:
     """Makes operations, gradient sums and random numbers of this process repeatable, with any number of threads.
 
-    To be called before the first operation.
+    Call it before the first operation.
 
     Args:
         seed: a whole number from 0.
@@ -46,7 +46,7 @@ def enable(seed: int) -> None:
 
 
 def shuffle(records: tf.data.Dataset, buffer_size: int, seed: tf.Tensor) -> tf.data.Dataset:
-    """`records`, strings, in an order that depends on the seed alone, drawn from a buffer as by `Dataset.shuffle`.
+    """Shuffles records in an order that depends on the seed alone, with a buffer, like `Dataset.shuffle`.
 
     Args:
         records: strings.
@@ -57,7 +57,7 @@ def shuffle(records: tf.data.Dataset, buffer_size: int, seed: tf.Tensor) -> tf.d
         input_dataset=tf.data.experimental.to_variant(records),
         buffer_size=buffer_size,
         seed=seed,
-        seed2=1,  # a pair of zeros would stand for a seed that is drawn
+        seed2=1,  # with a pair of zeros TensorFlow would draw a seed
         reshuffle_each_iteration=False,
         output_types=[tf.string],
         output_shapes=[[]],

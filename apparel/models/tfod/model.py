@@ -1,12 +1,12 @@
-"""Detection models of the Object Detection API, built on a TensorFlow that it was never tested with.
+"""Detection models of the Object Detection API, on a TensorFlow that it was never tested with.
 
-What is mended, and when each mend may go:
-- **The depth multiplier is applied once.** The API's Keras MobileNet v1 hands `alpha` both to Keras' `MobileNet` and to
-  its own layers, so that 0.75 becomes 0.56. Goes when `conv_pw_13` of a 0.75 model has 768 channels without it.
-- **What is done photo by photo runs in a loop of the graph**: target assignment, hard example mining, non-maximum
-  suppression. The API unrolls it once a photo, which took most of a minute to trace at batch 24. The results are the
-  same. Goes when the API does so.
-- **Keras 2** is asked for by `apparel/utils/tf_environment.py`. Goes when the API is written for Keras 3.
+What is patched when this module is imported, why, and when the patch may go:
+
+- **The depth multiplier is applied once.** The API's Keras MobileNet v1 passes `alpha` both to Keras' `MobileNet` and
+  to its own layers, so that 0.75 becomes 0.56. Until `conv_pw_13` of a 0.75 model has 768 channels without the patch.
+- **Target assignment, hard example mining and non-maximum suppression run in a loop of the graph.** The API unrolls
+  them once a photo, which took most of a minute to trace at batch 24. The results are the same. Until the API loops.
+- **Keras 2** is selected by `apparel/utils/tf_environment.py`. Until the API is written for Keras 3.
 """
 
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ from apparel.models.tfod.pipeline_file import PipelineConfig
 
 
 def build_model(config: PipelineConfig) -> tf.Module:
-    """A detection model, without weights until it is first called.
+    """Builds a detection model; its weights are created when it is first called.
 
-    Whether it trains is up to the Keras learning phase when a function is traced, as in the API's own loop.
+    The Keras learning phase while a function is traced decides whether it trains, as in the API's own loop.
 
     Raises:
-        ValueError: the model section does not make a model; the message is the API's.
+        ValueError: the API cannot build the pipeline file's model; the message is the API's.
     """
     return model_builder.build(config.model, is_training=True)
 
 
 def resizer(config: PipelineConfig):
-    """The function that brings a photo to the size the network sees: (H, W, 3) -> ((h, w, 3), true shape (3,))."""
+    """The function that resizes a photo to the network's input: (H, W, 3) -> ((h, w, 3), true shape (3,))."""
     meta_architecture = config.model.WhichOneof("model")
     return image_resizer_builder.build(getattr(config.model, meta_architecture).image_resizer)
 
 
 def early_layers(backbone: tf.keras.Model) -> list[tf.keras.layers.Layer]:
-    """The layers of a backbone, in order, ahead of the first whose feature map is less than an eighth of the photo."""
+    """The layers of a backbone before the first whose feature map is smaller than an eighth of the photo, in order."""
     outputs = [layer.output for layer in backbone.layers]
     shapes = tf.keras.Model(backbone.inputs, outputs).compute_output_shape([1, 256, 256, 3])
     border = next((number for number, shape in enumerate(shapes) if shape[1] < 256 / 8), len(shapes))
@@ -65,7 +65,7 @@ def _mobilenet_v1(batchnorm_training, alpha=1.0, **options):
 
 
 def _assign_targets(target_assigner, anchors, boxes, classes, unmatched_class_label=None, weights=None):
-    """`batch_assign` of the API's target_assigner.py for photos padded to one number of boxes (weight 0)."""
+    """Replaces `batch_assign` of the API's target_assigner.py, for photos padded to one number of boxes (weight 0)."""
 
     def one_photo(photo):
         photo_boxes, photo_classes, photo_weights = photo
@@ -79,15 +79,18 @@ def _assign_targets(target_assigner, anchors, boxes, classes, unmatched_class_la
 
 
 def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list, match_list=None):
-    """`HardExampleMiner.__call__` of the API's losses.py: which anchors count is found photo by photo in a loop."""
+    """Replaces `HardExampleMiner.__call__` of the API's losses.py: selects the anchors that count in a loop of photos.
 
-    def selected(photo):
+    Returns the sums of the selected anchors' location and classification losses, two scalars.
+    """
+
+    def select(photo):
         boxes, photo_losses, matches = photo
         match = matcher.Match(matches)
-        most = tf.minimum(examples, _picks_that_count(miner, photo_losses, match))
+        most = tf.minimum(examples, _selections_that_count(miner, photo_losses, match))
         if miner._iou_threshold < 1:
             indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
-        else:  # nothing overlaps by more than all, so what is left of the suppression is its order
+        else:  # no overlap is above 1, so only the order of the suppression is left
             indices = tf.math.top_k(photo_losses, most).indices
         if miner._max_negatives_per_positive is not None:
             indices, _, _ = miner._subsample_selection_to_desired_neg_pos_ratio(
@@ -104,17 +107,17 @@ def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list
     anchors = tf.shape(boxes)[1]
     examples = tf.minimum(miner._num_hard_examples or anchors, anchors)
     matches = tf.stack([match.match_results for match in match_list])
-    chosen = tf.map_fn(
-        selected, (tf.stop_gradient(boxes), tf.stop_gradient(image_losses), matches), fn_output_signature=tf.float32
+    selected = tf.map_fn(
+        select, (tf.stop_gradient(boxes), tf.stop_gradient(image_losses), matches), fn_output_signature=tf.float32
     )
-    return tf.reduce_sum(location_losses * chosen), tf.reduce_sum(cls_losses * chosen)
+    return tf.reduce_sum(location_losses * selected), tf.reduce_sum(cls_losses * selected)
 
 
-def _picks_that_count(miner, photo_losses, match):
-    """After how many picks of the non-maximum suppression the rest no longer changes what is mined, a scalar int32.
+def _selections_that_count(miner, photo_losses, match):
+    """How many selections of the non-maximum suppression can change what is mined, a scalar int32.
 
-    Picks come by falling loss. All positives are kept, and negatives up to a number: nothing counts behind both the
-    last positive and the last negative of that number. Its cost grows with the square of the picks.
+    The suppression selects by falling loss; its cost grows with the square of the selections. All positives are kept,
+    and negatives up to a number: nothing counts after both the last positive and the last negative of that number.
     """
     if miner._max_negatives_per_positive is None:
         return tf.size(photo_losses)
@@ -130,7 +133,7 @@ def _picks_that_count(miner, photo_losses, match):
 
 
 def _map_photos(fn, elems, dtype=None, parallel_iterations=32, back_prop=True):
-    """`static_or_dynamic_map_fn` of the API's shape_utils.py; of its two ways, the one that does not unroll."""
+    """Replaces `static_or_dynamic_map_fn` of the API's shape_utils.py: always its way that does not unroll."""
     del back_prop
     return tf.map_fn(fn, elems, fn_output_signature=dtype, parallel_iterations=parallel_iterations)
 

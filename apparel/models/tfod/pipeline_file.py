@@ -1,6 +1,6 @@
-"""Pipeline files of the Object Detection API: read, written, and their preprocessing steps named.
+"""Pipeline files of the Object Detection API: read, write, preprocessing steps by name.
 
-Nothing is mended here; the module keeps the API's protocol buffers behind one door.
+Nothing is patched here; other packages use this module in place of the API's protocol buffers.
 """
 
 import re
@@ -25,8 +25,8 @@ def read(path: Path) -> PipelineConfig:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        known = sorted(file.stem for file in path.parent.glob("*.config"))
-        hint = nearest(path.stem, known) if known else ""
+        detectors = sorted(file.stem for file in path.parent.glob("*.config"))
+        hint = nearest(path.stem, detectors) if detectors else ""
         raise UserError(f"{path} not found{hint}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file") from None
@@ -34,8 +34,8 @@ def read(path: Path) -> PipelineConfig:
         config = text_format.Parse(text, PipelineConfig())
     except text_format.ParseError as error:
         raise UserError(f"{path} is not a pipeline file of the Object Detection API, line {error}") from None
-    if endless := re.search(r"\w+: (nan|-?inf)\b", text_format.MessageToString(config)):
-        raise UserError(f"{path}: {endless[0]} is no finite number")
+    if not_finite := re.search(r"\w+: (nan|-?inf)\b", text_format.MessageToString(config)):
+        raise UserError(f"{path}: {not_finite[0]} is no finite number")
     return config
 
 
@@ -44,18 +44,18 @@ def write(config: PipelineConfig, path: Path) -> None:
     path.write_text(text_format.MessageToString(config), encoding="utf-8", newline="\n")
 
 
-def augmentation_steps(names: tuple[str, ...], known: PipelineConfig) -> list[PreprocessingStep]:
+def augmentation_steps(names: tuple[str, ...], config: PipelineConfig) -> list[PreprocessingStep]:
     """Preprocessing steps by name, with the options that the pipeline file gives them, else the API's defaults.
 
     Raises:
         UserError: a name is not a step of the API's preprocessor.proto; gives the nearest one.
     """
-    given = {step.WhichOneof("preprocessing_step"): step for step in known.train_config.data_augmentation_options}
-    return [given[name] if name in given else _step(name) for name in names]
+    configured = {step.WhichOneof("preprocessing_step"): step for step in config.train_config.data_augmentation_options}
+    return [configured[name] if name in configured else _step(name) for name in names]
 
 
 _MORE_BOXES = ("random_self_concat_image",)
-"""Steps that give a photo more boxes than it had, for which batches have no room."""
+"""Steps that add boxes to a photo: batches are padded to the most boxes that a photo has."""
 
 
 def _step(name: str) -> PreprocessingStep:

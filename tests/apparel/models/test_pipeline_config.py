@@ -51,7 +51,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 )
 def test_a_field_that_training_does_not_follow_is_refused_by_name(written, line: str) -> None:
     written(line)
-    with pytest.raises(UserError, match=rf"configs/mine\.config: {line.split(':')[0]} is not followed"):
+    with pytest.raises(UserError, match=rf"configs/mine\.config: {line.split(':')[0]} is not supported"):
         pipeline_config.merge(tiny_detector.train_params(detector="mine"), 2, steps=10)
 
 
@@ -159,5 +159,5 @@ def test_sections_that_nothing_here_follows_are_refused(written, tmp_path: Path,
         mine.write_text("train_config { }", encoding="utf-8")
     with mine.open("a", encoding="utf-8") as file:
         file.write(f"\n{section}\n")
-    with pytest.raises(UserError, match=r"configs/mine\.config: \w+ is not followed here"):
+    with pytest.raises(UserError, match=r"configs/mine\.config: \w+ is not supported"):
         pipeline_config.merge(tiny_detector.train_params(detector="mine"), 2, steps=10)
