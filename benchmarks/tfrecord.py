@@ -38,7 +38,7 @@ def measure(folder: Path, count: int, rounds: int) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary)
         ways = {
-            "tfrecord": lambda: shards.write({"train": photos}, CLASSES, PHOTOS_PER_SHARD, output / "tfrecord"),
+            "tfrecord": lambda: shards.write_shards({"train": photos}, CLASSES, PHOTOS_PER_SHARD, output / "tfrecord"),
             "loop that decodes": lambda: _loop(photos, output / "decoded.tfrecord", _decode),
             "loop that only copies": lambda: _loop(photos, output / "copied.tfrecord", lambda data: None),
         }

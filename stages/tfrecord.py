@@ -25,7 +25,7 @@ def main() -> None:
         labels = boxes.read_labels(paths.SPLIT / f"{split}.csv")
         splits[split] = shards.gather(folder, of_split, labels, difficult, classes)
     splits["train"] = shards.shuffled(splits["train"], config.split.seed)
-    print(index.summary(shards.write(splits, classes, config.tfrecord.photos_per_shard, paths.TFRECORD)))
+    print(index.summary(shards.write_shards(splits, classes, config.tfrecord.photos_per_shard, paths.TFRECORD)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from apparel.models.weights import load_pretrained_weights
 from apparel.tracking import runs
 from apparel.training import loop, memory, trial_messages
 from apparel.training.checkpoints import Progress, checkpoint_folder, training_key
-from apparel.training.progress import Reports
+from apparel.training.progress import ProgressReport
 from apparel.utils import csv_tables, files
 from apparel.versioning import integrity
 from apparel.versioning.stage import stage
@@ -47,7 +47,7 @@ def train(config: params.Params, index: Index, folder: Path, run: runs.Run) -> t
     detector = Detector(merged, config.data.classes)
     load_pretrained_weights(detector, config.train)
     training = loop.Training(detector, index, config.train, folder)
-    with Reports(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
+    with ProgressReport(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
         return training.run(trial_messages.connect(report, run.id, training.validation_at)), detector
 
 

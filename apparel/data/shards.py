@@ -28,30 +28,31 @@ if TYPE_CHECKING:
 
 LABEL_MAP = "label_map.pbtxt"
 
-AHEAD = 100
-"""Photos that are prepared ahead of the one being written: work for many cores, and a bound on memory."""
+PHOTOS_AHEAD = 100
+"""Photos that are encoded ahead of the one being written: enough for many cores, and a bound on memory."""
 
 
 def gather(
     folder: Path, photos: pd.DataFrame, labels: pd.DataFrame, difficult: pd.DataFrame, classes: Sequence[str]
 ) -> list[Photo]:
-    """Every photo of a photo table with its boxes, sorted by filename.
+    """Collects every photo of a photo table with its boxes, sorted by filename.
 
     Args:
         folder: where the photos lie.
-        photos: a photo table; photos without boxes count.
+        photos: a photo table, photos without boxes included.
         labels: a label table; its photos are all in `photos`.
-        difficult: those rows of `labels` that are marked difficult; further rows are ignored.
+        difficult: the rows of `labels` that are marked difficult; other rows are ignored.
         classes: class names; a class's id is its place in them, counted from 1.
 
     Raises:
         UserError: a photo in `labels` is not in `photos`, or a class not in `classes`.
     """
-    strangers = labels.loc[~labels["filename"].isin(photos["filename"]), "filename"]
-    if len(strangers):
-        raise UserError(f"{strangers.iloc[0]} has boxes, but is not among the split's photos; run `dvc repro split`")
-    marks = labels.merge(difficult.drop_duplicates(), on=list(labels.columns), how="left", indicator="mark")["mark"]
-    columns = labels[boxes.CORNERS].to_numpy(), boxes.class_ids(labels, classes), (marks == "both").to_numpy()
+    unlisted = labels.loc[~labels["filename"].isin(photos["filename"]), "filename"]
+    if len(unlisted):
+        raise UserError(f"{unlisted.iloc[0]} has boxes, but is not among the split's photos; run `dvc repro split`")
+    merged = labels.merge(difficult.drop_duplicates(), on=list(labels.columns), how="left", indicator="found_in")
+    is_difficult = (merged["found_in"] == "both").to_numpy()
+    columns = labels[boxes.CORNERS].to_numpy(), boxes.class_ids(labels, classes), is_difficult
     rows = labels.groupby("filename").indices
     none = np.array([], dtype=int)
     return [
@@ -61,19 +62,19 @@ def gather(
 
 
 def shuffled(photos: list[Photo], seed: int) -> list[Photo]:
-    """The photos in another order, the same for the same seed, so that no shard holds one shop or one class."""
+    """The photos in random order, the same for the same seed, so that no shard holds a single shop or class."""
     return random.Random(seed).sample(photos, len(photos))
 
 
-def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_shard: int, folder: Path) -> Index:
+def write_shards(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_shard: int, folder: Path) -> Index:
     """Writes the shards of all splits, the label map and the index: the same bytes with any number of cores.
 
-    Everything is written beside `folder` first and moved there when it is whole; what was there before is replaced.
+    A folder of that name is replaced once everything is written.
 
     Args:
         splits: the photos of each split, in the order in which they are written.
         classes: class names; a class's id is its place in them, counted from 1.
-        photos_per_shard: at most so many photos go into one file.
+        photos_per_shard: most photos in one file.
         folder: where the files go.
 
     Returns:
@@ -84,14 +85,14 @@ def write(splits: dict[str, list[Photo]], classes: Sequence[str], photos_per_sha
     """
     from tqdm import tqdm
 
-    everything = [photo for photos in splits.values() for photo in photos]
+    all_photos = [photo for photos in splits.values() for photo in photos]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _check_space(everything, folder.parent)
-    import tensorflow  # noqa: F401 - takes seconds, which are not to count in the bar's photos a second
+    _check_space(all_photos, folder.parent)
+    import tensorflow  # noqa: F401 - takes seconds, which would lower the bar's photos a second
 
     with (
         files.replace_folder(folder) as unfinished,
-        tqdm(total=len(everything), unit=" photos", desc="tfrecord") as progress,
+        tqdm(total=len(all_photos), unit=" photos", desc="tfrecord") as progress,
     ):
         written = {
             split: _write_split(split, photos, classes, photos_per_shard, unfinished, progress)
@@ -130,7 +131,7 @@ def _encode(photos: list[Photo], classes: Sequence[str]) -> Iterator[bytes]:
         waiting: deque[Future[bytes]] = deque()
         for photo in photos:
             waiting.append(threads.submit(example_writer.encode, photo, classes))
-            if len(waiting) > AHEAD:
+            if len(waiting) > PHOTOS_AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

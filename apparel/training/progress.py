@@ -1,4 +1,4 @@
-"""Where a training says how it goes: progress bar, TensorBoard files, and the run in MLflow."""
+"""Progress of a training: progress bar, TensorBoard files, and metrics of the run in MLflow."""
 
 import sys
 from pathlib import Path
@@ -10,37 +10,37 @@ from tqdm import tqdm
 
 from apparel.tracking.runs import Run
 
-STEPS_BETWEEN_LINES = 10
-"""TensorBoard and MLflow get every so many steps: enough for a smooth curve, and small."""
+STEPS_BETWEEN_METRICS = 10
+"""Steps between metrics for TensorBoard and MLflow: smooth curves in small files."""
 
 
-class Reports:
+class ProgressReport:
     """A report for `Training.run`.
 
     Args:
         run: the run in MLflow.
-        folder: where TensorBoard files go, `train` and `val` apart, so that their curves share one chart.
-        steps: how many steps the training takes at most.
+        folder: for TensorBoard's files; `train` and `val` have one folder each, so that their curves share a chart.
+        steps: of the training, at most.
     """
 
     def __init__(self, run: Run, folder: Path, steps: int):
         self._run = run
-        seconds = 0.5 if sys.stderr.isatty() else 30  # a log file is no place for an animation
+        seconds = 0.5 if sys.stderr.isatty() else 30  # few lines in a log file
         self._bar = tqdm(total=steps, unit=" steps", desc="train", mininterval=seconds)
         self._writers = {split: tf.summary.create_file_writer(str(folder / split)) for split in ("train", "val")}
 
     def __call__(self, step: int, values: dict[str, float]) -> None:
-        """Takes what was measured at a step."""
+        """Shows and stores the metrics measured at a step."""
         if "val/mAP50" in values:
             tqdm.write(f"step {step}: val/mAP50 {values['val/mAP50']:.3f}, val/loss {values['val/loss']:.3f}")
         else:
-            # A training that goes on has no speed from before; a bar that is switched off has no `initial`.
+            # A resumed training did not make the earlier steps in this process; a disabled bar has no `initial`.
             self._bar.initial = getattr(self._bar, "initial", 0) or step - 1
             self._bar.n = step
             speed = f"{values['images_per_second']:.0f} images/s"
             self._bar.set_postfix_str(f"{speed}, loss {values['train/loss']:.3f}", refresh=False)
             self._bar.update(0)
-        if "val/mAP50" in values or step % STEPS_BETWEEN_LINES == 0 or step == 1:
+        if "val/mAP50" in values or step % STEPS_BETWEEN_METRICS == 0 or step == 1:
             self._run.log_metrics(values, step)
             self._write(step, values)
 

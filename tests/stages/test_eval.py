@@ -72,7 +72,7 @@ def run(tmp_path, monkeypatch):
         for name in names:
             photo_files.garment().save(tmp_path / name)
         packed[split] = shards.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
-    shards.write(packed, CLASSES, 2, paths.TFRECORD)
+    shards.write_shards(packed, CLASSES, 2, paths.TFRECORD)
     recorder = Recorder()
     monkeypatch.setattr(determinism, "enable", lambda seed: None)  # for the rest of the process
     monkeypatch.setattr(detector, "load_detector", lambda folder: SimpleNamespace(classes=CLASSES))

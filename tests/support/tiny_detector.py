@@ -28,7 +28,7 @@ def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES) 
     random = np.random.default_rng(0)
     drawn = [_draw(folder / f"photo-{number}.png", number % len(classes), random) for number in range(photos)]
     splits = {"train": drawn[: photos // 2], "val": drawn[photos // 2 :], "test": drawn[:1]}
-    return shards.write(splits, classes, 4, folder / paths.TFRECORD)
+    return shards.write_shards(splits, classes, 4, folder / paths.TFRECORD)
 
 
 def _draw(path: Path, kind: int, random: np.random.Generator) -> Photo:

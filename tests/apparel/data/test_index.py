@@ -24,7 +24,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def written(photos, tmp_path):
-    shards.write({"train": photos}, CLASSES, 3, tmp_path / "out")
+    shards.write_shards({"train": photos}, CLASSES, 3, tmp_path / "out")
     return tmp_path / "out"
 
 
@@ -35,7 +35,7 @@ def _count_records(shard):
 
 
 def test_the_index_is_read_as_it_was_written(photos, tmp_path):
-    made = shards.write({"train": photos, "val": photos[:1], "test": []}, CLASSES, 3, tmp_path / "out")
+    made = shards.write_shards({"train": photos, "val": photos[:1], "test": []}, CLASSES, 3, tmp_path / "out")
     assert read_index(tmp_path / "out") == made
     assert index.summary(made).splitlines() == [
         "train: photos 7, boxes 7, shards 3",

@@ -77,7 +77,7 @@ def test_boxes_of_a_photo_that_is_not_listed_are_refused(folder):
 def test_what_is_written_is_what_is_read_and_what_the_index_says(folder, tmp_path):
     out = tmp_path / "made" / "tfrecord"
     packed = gather(folder)
-    index = shards.write({"train": packed, "val": packed[:1]}, CLASSES, 3, out)
+    index = shards.write_shards({"train": packed, "val": packed[:1]}, CLASSES, 3, out)
     assert sorted(path.name for path in out.iterdir()) == [
         "index.json",
         "label_map.pbtxt",
@@ -110,7 +110,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_cores(folder, tmp_path, monkey
     written = []
     for cores in (1, 13):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        shards.write({"train": gather(folder) * 5}, CLASSES, 10, tmp_path / "out")
+        shards.write_shards({"train": gather(folder) * 5}, CLASSES, 10, tmp_path / "out")
         written.append(contents(tmp_path / "out"))
     assert written[0] == written[1]
 
@@ -123,8 +123,8 @@ def test_shuffling_keeps_all_photos_and_follows_the_seed():
 
 
 def test_more_photos_than_are_prepared_ahead_stay_in_order(folder, tmp_path):
-    packed = (gather(folder) * (shards.AHEAD // len(NAMES) + 2))[::-1]
-    shards.write({"train": packed}, CLASSES, shards.AHEAD + 5, tmp_path / "out")
+    packed = (gather(folder) * (shards.PHOTOS_AHEAD // len(NAMES) + 2))[::-1]
+    shards.write_shards({"train": packed}, CLASSES, shards.PHOTOS_AHEAD + 5, tmp_path / "out")
     written = [values for path in sorted((tmp_path / "out").glob("*.tfrecord")) for values in records(path)]
     assert [values["filename"].decode() for values in written] == [photo.path.name for photo in packed]
 
@@ -133,7 +133,7 @@ def test_more_photos_than_are_prepared_ahead_stay_in_order(folder, tmp_path):
 def test_a_bad_photo_stops_by_name_and_what_was_there_stays(folder, tmp_path, damage):
     shutil.copytree(folder, tmp_path / "photos")
     packed = gather(tmp_path / "photos")
-    shards.write({"train": packed}, CLASSES, 3, tmp_path / "out")
+    shards.write_shards({"train": packed}, CLASSES, 3, tmp_path / "out")
     before = contents(tmp_path / "out")
     bad = tmp_path / "photos" / "5.jpg"
     if damage == "gone":
@@ -141,7 +141,7 @@ def test_a_bad_photo_stops_by_name_and_what_was_there_stays(folder, tmp_path, da
     else:
         bad.write_bytes(bad.read_bytes()[:-300])
     with pytest.raises(UserError, match=r"5\.jpg"):
-        shards.write({"train": packed}, CLASSES, 3, tmp_path / "out")
+        shards.write_shards({"train": packed}, CLASSES, 3, tmp_path / "out")
     assert contents(tmp_path / "out") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]
 
@@ -149,7 +149,7 @@ def test_a_bad_photo_stops_by_name_and_what_was_there_stays(folder, tmp_path, da
 def test_what_a_killed_run_left_is_cleared(folder, tmp_path):
     (tmp_path / "out.unfinished").mkdir()
     (tmp_path / "out.unfinished" / "train-00000-of-00099.tfrecord").write_bytes(b"half")
-    shards.write({"train": gather(folder)}, CLASSES, 100, tmp_path / "out")
+    shards.write_shards({"train": gather(folder)}, CLASSES, 100, tmp_path / "out")
     assert "train-00000-of-00099.tfrecord" not in contents(tmp_path / "out")
     assert not (tmp_path / "out.unfinished").exists()
 
@@ -158,7 +158,7 @@ def test_a_disk_too_small_is_refused_before_anything_is_written(folder, tmp_path
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 100, 100))
     with pytest.raises(UserError, match=r"need .* MB, the disk has 0 MB free"):
-        shards.write({"train": gather(folder)}, CLASSES, 3, tmp_path / "out")
+        shards.write_shards({"train": gather(folder)}, CLASSES, 3, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
@@ -173,11 +173,11 @@ def test_a_disk_that_fills_up_is_reported_as_such(tmp_path):
 
 @pytest.fixture
 def written(folder, tmp_path):
-    shards.write({"train": gather(folder)}, CLASSES, 3, tmp_path / "out")
+    shards.write_shards({"train": gather(folder)}, CLASSES, 3, tmp_path / "out")
     return tmp_path / "out"
 
 
 def test_the_index_is_the_same_for_the_same_photos(written, folder, tmp_path):
-    shards.write({"train": gather(folder)}, CLASSES, 3, tmp_path / "again")
+    shards.write_shards({"train": gather(folder)}, CLASSES, 3, tmp_path / "again")
     assert contents(written) == contents(tmp_path / "again")
     assert json.loads((written / "index.json").read_text(encoding="utf-8"))["classes"] == list(CLASSES)

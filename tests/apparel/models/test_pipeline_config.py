@@ -87,7 +87,9 @@ def test_boxes_stay_on_their_garments_where_photos_are_padded(
         image.paste("white", box)
         image.save(tmp_path / "a.png")
     photo = Photo(tmp_path / "a.png", width, height, np.array([box], float), np.array([1]), np.array([False]))
-    index = shards.write({name: [photo] for name in ("train", "val", "test")}, tiny_detector.CLASSES, 1, paths.TFRECORD)
+    index = shards.write_shards(
+        {name: [photo] for name in ("train", "val", "test")}, tiny_detector.CLASSES, 1, paths.TFRECORD
+    )
     config = pipeline_config.merge(tiny_detector.train_params(detector="mine"), len(tiny_detector.CLASSES), steps=1)
     detector, told = Detector(config, tiny_detector.CLASSES), {}
     tell = detector.model.provide_groundtruth
