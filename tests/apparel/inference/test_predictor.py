@@ -61,3 +61,10 @@ def test_detections_are_in_pixels_of_each_photo_by_falling_score(detector: Detec
 
 def test_no_photos_give_an_empty_table(detector: Detector) -> None:
     assert list(detect(detector, [])) == ["photo", "class", "score", *CORNERS]
+
+
+def test_every_photo_of_a_split_is_scored(index: Index, detector: Detector) -> None:
+    scored = detect_split(detector, index, "val")
+    assert len(scored.photos) == index.splits["val"].photos
+    assert len(scored.ground_truth) == index.splits["val"].boxes
+    assert scored.detections["score"].between(0, 1).all()

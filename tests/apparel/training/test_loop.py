@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,37 +99,6 @@ def test_the_kept_weights_load_and_score_as_they_did_in_training(
 def test_the_loss_falls(undisturbed: tuple[Detector, Progress]) -> None:
     losses = [row["train/loss"] for row in undisturbed[1].history]
     assert losses[-1] < losses[0]
-
-
-def test_every_photo_of_a_split_is_scored(undisturbed: tuple[Detector, Progress], index: Index) -> None:
-    scored = detect_split(undisturbed[0], index, "val")
-    assert len(scored.photos) == index.splits["val"].photos
-    assert len(scored.ground_truth) == index.splits["val"].boxes
-    assert scored.detections["score"].between(0, 1).all()
-
-
-def test_saving_twice_gives_the_same_files(project: Path) -> None:
-    detector = Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
-    for name in ("one", "two"):
-        detector.save(project / name)
-    for file in (path for path in (project / "one").rglob("*") if path.is_file()):
-        assert file.read_bytes() == (project / "two" / file.relative_to(project / "one")).read_bytes()
-
-
-def test_weights_of_another_model_do_not_load(project: Path) -> None:
-    Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(project / "other")
-    (project / "other" / "classes.json").write_text('["a"]', encoding="utf-8")
-    with pytest.raises(UserError, match=r"classes\.json is damaged: its content is not what train wrote"):
-        load_detector(project / "other")
-    (project / "other" / "md5.json").unlink()
-    config = (project / "other" / "pipeline.config").read_text(encoding="utf-8")
-    one_class = config.replace("num_classes: 2", "num_classes: 1")
-    (project / "other" / "pipeline.config").write_text(one_class, encoding="utf-8")
-    with pytest.raises(UserError, match="of another shape"):
-        load_detector(project / "other")
-    shutil.rmtree(project / "other" / "checkpoint")
-    with pytest.raises(UserError, match="missing or damaged"):
-        load_detector(project / "other")
 
 
 def test_patience_is_over_after_so_many_validations_without_a_better_one(project: Path, index: Index) -> None:
