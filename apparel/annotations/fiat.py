@@ -1,10 +1,10 @@
-"""CSV files of FIAT, the Fast Image Data Annotation Tool: files in, boxes out. Files are hostile until read.
+"""CSV files of FIAT, the Fast Image Data Annotation Tool, read to annotations; files are not trusted.
 
 Two layouts, with or without a line of column names. Rect, `path,class,x,y,w,h`, has the top left corner. RotatedRect,
-`path,class,center_x,center_y,w,h,o`, which FIAT itself writes, has the centre, and a turn about it in degrees; boxes
-here are upright, so its hull is taken. FIAT's extraction tool adds four columns of noise, which say nothing of the
-box. Spreadsheets save them with semicolons, where the comma is the decimal sign, or with tabs in UTF-16; both are read,
-too. Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateRect.cpp), and its author's
+`path,class,center_x,center_y,w,h,o`, which FIAT itself writes, has the centre, and a rotation about it in degrees;
+boxes here are upright, so its hull is taken. FIAT's extraction tool adds four columns of noise, which do not describe
+the box. Spreadsheets save such files with semicolons and decimal commas, or with tabs in UTF-16; both are read, too.
+Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateRect.cpp), and its author's
 "File format for computer vision annotations", 2015.
 """
 
@@ -25,10 +25,10 @@ ROTATED_RECT = ["path", "class", "center_x", "center_y", "w", "h", "o"]
 NOISE = ["noise_x", "noise_y", "noise_rotation", "noise_scale"]
 
 SEPARATORS = ",;\t"
-"""What may part the fields of a row."""
+"""Characters that may separate the fields of a row."""
 
 MAX_BYTES = 100_000_000
-"""A larger file is refused unread: a million boxes take less."""
+"""Bytes; a larger file is refused unread: a million boxes take less."""
 
 
 def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
@@ -39,8 +39,8 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
         file: its name in reports.
 
     Returns:
-        An annotation for each photo that it names, in the order in which they come; boxes in pixels, zero-based, not
-        yet held against the photo; and which rows were dropped for what reason.
+        An annotation for each photo in the file, in the file's order, with boxes in pixels, zero-based, not yet
+        compared with the photo; and the rows that were dropped, with the reason.
 
     Raises:
         UserError: the file is too large, neither UTF-8 nor UTF-16, or in neither layout.
@@ -59,21 +59,21 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
         else:
             row = dict(zip(columns, values, strict=True))
             box = _box(row, problems)
-            # By the whole path: photos of one name in two folders are two, of which convert takes one, and says so.
+            # By the whole path: photos of one name in two folders are two, of which convert takes and reports one.
             photos.setdefault(row["path"].replace("\\", "/").removeprefix("./"), []).extend([box] if box else [])
-    return [Annotation(file, file_name(photo), tuple(found)) for photo, found in photos.items()], problems
+    return [Annotation(file, file_name(photo), tuple(boxes)) for photo, boxes in photos.items()], problems
 
 
 def looks_like(start: bytes) -> bool:
-    """Whether one of the first two lines of a file that starts so is a row of FIAT's."""
+    """Whether one of the first two lines of a file with this start is a row of FIAT's."""
     lines = [line for line in _decode(start, "replace").splitlines() if line.strip()][:2]
     if lines and any(_names_corners(fields(lines[0], separator)) for separator in SEPARATORS):
-        return False  # a table of labels with column names, as lists are
+        return False  # a label table with column names
     return any(layout(fields(line, separator)) for line in lines for separator in SEPARATORS)
 
 
 def layout(row: list[str]) -> list[str] | None:
-    """The columns that a row with these fields has, be they names or values; None if it isn't one of FIAT's."""
+    """The columns of a row with these fields, names or values; None if it has no layout of FIAT's."""
     numbers = len(row) > 2 and all(parse_number(field) is not None for field in row[2:])
     for columns in (RECT, ROTATED_RECT, ROTATED_RECT + NOISE):
         if [field.lower() for field in row] == columns or (numbers and len(row) == len(columns)):
@@ -82,7 +82,7 @@ def layout(row: list[str]) -> list[str] | None:
 
 
 def fields(line: str, separator: str) -> list[str]:
-    """The fields of one line, or none where it is not CSV. FIAT never breaks a row, so a stray quote costs one row."""
+    """The fields of one line; empty if it is not CSV. FIAT has a row a line, so a stray quote costs one row only."""
     try:
         row = [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=True))]
     except csv.Error:
@@ -91,7 +91,7 @@ def fields(line: str, separator: str) -> list[str]:
 
 
 def _table(lines: list[tuple[int, str]]) -> tuple[list[tuple[int, list[str]]], list[str] | None]:
-    """Fields of the numbered lines, parted by what gives one of them a layout, and that; None where nothing does."""
+    """Splits the lines by the first separator that matches a layout; returns rows and layout, or ([], None)."""
     for separator in SEPARATORS:
         if columns := next(filter(None, (layout(fields(text, separator)) for _, text in lines)), None):
             return [(line, fields(text, separator)) for line, text in lines], columns
@@ -99,9 +99,9 @@ def _table(lines: list[tuple[int, str]]) -> tuple[list[tuple[int, list[str]]], l
 
 
 def _names_corners(row: list[str]) -> bool:
-    """Whether a row names columns, and not width and height where FIAT has them: `xmax,ymax` would be taken for those.
+    """Whether a row names columns with corners, such as `xmax,ymax`, where FIAT has width and height.
 
-    Other names of FIAT's columns do no harm.
+    Their values would be read as width and height; other names of FIAT's columns do no harm.
     """
     names = len(row) >= len(RECT) and all(parse_number(field) is None for field in row[2:])
     return names and [field[:1].lower() for field in row[4:6]] != ["w", "h"]
@@ -121,7 +121,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _decode(data: bytes, errors: str = "strict") -> str:
-    """UTF-8, or UTF-16 where there is its mark, or a zero as there is beside each plain letter."""
+    """Decodes UTF-16 if there is its byte order mark or a zero byte beside an ASCII letter, else UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors)
     encoding = {0: "utf-16-be", 1: "utf-16-le"}.get(data[:2].find(b"\0"), "utf-8-sig")
@@ -130,19 +130,19 @@ def _decode(data: bytes, errors: str = "strict") -> str:
 
 def _box(row: dict[str, str], problems: Problems) -> Box | None:
     label, rotated = parse_class_name(row["class"]), "o" in row
-    found = parse_corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
+    numbers = parse_corners([row[name] for name in (ROTATED_RECT if rotated else RECT)[2:6]], problems, label)
     angle = parse_number(row["o"]) if rotated else 0.0
-    if found is None:
+    if numbers is None:
         return None
     if not label:
         problems.add("dropped", "object has no class", row["path"])
     elif angle is None:
         problems.add("dropped", "orientation is not a number", f"{label} {row['o']}")
-    elif min(found[2:]) < 0:
-        problems.add("dropped", "width or height is below zero", Box(label, found))
+    elif min(numbers[2:]) < 0:
+        problems.add("dropped", "width or height is below zero", Box(label, numbers))
     else:
-        x, y, width, height = found
+        x, y, width, height = numbers
         if label != row["class"]:
             problems.add("repaired", NOT_PLAIN, label)
-        return Box(label, hull(*found, angle) if rotated else (x, y, x + width, y + height))
+        return Box(label, hull(*numbers, angle) if rotated else (x, y, x + width, y + height))
     return None

@@ -1,4 +1,4 @@
-"""PASCAL VOC XML, as LabelImg and others write it: files in, boxes out. Files are hostile until read.
+"""PASCAL VOC XML, as LabelImg and others write it, read to annotations; files are not trusted.
 
 The format: M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 5.
 """
@@ -18,7 +18,7 @@ from apparel.errors import UserError
 from apparel.utils.names import file_name
 
 MAX_BYTES = 5_000_000
-"""A larger file is refused unread: ten thousand boxes take less."""
+"""Bytes; a larger file is refused unread: ten thousand boxes take less."""
 
 
 def read(path: Path, file: str, first_pixel: int = 0) -> tuple[Annotation, Problems]:
@@ -31,8 +31,8 @@ def read(path: Path, file: str, first_pixel: int = 0) -> tuple[Annotation, Probl
             corners name the first and the last pixel inside a box, so one is taken from xmin and ymin.
 
     Returns:
-        The photo's name, size and boxes as written, zero-based, low corner first, not yet held against the photo;
-        and what had to be repaired or dropped for that.
+        The photo's name, size and boxes as written, zero-based, low corner first, not yet compared with the photo;
+        and what was repaired or dropped.
 
     Raises:
         UserError: the file is too large, not XML, not an annotation, or has a document type, which is where entity
@@ -42,11 +42,11 @@ def read(path: Path, file: str, first_pixel: int = 0) -> tuple[Annotation, Probl
     if root.tag != "annotation":
         raise UserError(f"{path}: not a PASCAL VOC annotation: its root is <{root.tag[:50]}>, not <annotation>")
     problems = Problems(file)
-    found = [_box(element, first_pixel, problems) for element in root.iterfind("object")]
+    objects = [_box(element, first_pixel, problems) for element in root.iterfind("object")]
     annotation = Annotation(
         file=file,
         photo=file_name(root.findtext("filename") or ""),
-        boxes=tuple(box for box in found if box),
+        boxes=tuple(box for box in objects if box),
         size=_size(root, problems),
         stem=path.stem,
     )
@@ -54,13 +54,13 @@ def read(path: Path, file: str, first_pixel: int = 0) -> tuple[Annotation, Probl
 
 
 class _DocumentType:
-    """Stops the parser at a document type, before the entities in it are read; sees nothing else."""
+    """A parser's target that raises at a document type, before its entities are read, and ignores all else."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
         raise UserError("it has a document type (<!DOCTYPE>), which annotations do not need; remove that")
 
     def close(self) -> None:
-        """Asked for by lxml."""
+        """Required by lxml."""
 
 
 def _parse(path: Path) -> etree._Element:
@@ -71,7 +71,7 @@ def _parse(path: Path) -> etree._Element:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-    data = data.lstrip(b" \t\r\n")  # which XML forbids before its declaration, and does no harm
+    data = data.lstrip(b" \t\r\n")  # XML forbids white space before its declaration; it does no harm
     # Comments would split the text around them.
     safe = {
         "encoding": _encoding(data),
@@ -91,8 +91,11 @@ def _parse(path: Path) -> etree._Element:
 
 
 def _encoding(data: bytes) -> str | None:
-    """The encoding, where libxml2 cannot follow what is declared: Python's own writers call one `latin-1`, and .NET's
-    say `utf-16` of UTF-8, too. A declaration that reads byte by byte is no UTF-16."""
+    """The encoding to override the declared one, if libxml2 would fail with that; None otherwise.
+
+    Python's writers declare `latin-1`, which libxml2 does not know, and .NET's declare `utf-16` for UTF-8 as well: a
+    declaration in single bytes is not UTF-16.
+    """
     declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", data)
     if not declared:
         return None
@@ -103,9 +106,9 @@ def _encoding(data: bytes) -> str | None:
         etree.XMLParser(encoding=name)
         return None
     with suppress(LookupError):
-        known = codecs.lookup(name).name
-        etree.XMLParser(encoding=known)
-        return known
+        standard_name = codecs.lookup(name).name
+        etree.XMLParser(encoding=standard_name)
+        return standard_name
     return None
 
 
@@ -123,18 +126,18 @@ def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
 def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box | None:
     written = element.findtext("name") or ""
     label = parse_class_name(written)
-    bounds = element.find("bndbox")  # its own: parts of the object have theirs one level down
+    bounds = element.find("bndbox")  # a child of the object: boxes of its parts are one level below
     if not label:
         problems.add("dropped", "object has no class")
     elif bounds is None:
         problems.add("dropped", "object has no box", label)
-    elif found := parse_corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
+    elif written_corners := parse_corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
         if label != written:
             around = label == written.strip()
             problems.add("repaired", "class name has white space around it" if around else NOT_PLAIN, label)
-        xmin, ymin, xmax, ymax = found
+        xmin, ymin, xmax, ymax = written_corners
         if xmin > xmax or ymin > ymax:
-            problems.add("repaired", "corners are swapped", Box(label, found))
+            problems.add("repaired", "corners are swapped", Box(label, written_corners))
         upright = Box(label, (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
         xmin, ymin, xmax, ymax = _turned(element, upright, problems)
         difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
@@ -143,9 +146,13 @@ def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box |
 
 
 def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[float, ...]:
-    """Corners of an object's box, which an attribute `rotation` of CVAT's turns about its centre, in degrees."""
-    given = element.iterfind("attributes/attribute")
-    values = [each.findtext("value") for each in given if (each.findtext("name") or "").strip() == "rotation"]
+    """The corners of an object's upright box; an attribute `rotation` of CVAT turns it about its centre, in degrees."""
+    attributes = element.iterfind("attributes/attribute")
+    values = [
+        attribute.findtext("value")
+        for attribute in attributes
+        if (attribute.findtext("name") or "").strip() == "rotation"
+    ]
     degrees = parse_number(values[0]) if values else 0
     if degrees is None:
         problems.add("noted", "rotation is not a number; box taken to be upright", upright)
