@@ -1,3 +1,5 @@
+"""Label tables are validated, and the geometry of boxes is right, by hand and by counting pixels."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,7 +82,7 @@ def test_a_bad_line_of_a_file_is_named(tmp_path):
         boxes.read_labels(path)
 
 
-def test_photos_are_checked_and_come_once(tmp_path):
+def test_photo_tables_are_validated_and_have_each_photo_once(tmp_path):
     table = pd.DataFrame({"filename": ["b.jpg", "a.jpg"], "width": [1, 2], "height": [3, 4]})
     boxes.write_photos(table, tmp_path / "photos.csv")
     assert boxes.read_photos(tmp_path / "photos.csv")["width"].tolist() == [2, 1]

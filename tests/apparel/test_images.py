@@ -1,3 +1,5 @@
+"""Image files of every kind become upright RGB; damaged and hostile ones are refused by name."""
+
 import struct
 import warnings
 import zlib
@@ -74,7 +76,7 @@ def test_the_header_agrees_with_the_pixels(tmp_path, orientation, suffix):
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
-def test_an_orientation_that_does_not_exist_is_none(tmp_path, orientation, suffix):
+def test_an_invalid_orientation_is_ignored(tmp_path, orientation, suffix):
     path = tmp_path / f"a{suffix}"
     photo_files.save_turned(path, orientation)
     assert images.read_header(path).orientation == 1
@@ -85,7 +87,7 @@ def test_an_orientation_that_does_not_exist_is_none(tmp_path, orientation, suffi
     ("kind", "count", "value"),
     [(2, 2, b"6"), (3, 0, b"\6\0"), (5, 1, b"\xff\xff"), (7, 1, b"\6"), (99, 1, b"\6")],
 )
-def test_an_orientation_of_another_type_is_none(tmp_path, kind, count, value):
+def test_an_orientation_of_another_type_is_ignored(tmp_path, kind, count, value):
     photo_files.garment().save(tmp_path / "a.jpg", exif=photo_files.orientation_block(kind, count, value))
     assert images.read_header(tmp_path / "a.jpg").orientation == 1
     assert images.read(tmp_path / "a.jpg").size == photo_files.SIZE
@@ -104,7 +106,7 @@ def test_damaged_exif_does_not_cost_the_photo(tmp_path_factory, exif):
     assert images.read(path).size == (header.upright_width, header.upright_height)
 
 
-def test_what_was_turned_is_not_turned_twice(tmp_path):
+def test_a_turned_photo_is_not_turned_twice(tmp_path):
     photo_files.save_turned(tmp_path / "a.jpg", 6)
     images.read(tmp_path / "a.jpg").save(tmp_path / "b.jpg")
     assert images.read_header(tmp_path / "b.jpg").orientation == 1
@@ -182,7 +184,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"hello, I am text\n" * 40, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"]
 )
-def test_what_is_no_photo_is_refused_whatever_its_name(tmp_path, content):
+def test_a_file_that_is_not_a_photo_is_refused_whatever_its_name(tmp_path, content):
     path = tmp_path / "text.jpg"
     path.write_bytes(content)
     for read in (images.read_header, images.read):
@@ -197,7 +199,7 @@ def test_a_format_that_is_not_expected_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["I", "F", "LAB"])
-def test_pixels_that_have_no_way_to_rgb_are_refused(tmp_path, mode):
+def test_pixels_without_a_standard_conversion_to_rgb_are_refused(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=rf"a\.tif: pixels of mode {mode}"):
         images.read_header(tmp_path / "a.tif")

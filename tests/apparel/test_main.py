@@ -1,3 +1,5 @@
+"""The command line: help, completion, errors in one line and exit status."""
+
 import errno
 import os
 import subprocess
@@ -61,7 +63,7 @@ def test_each_command_teaches_with_an_example(name, ask, monkeypatch, capsys):
     assert f"python -m apparel {name}" in shown.partition("\n\n")[2], "no example"
 
 
-def test_a_reader_that_has_seen_enough_is_no_error_to_speak_of():
+def test_a_closed_pipe_ends_without_a_message():
     command = [sys.executable, "-m", "apparel", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -81,7 +83,7 @@ def test_a_stage_says_what_it_does_and_takes_no_arguments(module, tmp_path):
     assert refused.returncode == 2 and "unrecognized arguments: -S" in refused.stderr
 
 
-def test_signs_that_a_pipe_cannot_take_cost_nothing_else():
+def test_characters_that_a_pipe_cannot_take_are_replaced():
     script = "from apparel import errors; errors.run(lambda: print('IoU \u2265 0.5'))"
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"}
@@ -99,7 +101,7 @@ def test_signs_that_a_pipe_cannot_take_cost_nothing_else():
         (OSError(errno.ENOENT, "No such file", "a"), False),
     ],
 )
-def test_a_full_disk_is_told_from_other_faults(error, full):
+def test_a_full_disk_is_distinguished_from_other_errors(error, full):
     assert errors._disk_is_full(error) == full
 
 

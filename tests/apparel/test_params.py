@@ -59,7 +59,7 @@ def test_a_missing_key_is_named(section: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_missing_section_and_one_that_is_none_are_named(section: str) -> None:
+def test_a_missing_and_an_invalid_section_are_named(section: str) -> None:
     values = copy.deepcopy(VALUES)
     del values[section]
     with pytest.raises(UserError, match=rf"{section} is missing"):
@@ -159,13 +159,13 @@ def test_values_that_make_no_sense_are_refused(section: str, key: str, value: An
         params.parse(changed(section, key, value))
 
 
-def test_a_section_without_keys_is_told_what_it_should_have() -> None:
+def test_a_section_without_keys_is_reported_with_its_keys() -> None:
     with pytest.raises(UserError, match=r"tfrecord: should have the keys photos_per_shard, found None"):
         params.parse(VALUES | {"tfrecord": None})
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, f"split: {{seed: {'9' * 5000}}}"])
-def test_what_yamls_reader_chokes_on_is_named(tmp_path: Path, text: str) -> None:
+def test_a_text_that_breaks_the_yaml_parser_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="is not valid YAML"):
         params.load(tmp_path / "params.yaml")

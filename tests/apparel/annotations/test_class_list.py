@@ -1,3 +1,5 @@
+"""The class list fits the labels, or is refused with the class that was probably meant."""
+
 import pytest
 
 from apparel.annotations.class_list import check_class_list
@@ -7,7 +9,7 @@ FOUND = {"Dresses": 454, "Shorts": 151, "Skirts": 109, "Tops": 451}
 
 
 @pytest.mark.parametrize("listed", [["Tops"], ["Shorts"], ["Skirts"], ["Tops", "Dresses"], list(FOUND)])
-def test_any_choice_of_what_occurs_is_fine(listed):
+def test_any_selection_of_the_labels_is_accepted(listed):
     check_class_list(listed, FOUND)
 
 
@@ -20,7 +22,7 @@ def test_a_listed_class_that_never_occurs_is_refused_with_the_nearest(listed):
         check_class_list(["Shorts", listed], FOUND)
 
 
-def test_a_class_like_no_other_gets_no_hint():
+def test_a_class_that_resembles_no_other_gets_no_hint():
     with pytest.raises(UserError, match="no box is labelled 'Hats'; found are"):
         check_class_list(["Hats"], FOUND)
 
@@ -39,16 +41,16 @@ def test_a_label_that_looks_like_a_listed_class_is_refused(label):
 @pytest.mark.parametrize(
     ("listed", "other"), [("Skirts", "Shirts"), ("Shorts", "Shirts"), ("Cap", "Cape"), ("Top", "Tie")]
 )
-def test_other_words_are_no_misspellings(listed, other):
+def test_other_words_are_not_taken_for_misspellings(listed, other):
     check_class_list([listed], {listed: 100, other: 20})
 
 
 @pytest.mark.parametrize(
     ("listed", "other"), [("size 10", "size 12"), ("class_1", "class_2"), ("C", "C#"), ("A", "A+")]
 )
-def test_numbers_and_signs_that_mean_something_tell_classes_apart(listed, other):
+def test_numbers_and_symbols_with_a_meaning_distinguish_classes(listed, other):
     check_class_list([listed], {listed: 100, other: 2})
 
 
-def test_a_frequent_label_is_a_class_of_its_own():
+def test_a_frequent_label_is_its_own_class():
     check_class_list(["Trousers 1"], {"Trousers 1": 100, "Trousers 2": 80})

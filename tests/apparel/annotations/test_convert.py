@@ -1,3 +1,5 @@
+"""Annotation files and photos become one label table; every problem is in the report."""
+
 import zipfile
 from pathlib import Path
 
@@ -132,7 +134,7 @@ def test_a_copy_of_an_annotation_does_not_win_over_the_photos_own(data):
     assert reasons(converted.report) == {"photo has an earlier annotation": {"a (copy).xml": ["a.jpg in a.xml"]}}
 
 
-def test_annotations_of_photos_that_were_numbered_anew_are_noted(data):
+def test_annotations_of_renumbered_photos_are_noted(data):
     data.photo("1.jpg", "2.jpg", "3.jpg")
     for number in (1, 2):
         data.xml(f"{number}.xml", f"{number + 1}.jpg", ("Tops", (1, 2, 3, 4)))
@@ -158,7 +160,7 @@ def test_the_photo_is_found_by_its_name_without_ending(data):
     assert reasons(report) == {"photo is missing": {"2.xml": [which]}}
 
 
-def test_the_photo_is_found_past_case_and_past_how_accents_are_written(data):
+def test_the_photo_is_found_although_case_or_accents_are_written_differently(data):
     data.photo("e\u0301.jpg", "ü.jpg", "Shirt.JPG", "o\u0308.png", "x.jpg", "X.png")
     for number, name in enumerate(("é.jpg", "u\u0308.jpg", "shirt.jpg", "Ö.jpg", "X.JPG")):
         data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
@@ -176,7 +178,7 @@ def test_the_photo_is_found_past_case_and_past_how_accents_are_written(data):
     assert reasons(converted.report) == {"photo has an earlier annotation": {"É.xml": ["e\u0301.jpg in 0.xml"]}}
 
 
-def test_a_name_that_is_only_alike_does_not_win(data):
+def test_a_similar_name_does_not_win_over_the_exact_one(data):
     data.photo("a.jpg")
     data.xml("A.xml", "A.JPG", ("Tops", (5, 6, 7, 8)))
     data.xml("x.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
@@ -241,7 +243,7 @@ def test_boxes_are_turned_with_the_photo(data):
     assert converted.labels[boxes.CORNERS].to_numpy().tolist() == [[stored[1] - 110, 20, stored[1] - 70, 64]]
 
 
-def test_nothing_found_is_said_with_the_folder(data):
+def test_an_empty_or_missing_folder_is_named(data):
     with pytest.raises(UserError, match="photos holds no photos"):
         data.convert()
     data.photo("a.jpg")

@@ -1,3 +1,5 @@
+"""FIAT's CSV files are read in both layouts; a bad row is dropped and counted."""
+
 import numpy as np
 import pytest
 
@@ -40,13 +42,13 @@ def test_rotated_rect_has_the_centre_and_degrees(read, header):
     assert problems == []
 
 
-def test_the_example_of_fiat_itself(read):
+def test_the_example_in_the_documentation_of_fiat_is_read(read):
     found, problems = read("./pic.jpg,a,709,816,826,1116,-14.6958\n./pic.jpg,e,1510,607,741,1001,6.32224\n")
     assert [row[0] for row in found["pic.jpg"]] == ["a", "e"]
     assert problems == []
 
 
-def test_what_the_extraction_tool_writes(read):
+def test_files_of_the_extraction_tool_are_read(read):
     found, _ = read("a/pic_0.jpg,a,413,558,826,1116,0,0.1,0.1,3,1\n")
     assert found == {"pic_0.jpg": [("a", 0, 0, 826, 1116)]}
 
@@ -73,7 +75,7 @@ def test_a_bad_row_is_dropped_and_the_others_stay(read, row, reason, detail):
     assert problems == [(reason, f"line 2: {detail}" if detail else "line 2")]
 
 
-def test_a_bad_first_row_does_not_cost_the_file(read):
+def test_a_bad_first_row_does_not_make_the_file_unreadable(read):
     found, problems = read("a.jpg,Tops,?,5,2,2,0\nb.jpg,Tops,5,5,2,2,0\n")
     assert found == {"a.jpg": [], "b.jpg": [("Tops", 4, 4, 6, 6)]}
     assert len(problems) == 1
@@ -82,13 +84,13 @@ def test_a_bad_first_row_does_not_cost_the_file(read):
 @pytest.mark.parametrize("separator", [";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-16-le"])
 @pytest.mark.parametrize("header", ["", "path,class,x,y,w,h\n"])
-def test_as_spreadsheets_save_it(read, separator, encoding, header):
+def test_a_file_saved_by_a_spreadsheet_is_read(read, separator, encoding, header):
     text = (header + "a.jpg,Tops,10,20,30,40\n").replace(",", separator).encode(encoding)
     assert fiat.looks_like(text)
     assert read(text) == ({"a.jpg": [("Tops", 10, 20, 40, 60)]}, [])
 
 
-def test_decimal_commas_beside_semicolons(read):
+def test_decimal_commas_are_read_with_semicolons(read):
     assert read("a, b.jpg;Tops, red;10,5;20;30;40\n") == ({"a, b.jpg": [("Tops, red", 10.5, 20, 40.5, 60)]}, [])
     with pytest.raises(UserError, match="not FIAT's"):
         read("filename;class;xmin;ymin;xmax;ymax\na.jpg;Tops;1;2;30;40\n")
@@ -101,13 +103,13 @@ def test_classes_written_in_other_ways_are_one(read):
 
 
 @pytest.mark.parametrize("first", ['"a.jpg,Tops,1,1,2,2', "a.jpg,Tops", "a.jpg,Tops,x,y"])
-def test_a_first_row_without_the_columns_does_not_cost_the_file(read, first):
+def test_a_first_row_without_the_columns_does_not_make_the_file_unreadable(read, first):
     found, problems = read(f"{first}\nb.jpg,Tops,4,4,2,2\n")
     assert found == {"b.jpg": [("Tops", 4, 4, 6, 6)]}
     assert len(problems) == 1
 
 
-def test_other_names_for_the_columns_cost_their_row_only(read):
+def test_other_column_names_drop_only_their_row(read):
     found, problems = read("image,label,left,top,Width,Height\nb.jpg,Tops,4,4,2,2\n")
     assert found["b.jpg"] == [("Tops", 4, 4, 6, 6)]
     assert len(problems) == 1
@@ -135,7 +137,7 @@ def test_photos_of_one_name_in_two_folders_are_two(tmp_path):
     assert [(each.photo, len(each.boxes)) for each in found] == [("0.jpg", 2), ("0.jpg", 1)]
 
 
-def test_a_table_of_labels_with_column_names_is_a_list():
+def test_a_label_table_is_not_taken_for_annotations():
     assert not fiat.looks_like(b"filename,class,xmin,ymin,xmax,ymax\n0.jpg,Dresses,10,10,200,300\n")
     assert fiat.looks_like(b"path,class,x,y,w,h\n0.jpg,Dresses,10,10,200,300\n")
     assert fiat.looks_like(b"0.jpg,Dresses,10,10,200,300\n")

@@ -9,7 +9,7 @@ from apparel.utils.names import file_name
 
 
 @given(st.text())
-def test_numbers_and_names_from_outside(text):
+def test_any_text_is_a_number_and_a_name_that_can_be_used_or_none(text):
     value = parse_number(text)
     assert value is None or value == float(text)
     assert "/" not in file_name(text)

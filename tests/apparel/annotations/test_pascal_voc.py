@@ -1,3 +1,5 @@
+"""PASCAL VOC files are read in any encoding; hostile ones are refused by name."""
+
 import pytest
 
 from apparel.annotations import pascal_voc
@@ -27,7 +29,7 @@ def read(tmp_path):
     return read_text
 
 
-def test_a_file_as_labelimg_writes_it(read):
+def test_a_file_of_labelimg_is_read(read):
     annotation, problems = read(xml(obj(), obj("Skirts", more="<pose>Left</pose><difficult>1</difficult>")))
     assert problems == []
     assert (annotation.file, annotation.photo, annotation.stem, annotation.size) == (
@@ -43,7 +45,7 @@ def test_a_file_as_labelimg_writes_it(read):
 
 
 @pytest.mark.parametrize("written", ["C:\\photos\\a.jpg", "/home/me/a.jpg", "x/y\\a.jpg", " a.jpg\n", "../../a.jpg"])
-def test_the_photo_is_the_last_part_of_what_is_written(read, written):
+def test_the_photo_is_the_last_part_of_the_written_path(read, written):
     assert read(xml(filename=f"<filename>{written}</filename>"))[0].photo == "a.jpg"
 
 
@@ -51,7 +53,7 @@ def test_pixels_counted_from_one_become_half_open_boxes_from_zero(read):
     assert read(xml(obj()), first_pixel=1)[0].boxes[0].corners == (0, 1, 30, 40)
 
 
-def test_swapped_corners_are_repaired_before_the_first_pixel_is_taken_off(read):
+def test_swapped_corners_are_repaired_before_the_first_pixel_is_subtracted(read):
     swapped = "<bndbox><xmin>30.5</xmin><ymin>2</ymin><xmax>1</xmax><ymax>40</ymax></bndbox>"
     annotation, problems = read(xml(obj(box=swapped)), first_pixel=1)
     assert annotation.boxes[0].corners == (0, 1, 30.5, 40)
@@ -90,7 +92,7 @@ def test_what_is_no_box_is_dropped_and_the_others_stay(read, content, problem):
     assert problems == [problem]
 
 
-def test_white_space_around_a_class_is_taken_off(read):
+def test_white_space_around_a_class_is_removed(read):
     annotation, problems = read(xml(obj("\n  Active Wear ")))
     assert annotation.boxes[0].label == "Active Wear"
     assert problems == [("repaired", "class name has white space around it")]
@@ -126,20 +128,20 @@ def test_a_class_is_plain_text_on_one_line(read, written, label):
         "<size><width>nan</width><height>80</height></size>",
     ],
 )
-def test_a_size_that_says_nothing_is_left_open(read, size):
+def test_an_invalid_size_is_none(read, size):
     annotation, problems = read(xml(obj(), size=size))
     assert annotation.size is None
     assert len(annotation.boxes) == 1
     assert problems == [("repaired", "size is missing or zero; taken from the photo")]
 
 
-def test_a_size_beyond_any_photo_is_left_open(read):
+def test_a_size_beyond_any_photo_is_none(read):
     annotation, problems = read(xml(obj(), size="<size><width>1e20</width><height>1e20</height></size>"))
     assert (annotation.size, len(annotation.boxes)) == (None, 1)
     assert problems == [("repaired", "size is beyond any photo; taken from the photo")]
 
 
-def test_nothing_in_it_is_still_an_annotation(read):
+def test_an_annotation_without_objects_is_read(read):
     annotation, _ = read("<annotation/>")
     assert (annotation.photo, annotation.boxes, annotation.stem) == ("", (), "a")
 
@@ -147,7 +149,7 @@ def test_nothing_in_it_is_still_an_annotation(read):
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252", "latin-1", "latin_1", "cp850"]
 )
-def test_any_encoding_that_is_declared(read, encoding):
+def test_any_declared_encoding_is_read(read, encoding):
     declared = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
     text = f'<?xml version="1.0" encoding="{declared}"?>' + xml(obj("Röcke"))
     assert read(text.encode(encoding))[0].boxes[0].label == "Röcke"
@@ -155,7 +157,7 @@ def test_any_encoding_that_is_declared(read, encoding):
 
 @pytest.mark.parametrize("declared", ["utf-16", "UTF-16LE", "utf32", "ISO-10646-UCS-2"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_utf_8_that_is_declared_as_something_wider(read, declared, encoding):
+def test_utf_8_declared_as_a_wider_encoding_is_read(read, declared, encoding):
     text = f'<?xml version="1.0" encoding="{declared}"?>' + xml(obj("Röcke"))
     annotation, problems = read(text.encode(encoding))
     assert annotation.boxes[0].label == "Röcke" and problems == []
@@ -166,7 +168,7 @@ def test_white_space_before_the_declaration_does_no_harm(read):
     assert len(annotation.boxes) == 1 and problems == []
 
 
-def test_encodings_of_the_far_east(read):
+def test_east_asian_encodings_are_read(read):
     for encoding in ("gbk", "shift_jis"):
         text = f'<?xml version="1.0" encoding="{encoding}"?>' + xml(obj("上衣"))
         assert read(text.encode(encoding))[0].boxes[0].label == "上衣"
@@ -209,7 +211,7 @@ def test_a_document_type_is_refused_by_name(read, content):
         (b"<annotation>" + b" " * pascal_voc.MAX_BYTES + b"</annotation>", "larger than 5,000,000 bytes"),
     ],
 )
-def test_what_is_no_annotation_is_refused_by_name(read, content, message):
+def test_a_file_that_is_not_an_annotation_is_refused_by_name(read, content, message):
     with pytest.raises(UserError, match=f"(?i)a.xml.*{message}"):
         read(content)
 
@@ -230,7 +232,7 @@ def test_many_boxes_are_read(read):
 
 
 @pytest.mark.parametrize(("degrees", "corners"), [("90.0", (-3.5, 6.5, 34.5, 35.5)), ("0.0", (1, 2, 30, 40))])
-def test_a_box_that_cvat_turned_about_its_centre_becomes_its_hull(read, degrees, corners):
+def test_a_box_rotated_by_cvat_becomes_its_hull(read, degrees, corners):
     rotation = f"<attribute><name>rotation</name><value>{degrees}</value></attribute>"
     colour = "<attribute><name>colour</name><value>7</value></attribute>"
     annotation, problems = read(xml(obj(more=f"<attributes>{colour}{rotation}</attributes>")))
@@ -238,7 +240,7 @@ def test_a_box_that_cvat_turned_about_its_centre_becomes_its_hull(read, degrees,
     assert problems == [("repaired", "box is turned; its upright hull is taken")] * (degrees != "0.0")
 
 
-def test_a_rotation_that_is_no_number_is_noted(read):
+def test_a_rotation_that_is_not_a_number_is_noted(read):
     rotation = "<attributes><attribute><name>rotation</name><value>a bit</value></attribute></attributes>"
     annotation, problems = read(xml(obj(more=rotation)))
     assert annotation.boxes[0].corners == (1, 2, 30, 40)

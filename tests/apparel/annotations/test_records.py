@@ -1,3 +1,5 @@
+"""Boxes are placed on the photo as a viewer shows it."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_a_box_is_cut_at_the_edges():
     assert placed((-5, -1, 150, 81)) == ([(0, 0, 100, 80)], ["repaired: box cut at the photo's edge"])
 
 
-def test_what_is_too_little_to_be_rounded_is_no_repair():
+def test_a_difference_below_the_rounding_is_not_a_repair():
     assert placed((-0.0001, 0, 100.0001, 80)) == ([(0, 0, 100, 80)], [])
 
 
@@ -38,7 +40,7 @@ def test_what_is_too_little_to_be_rounded_is_no_repair():
         ((99.5, 0, 120, 20), "box lies outside the photo"),
     ],
 )
-def test_what_is_no_box_on_the_photo_is_dropped(box, reason):
+def test_a_box_that_is_not_on_the_photo_is_dropped(box, reason):
     assert placed(box, (1, 1, 5, 5)) == ([(1, 1, 5, 5)], [f"dropped: {reason}"])
 
 
@@ -55,7 +57,7 @@ def test_boxes_of_the_upright_photo_are_not_turned():
 @pytest.mark.parametrize(
     ("size", "stored", "orientation"), [(None, (100, 80), 6), ((90, 90), (90, 90), 6), ((100, 80), (100, 80), 3)]
 )
-def test_where_the_size_cannot_tell_the_turned_photo_is_taken_and_noted(size, stored, orientation):
+def test_an_ambiguous_size_is_taken_as_that_of_the_turned_photo_and_noted(size, stored, orientation):
     corners, problems = placed((10, 20, 30, 50), size=size, stored=stored, orientation=orientation)
     assert corners == [(10, 20, 30, 50)]
     assert problems == ["noted: EXIF turns the photo; boxes taken to be on the turned one"]
@@ -69,23 +71,23 @@ def test_boxes_of_a_scaled_copy_are_scaled(size):
     assert problems == ["repaired: size is that of a scaled copy; boxes scaled"]
 
 
-def test_boxes_that_a_scaled_copy_cannot_hold_are_those_of_the_photo():
+def test_boxes_that_do_not_fit_a_scaled_copy_are_taken_as_those_of_the_photo():
     corners, problems = placed((10, 10, 90, 70), (5, 5, 20, 20), size=(50, 40))
     assert corners == [(10, 10, 90, 70), (5, 5, 20, 20)]
     assert problems == ["repaired: size is not the photo's; boxes kept where they fit"]
 
 
-def test_the_pixel_by_which_annotators_differ_hinders_no_scaling():
+def test_a_difference_of_one_pixel_does_not_prevent_scaling():
     assert placed((0, 0, 51, 41), size=(50, 40))[0] == [(0, 0, 100, 80)]
 
 
-def test_a_box_that_is_there_twice_is_kept_and_noted():
+def test_a_repeated_box_is_kept_and_noted():
     corners, problems = placed((1, 2, 30, 40), (1, 2, 30, 40), (1, 2, 30, 41))
     assert len(corners) == 3
     assert problems == ["noted: the same box is there more than once"]
 
 
-def test_under_any_other_size_only_boxes_that_fit_are_kept():
+def test_with_any_other_size_only_boxes_that_fit_are_kept():
     corners, problems = placed((10, 20, 30, 50), (10, 20, 101, 50), size=(300, 100))
     assert corners == [(10, 20, 30, 50)]
     assert problems == [
@@ -105,7 +107,7 @@ COORDINATE = st.floats(-1e6, 1e6)
     SIDES,
     st.integers(1, 8),
 )
-def test_what_is_kept_lies_on_the_photo(boxes, size, width, height, orientation):
+def test_every_kept_box_lies_on_the_photo(boxes, size, width, height, orientation):
     corners, problems = placed(*boxes, size=size, stored=(width, height), orientation=orientation)
     upright_width, upright_height = (height, width) if orientation >= 5 else (width, height)
     for xmin, ymin, xmax, ymax in corners:

@@ -1,3 +1,5 @@
+"""Problems are counted by reason, and refused where the annotations must have none."""
+
 import json
 
 import pytest
@@ -27,7 +29,7 @@ def test_problems_are_counted_by_reason_and_named_by_file():
     assert list(report["repaired"]["corners are swapped"]["files"]) == ["a.xml", "b.xml"]
 
 
-def test_strict_names_the_first_files_and_where_the_others_are(tmp_path):
+def test_strict_names_the_first_files_and_the_report_with_the_others(tmp_path):
     many = [Problem("repaired", "corners are swapped", f"{number}.xml", "") for number in range(5)]
     with pytest.raises(UserError, match=r"repaired 5: corners are swapped \(0\.xml, 1\.xml, 2\.xml and 2 more\)"):
         check_strict(group_by_reason(many), tmp_path / "all.json")
@@ -35,12 +37,12 @@ def test_strict_names_the_first_files_and_where_the_others_are(tmp_path):
     assert list(whole["repaired"]["corners are swapped"]["files"]) == [f"{number}.xml" for number in range(5)]
 
 
-def test_strict_lets_notes_pass(tmp_path):
+def test_strict_accepts_notes(tmp_path):
     check_strict(group_by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]), tmp_path / "all.json")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_terminal_says_how_many_boxes_went_with_whole_annotations():
+def test_the_summary_counts_the_boxes_dropped_with_whole_annotations():
     unreadable = Problem("dropped", "annotation file cannot be read", "e.xml", "", boxes=0)
     assert list(_lines(group_by_reason([*PROBLEMS, unreadable]), "dropped")) == [
         "dropped 1: annotation file cannot be read (e.xml)",

@@ -1,3 +1,5 @@
+"""CSV tables are written byte-identical and read without trust."""
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.tuples(TEXT, FLOATS, st.integers(-(2**62), 2**62)), max_size=5))
-def test_what_is_written_reads_back(tmp_path_factory, rows):
+def test_a_written_table_reads_back_equal(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("tables") / "table.csv"
     table = pd.DataFrame(rows, columns=["name", "score", "count"])
     csv_tables.write(table, path)
@@ -28,7 +30,7 @@ def test_numbers_are_short_and_plain(value, text):
     assert csv_tables.number(value) == text
 
 
-def test_writing_is_whole_and_leaves_nothing_beside(tmp_path):
+def test_a_table_is_written_whole_without_leftovers(tmp_path):
     path = tmp_path / "new" / "table.csv"
     csv_tables.write(pd.DataFrame({"a": [1.0, 2.5]}), path)
     csv_tables.write(pd.DataFrame({"a": ["é"]}), path)
@@ -50,7 +52,7 @@ def test_writing_is_whole_and_leaves_nothing_beside(tmp_path):
         (b"a,b\n1," + b"2" * 200_000, "not CSV"),
     ],
 )
-def test_what_is_not_a_table_is_refused_by_name(tmp_path, data, message):
+def test_a_file_that_is_not_a_table_is_refused_by_name(tmp_path, data, message):
     path = tmp_path / "table.csv"
     path.write_bytes(data)
     with pytest.raises(UserError, match=message) as error:

@@ -36,7 +36,7 @@ def test_a_tree_is_removed_with_files_that_are_read_only(tmp_path: Path) -> None
     files.remove_tree(tmp_path / "tree")  # nothing is there
 
 
-def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_without_leftovers(tmp_path: Path) -> None:
     files.write_text(tmp_path / "below" / "a.txt", "ü\n")
     files.write_text(tmp_path / "below" / "a.txt", "b\udcff")
     assert (tmp_path / "below" / "a.txt").read_bytes() == b"b\\udcff"

@@ -39,7 +39,7 @@ def test_a_signal_is_named() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
-def test_a_process_is_ended_with_what_it_started_also_when_it_is_dead_itself():
+def test_the_children_of_a_dead_process_are_ended():
     code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']); "
     for rest in ("print(flush=True); time.sleep(99)", "print(flush=True)"):
         process = processes.start([sys.executable, "-c", code + rest], stdout=subprocess.PIPE)

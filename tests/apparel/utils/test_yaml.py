@@ -21,7 +21,7 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"a: [", b"a: \xff", b"a: 1\na: 2", b"!!python/object:os.system {}", b"[" * 100_000]
 )
-def test_what_is_no_yaml_is_named_on_one_line(content):
+def test_a_file_that_is_not_yaml_is_named_on_one_line(content):
     with pytest.raises(UserError, match=r"^some file is not valid YAML: ") as error:
         yaml.parse(content, "some file")
     assert "\n" not in str(error.value)

@@ -110,7 +110,7 @@ def _refuse_writing(path, mode="r", **_):
     raise PermissionError("in place") if (path, mode) == (Path("dvc.lock"), "w+") else FileNotFoundError(path)
 
 
-def test_a_part_of_a_lock_is_told_from_a_whole_one():
+def test_an_incomplete_lock_is_recognised():
     assert dvc_lock.is_whole(None)
     assert dvc_lock.is_whole(WHOLE.encode())
     for part in (b"", b"schema: '2", PART, b"schema: '2.0'\nstages:\n  split:\n    cmd:", b"\xff\xfe"):
@@ -118,7 +118,7 @@ def test_a_part_of_a_lock_is_told_from_a_whole_one():
 
 
 @pytest.mark.parametrize("left", [b"", b"schema: '2", PART, b"\xff\xfe"])
-def test_a_broken_lock_is_put_back_when_its_writer_is_gone(here, other, left):
+def test_a_broken_lock_is_restored_when_its_writer_has_ended(here, other, left):
     lock = here / "dvc.lock"
     lock.write_text(WHOLE)
     thread = watching(other)
@@ -142,7 +142,7 @@ def test_a_killed_dvc_wakes_the_guard_at_once(here, other, monkeypatch):
     assert not (here / "dvc.lock").exists()
 
 
-def test_a_broken_lock_goes_where_none_was_before(here, other):
+def test_a_broken_lock_is_removed_if_none_was_there_before(here, other):
     thread = watching(other)
     (here / "data" / "demo" / "dvc.lock").write_bytes(b"")
     other.kill()
@@ -204,7 +204,7 @@ def test_the_writer_is_found_behind_a_shell():
     assert dvc_guard.dvc_process(shell.pid) is None
 
 
-def test_what_dvc_wrote_of_who_is_at_work_goes_when_it_is_broken(here):
+def test_a_broken_rwlock_is_removed(here):
     rwlock = here / ".dvc" / "tmp" / "rwlock"
     rwlock.parent.mkdir(parents=True)
     for left, stays in [('{"read": {}, "write": {}}', True), ('{"read', False), ("", False)]:
@@ -213,7 +213,7 @@ def test_what_dvc_wrote_of_who_is_at_work_goes_when_it_is_broken(here):
         assert rwlock.exists() == stays
 
 
-def test_the_cache_is_where_dvc_has_it(tmp_path, monkeypatch):
+def test_the_cache_folder_is_that_of_dvc(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in (["init", "--no-scm", "--quiet"], ["remote", "add", "one", "s3://bucket/%20"]):
         assert project_copy.run(tmp_path, "dvc", *arguments).returncode == 0
@@ -239,7 +239,7 @@ def test_an_entry_that_another_process_writes_stays(here):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 @pytest.mark.parametrize(("name", "kept"), [("dvc.lock", 0), (".tmp", 700)])
-def test_dvc_killed_while_it_writes_goes_on(cut, name, kept):
+def test_dvc_works_after_it_was_killed_while_writing(cut, name, kept):
     project_copy.set_params(cut / "params.yaml", split={"seed": kept + len(name)})
     command = [sys.executable, "-c", KILLED_WRITING.format(name=name, kept=kept)]
     killed = subprocess.run(

@@ -1,3 +1,5 @@
+"""Hashes of files and folders are those of DVC."""
+
 import json
 
 import pytest
@@ -38,6 +40,6 @@ def test_files_in_folders_are_named_by_their_path(tmp_path):
     assert dvc_hash.path_hash(tmp_path) == dvc_hash.bytes_md5(json.dumps(listed).encode()) + ".dir"
 
 
-def test_what_is_not_there_is_refused(tmp_path):
+def test_a_missing_path_is_refused(tmp_path):
     with pytest.raises(UserError, match="gone"):
         dvc_hash.path_hash(tmp_path / "gone")

@@ -25,7 +25,7 @@ def sealed(folder: Path) -> Path:
     return folder
 
 
-def test_what_was_written_passes_again_and_again(tmp_path: Path) -> None:
+def test_unchanged_files_pass_again_and_again(tmp_path: Path) -> None:
     folder = sealed(tmp_path)
     record = (folder / integrity.CHECKSUMS).read_bytes()
     integrity.check_checksums(folder, "convert")
@@ -66,13 +66,13 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"3", b"null"])
-def test_a_record_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (sealed(tmp_path) / integrity.CHECKSUMS).write_bytes(content)
     with pytest.raises(UserError, match=r"md5\.json is damaged"):
         integrity.check_checksums(tmp_path, "train")
 
 
-def test_a_folder_without_a_record_is_not_held_to_one(tmp_path: Path) -> None:
+def test_a_folder_without_a_record_passes(tmp_path: Path) -> None:
     integrity.check_checksums(tmp_path, "train")
 
 
@@ -112,11 +112,11 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_what_was_recorded_passes(photos: Path) -> None:
+def test_unchanged_data_pass(photos: Path) -> None:
     integrity.check_tracked(photos)
 
 
-def test_what_dvc_knows_nothing_of_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untracked_data_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     integrity.check_tracked(PHOTOS)
     PHOTOS.mkdir(parents=True)
@@ -131,7 +131,7 @@ def test_a_flipped_photo_is_named(photos: Path, name: str) -> None:
         integrity.check_tracked(photos)
 
 
-def test_missing_photos_and_strange_ones_are_counted(photos: Path) -> None:
+def test_missing_and_additional_photos_are_counted(photos: Path) -> None:
     (photos / "a.jpg").unlink()
     (photos / "z.jpg").write_bytes(b"")
     with pytest.raises(UserError, match=r"not what DVC recorded: .*a\.jpg and 1 more;"):

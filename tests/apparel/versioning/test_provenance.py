@@ -1,3 +1,5 @@
+"""The tags of a run name the commit, the data, the packages and the machine."""
+
 import subprocess
 from pathlib import Path
 
@@ -55,12 +57,12 @@ def test_an_edit_makes_the_tree_dirty_and_its_patch_applies(repository):
 @pytest.mark.parametrize(
     ("key", "value"), [("diff.external", "no-such-program"), ("diff.noprefix", "true"), ("color.diff", "always")]
 )
-def test_how_the_user_likes_differences_shown_changes_nothing(repository, key, value):
+def test_the_users_settings_for_differences_change_nothing(repository, key, value):
     project_copy.git(repository, "config", key, value)
     _changed_and_back(repository, "Grüße in Latin-1".encode("latin-1"))
 
 
-def test_what_git_cannot_tell_is_not_called_clean(repository, monkeypatch):
+def test_a_tree_that_git_cannot_compare_is_not_called_clean(repository, monkeypatch):
     whole = provenance._git
     monkeypatch.setattr(provenance, "_git", lambda *words: None if words[0] == "diff" else whole(*words))
     assert provenance.code()["git.dirty"] == "unknown"
@@ -98,7 +100,7 @@ def test_data_hashes_come_from_the_lock_and_the_data_set_in_use(tmp_path, monkey
     }
 
 
-def test_what_a_later_stage_read_the_last_time_does_not_count(tmp_path, monkeypatch, chosen):
+def test_outputs_win_over_what_a_later_stage_read_the_last_time(tmp_path, monkeypatch, chosen):
     monkeypatch.chdir(tmp_path)
     before = "  train:\n    deps:\n    - {path: data/results/tfrecord, hash: md5, md5: 0000.dir, size: 9, nfiles: 2}\n"
     Path("dvc.lock").write_text(LOCK + before)

@@ -36,7 +36,7 @@ def test_another_process_is_refused_until_it_is_killed(tmp_path: Path, monkeypat
         pass
 
 
-def test_as_a_decorator_it_holds_for_each_call_and_lets_go_after_an_error(
+def test_as_a_decorator_it_locks_each_call_and_unlocks_after_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
