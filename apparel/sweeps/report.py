@@ -41,7 +41,7 @@ def terminal_text(study: Study) -> str:
     table = study_table.trials_table(study).map(format_value).drop(columns=["run", "cached"])
     lines = [f"sweep {study.study_name}: {study_table.count_states(study)}", table.to_string() if len(table) else ""]
     if len(winners := study_table.best_trials(study)) > 1:
-        lines.append("\nno other trial is better in both than any of these:")
+        lines.append("\nno other trial is better in both objectives than any of these:")
     for trial in winners:
         lines.append(f"\nbest: {trial_title(study, trial)}")
         width = max(map(len, study_table.searched_keys(study)))

@@ -71,7 +71,11 @@ def _pareto_front(study: Study) -> Iterator[tuple[str, str, Figure]]:
         )
     x_title, y_title = map(study_table.metric_label, study_table.objective_names(study))
     figure.update_layout(xaxis_title=x_title, yaxis_title=y_title)
-    yield "Pareto front", "Green: no other trial is better in both objectives. The numbers are the trials'.", figure
+    yield (
+        "Pareto front",
+        "Green: no other trial is better in both objectives. Each point has the number of its trial.",
+        figure,
+    )
 
 
 def _objective_plots(study: Study) -> Iterator[tuple[str, str, Figure]]:

@@ -28,7 +28,7 @@ stages:
     metrics: [{data/results/train/val.json: {cache: false}}]
 """
 
-SETTINGS = {
+CONFIG = {
     "study": "tiny",
     "budget": {"trials": 4},
     "pruner": {"kind": "none"},
@@ -110,7 +110,7 @@ def copy(folder: Path, **changes: Any) -> Path:
     (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
     (folder / "stages" / "train.py").write_text(FAKE_TRAINING, encoding="utf-8")
     project_copy.set_params(folder / "params.yaml", train={"learning_rate": 0.004})
-    write_settings(folder, **changes)
+    write_config(folder, **changes)
     project_copy.git(folder, "config", "user.name", "test")
     project_copy.git(folder, "config", "user.email", "test@localhost")
     project_copy.git(folder, "add", "--all")
@@ -118,18 +118,18 @@ def copy(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def write_settings(folder: Path, **changes: Any) -> None:
+def write_config(folder: Path, **changes: Any) -> None:
     """Writes `configs/tiny.yaml`."""
     with (folder / "configs" / "tiny.yaml").open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(SETTINGS | changes, file)
+        YAML(typ="safe").dump(CONFIG | changes, file)
 
 
-def start(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
+def start_sweep(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
     """Starts `python -m apparel sweep` with that configuration."""
-    return begin(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments, log=log, **environment)
+    return start_module(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments, log=log, **environment)
 
 
-def begin(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
+def start_module(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
     """Starts `python -m ARGUMENTS` in a process group of its own, without the caller's stores."""
     removed = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
@@ -145,10 +145,10 @@ def begin(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> 
     )
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+def run_sweep(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """Runs `python -m apparel sweep` to its end; returns exit status and output."""
     with (folder / "sweep.log").open("wb") as log:
-        status = start(folder, *arguments, log=log, **environment).wait()
+        status = start_sweep(folder, *arguments, log=log, **environment).wait()
     return status, (folder / "sweep.log").read_text(encoding="utf-8")
 
 

@@ -32,7 +32,7 @@ print(re.search(r"resolution=(\\d+)", Path(sys.argv[1], "weights").read_text()).
 def swept(tmp_path_factory):
     """A project after a sweep of four complete trials, and the sweep's output."""
     folder = sweep_project.copy(tmp_path_factory.mktemp("swept") / "project")
-    status, printed = sweep_project.run(folder)
+    status, printed = sweep_project.run_sweep(folder)
     assert status == 0, printed
     project_copy.sync(folder)
     return folder, printed
@@ -86,7 +86,7 @@ def test_finish_writes_the_best_values(swept):
 def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
     folder = sweep_project.copy(tmp_path / "project", **TWO_OBJECTIVES)
     (folder / "apparel" / "sweeps" / "latency.py").write_text(LATENCY, encoding="utf-8")
-    status, printed = sweep_project.run(folder)
+    status, printed = sweep_project.run_sweep(folder)
     assert status == 0, printed
     assert "best: trial 0, val/mAP50 0.794, latency 160 ms" in printed
     assert "best: trial 1, val/mAP50 0.79, latency 96 ms; the first, as params.yaml was, had 0.794 and 160" in printed

@@ -62,7 +62,7 @@ def statuses(folder: Path) -> dict[str, str]:
 def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
     folder = sweep_project.copy(tmp_path / "project", budget={"trials": 3})
     with (tmp_path / "first.log").open("wb") as log:
-        driver = sweep_project.start(folder, "--workers", "2", log=log, **SLOW_STEPS)
+        driver = sweep_project.start_sweep(folder, "--workers", "2", log=log, **SLOW_STEPS)
         _, training = wait_for(lambda: running(folder))[0]
         psutil.Process(training).kill()
         wait_for(lambda: any(first > 0 for _, first, _ in sweep_project.trainings(folder)))
@@ -75,7 +75,7 @@ def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
     trainings = [process for process in descendants if "stages.train" in command_of(process)]
     assert not psutil.wait_procs(trainings, timeout=HANG)[1], "trainings run without their sweep"
 
-    status, printed = sweep_project.run(folder, "--workers", "2")
+    status, printed = sweep_project.run_sweep(folder, "--workers", "2")
     assert status == 0, printed
     study = study_of(folder)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
@@ -87,7 +87,7 @@ def test_a_training_a_worker_and_the_whole_sweep_are_killed(tmp_path):
     assert len(listed.split()) == 3
     assert project_copy.git(folder, "status", "--porcelain", "--untracked-files=no") == ""
 
-    status, printed = sweep_project.run(folder)
+    status, printed = sweep_project.run_sweep(folder)
     assert status == 0, printed
     assert len(study_of(folder).trials) == 3, "`--trials` is the total"
     applied = project_copy.run(folder, "dvc", "exp", "apply", "tiny-001")
@@ -101,7 +101,7 @@ def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
     folder = sweep_project.copy(
         tmp_path / "project", space=space, sampler={"kind": "grid"}, pruner=pruner, budget={}, study="tiny"
     )
-    status, printed = sweep_project.run(folder, **SLOW_STEPS)
+    status, printed = sweep_project.run_sweep(folder, **SLOW_STEPS)
     assert status == 0, printed
     trials = study_of(folder).trials
     outcome = {(trial.user_attrs["values"]["train.learning_rate"]): trial.state for trial in trials}
@@ -117,9 +117,9 @@ def test_pruned_and_failing_trials_and_repeated_values(tmp_path):
 
 def test_the_same_failure_three_times_in_a_row_stops_the_sweep(tmp_path):
     space = {"train.batch_size": {"choice": [4, 8, 12, 16, 20, 24, 28, 32]}}
-    fixed = sweep_project.SETTINGS["fixed"] | {"train.learning_rate": 0.9}
+    fixed = sweep_project.CONFIG["fixed"] | {"train.learning_rate": 0.9}
     folder = sweep_project.copy(tmp_path / "project", space=space, fixed=fixed, sampler={"kind": "grid"}, budget={})
-    status, printed = sweep_project.run(folder)
+    status, printed = sweep_project.run_sweep(folder)
     assert status == 1
     assert "three trials in a row failed with the same error: error: the loss is no longer a finite number" in printed
     ended = [trial for trial in study_of(folder).trials if trial.state.is_finished()]
@@ -131,7 +131,9 @@ def test_four_workers_on_postgresql_outlive_a_restart_of_the_server(tmp_path):
     with postgres.server() as server:
         folder = sweep_project.copy(tmp_path / "project", budget={"trials": 6})
         with (tmp_path / "sweep.log").open("wb") as log:
-            driver = sweep_project.start(folder, "--workers", "4", "--storage", server.address, log=log, **SLOW_STEPS)
+            driver = sweep_project.start_sweep(
+                folder, "--workers", "4", "--storage", server.address, log=log, **SLOW_STEPS
+            )
             wait_for(lambda: len(sweep_project.trainings(folder)) >= 2)
             server.stop("immediate")
             time.sleep(20)
@@ -151,10 +153,10 @@ def test_a_sweep_beside_a_repro_waits_for_the_same_training(tmp_path):
     project_copy.set_params(folder / "params.yaml", train={"epochs": 4, "validate_every": 1})
     project_copy.git(folder, "commit", "--quiet", "--all", "--message", "as the first trial")
     with (tmp_path / "repro.log").open("wb") as log, (tmp_path / "sweep.log").open("wb") as other_log:
-        repro = sweep_project.begin(folder, "dvc", "repro", log=log, **SLOW_STEPS)
+        repro = sweep_project.start_module(folder, "dvc", "repro", log=log, **SLOW_STEPS)
         wait_for(lambda: running(folder))
         with project_copy.held(repro):
-            driver = sweep_project.start(folder, log=other_log)
+            driver = sweep_project.start_sweep(folder, log=other_log)
             trial_log = folder / ".apparel/sweeps/tiny/trials/000/log.txt"
             wait_for(lambda: trial_log.exists() and trial_messages.TRAINING_UNDER_WAY in trial_log.read_text())
         assert repro.wait() == 0, (tmp_path / "repro.log").read_text()
@@ -170,11 +172,11 @@ def test_a_sweep_beside_a_repro_waits_for_the_same_training(tmp_path):
 def test_sigterm_stops_the_sweep_and_leaves_no_run_open(tmp_path):
     folder = sweep_project.copy(tmp_path / "project", budget={"trials": 2})
     with (tmp_path / "first.log").open("wb") as log:
-        driver = sweep_project.start(folder, log=log, **SLOW_STEPS)
+        driver = sweep_project.start_sweep(folder, log=log, **SLOW_STEPS)
         wait_for(lambda: running(folder))
         driver.send_signal(signal.SIGTERM)
         assert driver.wait() == 128 + signal.SIGTERM
     assert set(statuses(folder).values()) == {"KILLED"}
-    assert sweep_project.run(folder)[0] == 0
+    assert sweep_project.run_sweep(folder)[0] == 0
     assert set(statuses(folder).values()) == {"FINISHED"}
     assert [first for trial, first, _ in sweep_project.trainings(folder) if trial == 0][-1] > 0
