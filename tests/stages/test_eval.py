@@ -1,4 +1,4 @@
-"""`stages.eval` on real TFRecords, with detections that are known because they are made here."""
+"""The stage eval on real TFRecords, with synthetic detections."""
 
 import json
 from contextlib import nullcontext
@@ -56,11 +56,11 @@ def labels(names):
 
 
 def detected(model, index, split):
-    """All boxes found but that of 4.jpg, and one invented on 5.jpg, which has none."""
+    """Detections of all boxes but that of 4.jpg, and a false one on 5.jpg, which has no box."""
     truth = labels(PHOTOS[split]).assign(difficult=False)
     extra = pd.DataFrame([("5.jpg", "Skirts", 0.9, 0.0, 0.0, 30.0, 30.0)] * (split == "test"), columns=COLUMNS)
-    found = pd.concat([truth[truth["filename"] != "4.jpg"].assign(score=0.75)[COLUMNS], extra], ignore_index=True)
-    return ScoredSplit(photo_table(PHOTOS[split]), truth, found, loss=1.0, seconds_per_photo=0.05)
+    detections = pd.concat([truth[truth["filename"] != "4.jpg"].assign(score=0.75)[COLUMNS], extra], ignore_index=True)
+    return ScoredSplit(photo_table(PHOTOS[split]), truth, detections, loss=1.0, seconds_per_photo=0.05)
 
 
 @pytest.fixture

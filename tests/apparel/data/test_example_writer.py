@@ -81,10 +81,10 @@ def test_boxes_come_back_from_our_parser_and_from_the_api_s_decoder(plain, api_d
     serialized = example_writer.encode(photo_of(plain, boxes, class_ids, difficult), CLASSES)
     values, api = parsed(serialized), api_decoder.decode(serialized)
     expected = np.array(boxes).reshape(-1, 4)[:, [1, 0, 3, 2]]
-    for found in (values["boxes"], api["groundtruth_boxes"].numpy()):
-        assert found.shape == expected.shape
-        np.testing.assert_allclose(found * (*photo_files.SIZE[::-1], *photo_files.SIZE[::-1]), expected, atol=1e-4)
-        assert ((found >= 0) & (found <= 1)).all()
+    for corners in (values["boxes"], api["groundtruth_boxes"].numpy()):
+        assert corners.shape == expected.shape
+        np.testing.assert_allclose(corners * (*photo_files.SIZE[::-1], *photo_files.SIZE[::-1]), expected, atol=1e-4)
+        assert ((corners >= 0) & (corners <= 1)).all()
     assert values["classes"].tolist() == api["groundtruth_classes"].numpy().tolist() == class_ids
     assert values["difficult"].tolist() == api["groundtruth_difficult"].numpy().astype(bool).tolist() == difficult
     assert values["filename"].decode() == api["filename"].numpy().decode() == plain.name
@@ -92,11 +92,11 @@ def test_boxes_come_back_from_our_parser_and_from_the_api_s_decoder(plain, api_d
 
 
 def test_the_standard_keys_are_filled(plain):
-    found = features_of(example_writer.encode(photo_of(plain, class_ids=[3]), CLASSES))
-    assert found["image/object/class/text"].bytes_list.value[0].decode() == CLASSES[2]
-    assert found["image/source_id"].bytes_list.value == [b"plain.jpg"]
-    assert found["image/format"].bytes_list.value == [b"jpeg"]
-    assert found["image/key/sha256"].bytes_list.value[0].decode() == hashlib.sha256(plain.read_bytes()).hexdigest()
+    features = features_of(example_writer.encode(photo_of(plain, class_ids=[3]), CLASSES))
+    assert features["image/object/class/text"].bytes_list.value[0].decode() == CLASSES[2]
+    assert features["image/source_id"].bytes_list.value == [b"plain.jpg"]
+    assert features["image/format"].bytes_list.value == [b"jpeg"]
+    assert features["image/key/sha256"].bytes_list.value[0].decode() == hashlib.sha256(plain.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "progressive.jpg", "ycbcr.jpg", "two-in-one.jpg", "turned-1.jpg"])

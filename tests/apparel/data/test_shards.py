@@ -61,12 +61,12 @@ def contents(folder):
 
 
 def test_photos_are_gathered_with_their_boxes(folder):
-    found = gather(folder, difficult=LABELS[LABELS["class"] == "Dresses"])
-    assert [photo.path.name for photo in found] == NAMES
-    assert [len(photo.boxes) for photo in found] == [2, 0, 0, 1, 0, 0, 1]
-    assert found[0].boxes.tolist() == [[0, 0, 5.5, 80], list(photo_files.BOX)]
-    assert (found[0].class_ids.tolist(), found[0].difficult.tolist()) == ([1, 2], [True, False])
-    assert found[6].class_ids.tolist() == [3]
+    photos = gather(folder, difficult=LABELS[LABELS["class"] == "Dresses"])
+    assert [photo.path.name for photo in photos] == NAMES
+    assert [len(photo.boxes) for photo in photos] == [2, 0, 0, 1, 0, 0, 1]
+    assert photos[0].boxes.tolist() == [[0, 0, 5.5, 80], list(photo_files.BOX)]
+    assert (photos[0].class_ids.tolist(), photos[0].difficult.tolist()) == ([1, 2], [True, False])
+    assert photos[6].class_ids.tolist() == [3]
 
 
 def test_boxes_of_a_photo_that_is_not_listed_are_refused(folder):
@@ -102,8 +102,8 @@ def test_the_api_reads_the_label_map(folder, tmp_path):
 
     path = tmp_path / "label_map.pbtxt"
     path.write_text(shards.label_map(CLASSES), encoding="utf-8")
-    found = label_map_util.get_label_map_dict(str(path))
-    assert found == {name: number for number, name in enumerate(CLASSES, start=1)}
+    ids = label_map_util.get_label_map_dict(str(path))
+    assert ids == {name: number for number, name in enumerate(CLASSES, start=1)}
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_cores(folder, tmp_path, monkeypatch):
@@ -129,14 +129,14 @@ def test_more_photos_than_are_prepared_ahead_stay_in_order(folder, tmp_path):
     assert [values["filename"].decode() for values in written] == [photo.path.name for photo in packed]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "gone"])
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
 def test_a_bad_photo_stops_by_name_and_what_was_there_stays(folder, tmp_path, damage):
     shutil.copytree(folder, tmp_path / "photos")
     packed = gather(tmp_path / "photos")
     shards.write_shards({"train": packed}, CLASSES, 3, tmp_path / "out")
     before = contents(tmp_path / "out")
     bad = tmp_path / "photos" / "5.jpg"
-    if damage == "gone":
+    if damage == "missing":
         bad.unlink()
     else:
         bad.write_bytes(bad.read_bytes()[:-300])

@@ -91,14 +91,16 @@ def test_boxes_stay_on_their_garments_where_photos_are_padded(
         {name: [photo] for name in ("train", "val", "test")}, tiny_detector.CLASSES, 1, paths.TFRECORD
     )
     config = pipeline_config.merge(tiny_detector.train_params(detector="mine"), len(tiny_detector.CLASSES), steps=1)
-    detector, told = Detector(config, tiny_detector.CLASSES), {}
-    tell = detector.model.provide_groundtruth
-    monkeypatch.setattr(detector.model, "provide_groundtruth", lambda **truth: (told.update(truth), tell(**truth)))
+    detector, ground_truth = Detector(config, tiny_detector.CLASSES), {}
+    provide = detector.model.provide_groundtruth
+    monkeypatch.setattr(
+        detector.model, "provide_groundtruth", lambda **truth: (ground_truth.update(truth), provide(**truth))
+    )
     batch = next(iter(inputs.evaluation_batches(index, config, "val", 1)))
     detector.losses(batch, training=False)
     white = np.argwhere(batch["image"][0, :, :, 0].numpy() > 127)
     seen = np.concatenate([white.min(axis=0), white.max(axis=0) + 1])
-    assert told["groundtruth_boxes_list"][0][0].numpy() * detector.resolution == pytest.approx(seen, abs=1)
+    assert ground_truth["groundtruth_boxes_list"][0][0].numpy() * detector.resolution == pytest.approx(seen, abs=1)
     assert detect_split(detector, index, "val").ground_truth[CORNERS].to_numpy()[0] == pytest.approx(box, abs=0.01)
 
 

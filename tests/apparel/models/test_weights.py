@@ -1,4 +1,4 @@
-"""Starting weights: what matches is taken, what does not is refused, and a restored detector detects."""
+"""Pretrained weights: those that match are loaded, others are refused, and a restored detector detects."""
 
 import io
 import zipfile
@@ -12,7 +12,7 @@ from apparel import paths
 from apparel.errors import UserError
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, restore_checkpoint
-from apparel.models.tfod import pipeline_file as pipeline_files
+from apparel.models.tfod import pipeline_file
 from apparel.models.weights import load_pretrained_weights
 from tests.support import tiny_detector
 from tests.support.repository import COCO, KERAS, ROOT, SHARED
@@ -67,7 +67,7 @@ def test_a_checkpoint_gives_the_parts_that_are_asked_for(project: Path, kind: st
     assert _same(_heads(detector, classes), _heads(given, classes)) == (kind == "full")
 
 
-def test_heads_for_other_anchors_are_learned_anew(project: Path, capsys: pytest.CaptureFixture) -> None:
+def test_heads_for_other_anchors_keep_random_weights(project: Path, capsys: pytest.CaptureFixture) -> None:
     given = _saved(project / "zoo")
     config = pipeline_config.merge(tiny_detector.train_params(), 2, steps=10)
     config.model.ssd.anchor_generator.ssd_anchor_generator.aspect_ratios.append(4.0)
@@ -77,7 +77,7 @@ def test_heads_for_other_anchors_are_learned_anew(project: Path, capsys: pytest.
     assert "the box heads start from random weights" in capsys.readouterr().out
 
 
-def test_a_damaged_head_is_not_learned_anew_but_refused(project: Path) -> None:
+def test_a_damaged_head_is_refused(project: Path) -> None:
     given = _saved(project / "zoo")
     (data,) = (project / "zoo" / "checkpoint").glob("*.data*")
     head = max(_heads(given, "box_encodings"), key=lambda values: values.size)
@@ -143,21 +143,15 @@ def test_imagenet_weights_of_keras_fit_the_backbone(project: Path) -> None:
 
 @needs_coco
 def test_the_restored_coco_detector_finds_the_person_who_wears_the_garment() -> None:
-    detector = Detector(pipeline_files.read(COCO / "pipeline.config"), tuple(f"class {n}" for n in range(90)))
+    detector = Detector(pipeline_file.read(COCO / "pipeline.config"), tuple(f"class {n}" for n in range(90)))
     restore_checkpoint(tf.train.Checkpoint(model=detector.model), COCO)
     with zipfile.ZipFile(SHARED / "apparel" / "samples" / "samples-1.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[:16]
         photos = [tf.io.decode_jpeg(io.BytesIO(archive.read(name)).read()) for name in names]
     images = tf.stack([tf.image.resize(photo, [300, 300]) for photo in photos])
     shape = tf.constant([[300, 300, 3]] * len(names))
-    tf.keras.backend.set_learning_phase(False)
-
-    @tf.function(autograph=False)
-    def detect():
-        return detector.model.postprocess(detector._predict(images, shape), shape)
-
-    found = detect()
-    strongest = found["detection_classes"].numpy()[:, 0] + 1
-    confident = found["detection_scores"].numpy()[:, 0] > 0.5
+    detections = detector.detect(images, shape)
+    strongest = detections.classes.numpy()[:, 0] + 1
+    confident = detections.scores.numpy()[:, 0] > 0.5
     assert confident.sum() >= 5
     assert (strongest[confident] == PERSON).mean() > 0.7

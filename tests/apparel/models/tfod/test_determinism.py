@@ -62,7 +62,7 @@ def test_datasets_own_shuffle_still_stops_batches_from_being_prepared_ahead() ->
 
 
 def _prefetched(one_pass) -> float:
-    """How many elements lie ready of passes that are shuffled with a seed each."""
+    """How many elements are prefetched of passes that are shuffled, each with its own seed."""
     elements = iter(tf.data.Dataset.range(9).flat_map(one_pass).prefetch(4))
     next(elements)
     nodes = tf.data.experimental.get_model_proto(elements).nodes.values()

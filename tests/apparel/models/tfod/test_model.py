@@ -1,4 +1,4 @@
-"""The mends in `apparel/models/tfod/model.py`: each does what it should, and is still needed."""
+"""The patches in `apparel/models/tfod/model.py`: each one works, and is still needed."""
 
 import numpy as np
 import pytest
