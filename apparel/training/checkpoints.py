@@ -191,7 +191,7 @@ def remove_abandoned() -> None:
     - Those that a sweep needs, as long as this clone has its folder: its trials train the code of when it began.
     - Those whose training runs: it holds their lock.
 
-    Nothing is removed where the project's code cannot be told, such as in the middle of an edit of dvc.yaml.
+    Nothing is removed where dvc.yaml does not list the project's code, such as in the middle of an edit.
     """
     project = paths.LOCAL.parent
     try:
@@ -210,13 +210,13 @@ def remove_abandoned() -> None:
 
 
 def _record_maker(folder: Path) -> None:
-    """A training that another process left stays that of the sweep that needs it, whoever resumes it."""
+    """Writes who made the checkpoints; those that a sweep needs stay its own when another training resumes them."""
     study = os.environ.get(paths.STUDY_VARIABLE) or _maker(folder)["study"]
     files.write_json(folder / MADE_BY, {"code": code_digest(Path()), "study": study})
 
 
 def _maker(folder: Path) -> dict[str, str]:
-    """What `_record_maker` wrote; empty values where that is missing or damaged, as by code of before it did."""
+    """What `_record_maker` wrote; empty values where it is missing or damaged: older code wrote none."""
     try:
         values = json.loads((folder / MADE_BY).read_text(encoding="utf-8"))
         return {"code": str(values["code"]), "study": str(values["study"])}

@@ -1,4 +1,4 @@
-"""The same photo gives the same boxes everywhere: as a photo of a split, and on its own."""
+"""The same pixels give the same boxes everywhere: as a photo of a split, and on their own."""
 
 from pathlib import Path
 
