@@ -30,7 +30,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
 
 
 def test_every_module_of_cli_is_in_the_table_with_its_help():
-    modules = {path.stem for path in (ROOT / "apparel" / "cli").glob("[a-z]*.py")}
+    modules = {path.stem for path in (ROOT / "apparel" / "cli").glob("[a-z]*.py")} - {"arguments"}  # shared by commands
     assert sorted(module for module, _ in cli.COMMANDS.values()) == sorted(modules)
     assert list(cli.COMMANDS) == sorted(cli.COMMANDS)
     for name, (module, summary) in cli.COMMANDS.items():
