@@ -3,10 +3,8 @@
 import json
 
 import pytest
-from ruamel.yaml import YAML
 
 from tests.support import fast_project, project_copy
-from tools import stage_deps
 
 pytestmark = pytest.mark.slow
 
@@ -18,10 +16,6 @@ def ran(tmp_path_factory):
     folder = fast_project.copy(tmp_path_factory.mktemp("again"))
     fast_project.repro(folder)
     return folder
-
-
-def read(path) -> dict:
-    return YAML(typ="safe").load(path)["stages"]
 
 
 def traced(folder, what) -> dict:
@@ -42,25 +36,6 @@ def test_a_result_is_traced_whole_from_its_file_its_run_and_its_commit(ran):
     for what in (kinds["run"]["name"], "HEAD"):
         again = {link["kind"]: link["value"] for link in traced(ran, what)["links"]}
         assert again["model"] == kinds["model"]["value"]
-
-
-def test_an_edit_reruns_the_stages_that_use_the_module_and_no_others(ran):
-    stages = {f"data/demo/dvc.yaml:{name}": stage for name, stage in read(stage_deps.DEMO_YAML).items()}
-    stages |= read(stage_deps.DVC_YAML)
-    before = project_copy.git(ran, "rev-parse", "HEAD").strip()
-    for module in (
-        "apparel/annotations/pascal_voc.py",
-        "apparel/data/duplicates.py",
-        "apparel/data/example_writer.py",
-        "apparel/evaluation/metrics.py",
-    ):
-        using = {name for name, stage in stages.items() if module in stage_deps.code(stage)}
-        path = ran / module
-        path.write_text(path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
-        changed = json.loads(project_copy.run(ran, "dvc", "status", "--json").stdout)
-        project_copy.git(ran, "checkout", "--quiet", before, "--", module)
-        assert using
-        assert set(changed) == using, module
 
 
 def test_uncommitted_changes_are_traced_by_their_patch(ran):
