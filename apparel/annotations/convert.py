@@ -18,8 +18,9 @@ from apparel import boxes, images, paths
 from apparel.annotations import fiat, pascal_voc
 from apparel.annotations.class_list import check_class_list
 from apparel.annotations.matching import match_photos
+from apparel.annotations.placement import place_boxes
 from apparel.annotations.problems import Problem, Problems
-from apparel.annotations.records import Annotation, Box, place_boxes
+from apparel.annotations.records import Annotation, Box
 from apparel.annotations.report import group_by_reason
 from apparel.errors import UserError, some_of
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from apparel import boxes, images
 from apparel.annotations import fiat, pascal_voc, report
-from apparel.annotations.records import Box, place_boxes
+from apparel.annotations.placement import place_boxes
+from apparel.annotations.records import Box
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.images import Header
 from tests.support import photo_files

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apparel.annotations.placement import place_boxes
 from apparel.annotations.problems import Problems
-from apparel.annotations.records import Annotation, Box, place_boxes
+from apparel.annotations.records import Annotation, Box
 from apparel.images import Header
 
 
