@@ -69,4 +69,5 @@ def test_mlflow_shows_the_run(page, tmp_path):
         f"{run}/artifacts/table.csv": ("Previewing the first",),
     }
     for place, texts in shown.items():
-        chromium.wait_for(texts, f"{page}/#{place}", tmp_path / "browser")
+        document = chromium.wait_for(texts, f"{page}/#{place}", tmp_path / "browser")
+        assert all(text in document for text in texts)

@@ -52,4 +52,7 @@ def test_nothing_to_draw_is_an_empty_plot(tmp_path):
     )
     points = pd.DataFrame({"precision": float("nan"), "recall": float("nan")}, index=CLASSES)
     charts.plot_precision_recall(curves, points, tmp_path / "curve.svg")
-    ElementTree.fromstring((tmp_path / "curve.svg").read_bytes())
+    text = (tmp_path / "curve.svg").read_text(encoding="utf-8")
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert "Precision" in text  # Matplotlib's comment beside the drawn letters
+    assert not [name for name in CLASSES if name in text]

@@ -68,7 +68,9 @@ def test_optuna_dashboard_shows_the_trials(tmp_path):
     with served("dashboard", "dashboard") as address:
         chromium.wait_for(["drawn"], f"{address}/dashboard", tmp_path / "browser")
         texts = ["9 Trials", "Pruned", "Fail", "Running", "Best Trial", "train.learning_rate", "drawn-003", f"{3:032x}"]
-        chromium.wait_for(texts, f"{address}/dashboard/studies/1/trials?numbers=3", tmp_path / "browser")
+        page = f"{address}/dashboard/studies/1/trials?numbers=3"
+        document = chromium.wait_for(texts, page, tmp_path / "browser")
+        assert all(text in document for text in texts)
 
 
 @pytest.mark.slow
@@ -91,7 +93,8 @@ def test_mlflow_shows_the_trials_as_child_runs_of_their_sweep(tmp_path):
         parent = local_runs.mlflow_id(study.user_attrs["parent_run"])
         page = f"{address}/#/experiments/{experiment}/runs/{parent}?workflowType=machine_learning"
         texts = ["Child runs", "drawn-001", "best.experiment", "val/mAP50", "trials/pruned", "Finished"]
-        chromium.wait_for(texts, page, tmp_path / "browser")
+        document = chromium.wait_for(texts, page, tmp_path / "browser")
+        assert all(text in document for text in texts)
 
 
 def check_runs(study):

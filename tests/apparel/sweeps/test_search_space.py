@@ -35,7 +35,8 @@ def build(current=None, **changes) -> search_space.SearchSpace:
 @pytest.mark.parametrize("path", ["configs/sweep.yaml", "configs/sweep-demo.yaml", "configs/sweep-apparel.yaml"])
 def test_the_projects_own_configurations_are_valid(path):
     sweep_config = config.load_config(ROOT / path)
-    search_space.build(sweep_config, PARAMS, path)
+    space = search_space.build(sweep_config, PARAMS, path)
+    assert set(space.ranges) == set(sweep_config.space)
 
 
 @pytest.mark.parametrize(

@@ -52,4 +52,5 @@ def test_a_trial_that_ended_between_crashes_resets_their_count(make_pool):
     with make_pool("sys.exit(1)") as pool:
         for finished_trials in range(worker_pool.MAX_CRASHES + 2):
             pool.start_workers(1, finished_trials)
+            assert len(pool._workers) == 1
             wait_for_end(pool)

@@ -62,18 +62,18 @@ def test_a_flipped_bit_or_a_shorter_file_is_named_with_the_remedy(
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (sealed(tmp_path) / name).unlink()
     with pytest.raises(UserError, match=rf"{name} is missing; run `dvc repro --force train`"):
-        integrity.check_checksums(tmp_path, "train")
+        assert integrity.check_checksums(tmp_path, "train") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"3", b"null"])
 def test_an_invalid_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (sealed(tmp_path) / integrity.CHECKSUMS).write_bytes(content)
     with pytest.raises(UserError, match=r"md5\.json is damaged"):
-        integrity.check_checksums(tmp_path, "train")
+        assert integrity.check_checksums(tmp_path, "train") is None
 
 
 def test_a_folder_without_a_record_passes(tmp_path: Path) -> None:
-    integrity.check_checksums(tmp_path, "train")
+    assert integrity.check_checksums(tmp_path, "train") is None
 
 
 def test_a_stage_that_never_ran_is_named(tmp_path: Path) -> None:
@@ -113,15 +113,15 @@ def flip(path: Path) -> None:
 
 
 def test_unchanged_data_pass(photos: Path) -> None:
-    integrity.check_tracked(photos)
+    assert integrity.check_tracked(photos) is None
 
 
 def test_untracked_data_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    integrity.check_tracked(PHOTOS)
+    assert integrity.check_tracked(PHOTOS) is None
     PHOTOS.mkdir(parents=True)
     (PHOTOS / "a.jpg").write_bytes(b"x")
-    integrity.check_tracked(PHOTOS)
+    assert integrity.check_tracked(PHOTOS) is None
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "b ü.jpg", "below/c.jpg"])

@@ -135,5 +135,6 @@ def test_steps_that_fail_or_give_no_photo_with_boxes_are_refused_before_training
 
 
 def test_steps_that_work_pass_the_check() -> None:
-    augmentation.check_steps([])
-    augmentation.check_steps(pipeline_file.augmentation_steps(STEPS, pipeline_file.PipelineConfig()))
+    steps = pipeline_file.augmentation_steps(STEPS, pipeline_file.PipelineConfig())
+    assert augmentation.check_steps([]) is None
+    assert augmentation.check_steps(steps) is None
