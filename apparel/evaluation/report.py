@@ -24,7 +24,7 @@ PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
 
 PICTURE_GROUPS = {
     "confused": "Most confused: garments taken for another class",
-    "worst": "Worst: the least right for what is there",
+    "worst": "Worst: the lowest F1 at the thresholds",
     "best": "Best",
 }
 """Headings of the groups that `evaluate.select_photos` returns, in the order of the page."""

@@ -3,7 +3,7 @@
 A snapshot is a git commit: HEAD, or what `git stash create` makes of HEAD and uncommitted changes, which touches
 neither the working tree nor the stash. A reference under `refs/apparel` protects it from git's garbage collection.
 
-Ours, since `dvc exp run --temp`, which carries uncommitted changes as well, takes them anew for each trial.
+Ours, since `dvc exp run --temp`, which carries uncommitted changes as well, takes them again for each trial.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""The Object Detection API's own PASCAL evaluator, which the tests hold `apparel/evaluation/metrics.py` against.
+"""The Object Detection API's own PASCAL evaluator, against which tests compare `apparel/evaluation/metrics.py`.
 
-Mended: `object_detection/utils/metrics.py` uses `np.float` and `np.NAN`, which NumPy dropped in 1.24 and 2.0. The names
-are given back to that one module, not to NumPy. This may go once `compute_precision_recall` runs without it.
+Patched: `object_detection/utils/metrics.py` uses `np.float` and `np.NAN`, which NumPy dropped in 1.24 and 2.0. Both
+are set in that one module, not in NumPy. The patch can go once `compute_precision_recall` runs without it.
 """
 
 import os
