@@ -1,6 +1,7 @@
 """Training batches from TFRecords: shuffled, balanced by class, augmented, and the same for the same seed."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -42,21 +43,8 @@ def training_batches(
     """
     files = inputs.record_files(index, "train")
     buffer_size = _shuffle_buffer(files, index.splits["train"].photos)
-    seed = tf.constant([train.seed, 0], tf.int32)
     repeat_factors = _repeat_factors(index) if train.class_balance == "sampling" else None
-
-    @tf.autograph.experimental.do_not_convert
-    def one_pass(epoch):
-        pass_seed = tf.random.fold_in(seed, tf.cast(epoch, tf.int32), alg="philox")
-        shuffle_seed = tf.cast(pass_seed[0], tf.int64)
-        records = determinism.shuffle(tf.data.Dataset.from_tensor_slices(files), len(files), shuffle_seed)
-        records = records.interleave(tf.data.TFRecordDataset, cycle_length=4)
-        if repeat_factors is not None:
-            records = records.enumerate().flat_map(
-                lambda number, record: _repeated(record, number, pass_seed, repeat_factors)
-            )
-        records = determinism.shuffle(records, buffer_size, shuffle_seed)
-        return records.enumerate().map(lambda number, record: (epoch, number, pass_seed, record))
+    one_pass = _one_pass(files, buffer_size, train.seed, repeat_factors)
 
     @tf.autograph.experimental.do_not_convert
     def prepare(epoch, number, pass_seed, record):
@@ -86,6 +74,26 @@ def training_batches(
     if train.mosaic:
         batches = batches.map(mosaic.combine)
     return batches.map(_with_last_position).prefetch(4)
+
+
+def _one_pass(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:
+    """A function from an epoch to a dataset of its records, shuffled: epoch, number of the record, seed, record."""
+    seed = tf.constant([seed, 0], tf.int32)
+
+    @tf.autograph.experimental.do_not_convert
+    def one_pass(epoch):
+        pass_seed = tf.random.fold_in(seed, tf.cast(epoch, tf.int32), alg="philox")
+        shuffle_seed = tf.cast(pass_seed[0], tf.int64)
+        records = determinism.shuffle(tf.data.Dataset.from_tensor_slices(files), len(files), shuffle_seed)
+        records = records.interleave(tf.data.TFRecordDataset, cycle_length=4)
+        if repeat_factors is not None:
+            records = records.enumerate().flat_map(
+                lambda number, record: _repeated(record, number, pass_seed, repeat_factors)
+            )
+        records = determinism.shuffle(records, buffer_size, shuffle_seed)
+        return records.enumerate().map(lambda number, record: (epoch, number, pass_seed, record))
+
+    return one_pass
 
 
 def class_weights(index: Index) -> dict[str, float]:
