@@ -48,7 +48,7 @@ repro: setup ## run the pipeline as params.yaml says, then show the result
 	$(RUN) -m dvc repro
 	@$(RUN) -m apparel results
 
-sweep: setup ## a small sweep on the drawn photos; `python -m apparel sweep` is the real one
+sweep: setup ## a small sweep on the drawn photos; `apparel sweep` is the real one
 	$(RUN) -m apparel sweep --config configs/sweep-demo.yaml
 
 ui: setup ## open MLflow on the runs of this clone

@@ -1,4 +1,4 @@
-"""From labelled photos of garments to a measured detector. `python -m apparel --help` lists the commands."""
+"""From labelled photos of garments to a measured detector. `apparel --help` lists the commands."""
 
 import importlib
 from types import SimpleNamespace

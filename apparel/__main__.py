@@ -1,4 +1,4 @@
-"""`python -m apparel COMMAND`, or `apparel COMMAND`: calls a module of apparel/cli and imports no other."""
+"""`apparel COMMAND`, or `python -m apparel COMMAND`: calls a module of apparel/cli and imports no other."""
 
 import argparse
 import runpy
@@ -12,11 +12,11 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def overview() -> str:
-    """What `python -m apparel --help` prints."""
+    """What `apparel --help` prints."""
     width = max(map(len, cli.COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in cli.COMMANDS.items()]
-    usage = ["usage: python -m apparel COMMAND ...", "       python -m apparel --version"]
-    advice = "`python -m apparel COMMAND --help` explains one; `dvc repro` runs the pipeline."
+    usage = ["usage: apparel COMMAND ...", "       apparel --version"]
+    advice = "`apparel COMMAND --help` explains one; `dvc repro` runs the pipeline."
     return "\n".join([*usage, "", "commands:", *lines, "", advice])
 
 
@@ -54,7 +54,7 @@ def main() -> None:
         return
     if name not in cli.COMMANDS:
         raise errors.UserError(f"there is no command '{name}'{errors.nearest(name, list(cli.COMMANDS))}")
-    parser = argparse.ArgumentParser(prog=f"python -m apparel {name}")
+    parser = argparse.ArgumentParser(prog=f"apparel {name}")
     command = cli.configure(parser, name)
     command.main(parser.parse_args(rest))
 

@@ -86,7 +86,7 @@ def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
     if run is None:
         raise UserError(
             f"'{name}' is no commit or experiment here and no run in MLflow; "
-            "`dvc exp list --all-commits` and `python -m apparel ui` list them"
+            "`dvc exp list --all-commits` and `apparel ui` list them"
         )
     return _from_run(name, run, reader())
 

@@ -115,16 +115,14 @@ def _add_run(chain: Chain, lock: Lock, run_id: str | None, folder: Path) -> list
     if run is None:
         raise UserError(
             f"MLflow at {without_password(tracking_uri())} has no run that trained this model; "
-            "MLFLOW_TRACKING_URI names another server, `python -m apparel sync` sends runs that wait here, "
+            "MLFLOW_TRACKING_URI names another server, `apparel sync` sends runs that wait here, "
             "`mlflow runs restore` brings back a deleted one, and `dvc repro --force train` makes a new one"
         )
     hashes = {link.name: link.value for link in chain.links}
     differing = [*_differing_parameters(chain.parameters, run), *_differing_data(hashes, run)]
     problem = f"differs from dvc.lock in {some_of(differing, NAMED)}; {DIFFERING}" if differing else ""
     if run.status != "FINISHED":
-        problem = (
-            problem or f"its status is {run.status}; `python -m apparel sync` sends unsent lines, if there are any"
-        )
+        problem = problem or f"its status is {run.status}; `apparel sync` sends unsent lines, if there are any"
     chain.links.append(Link("run", run.id, f"{run.name}, {run.status.lower()}", "MLflow", problem))
     for prefix, target in (("version.", chain.packages), ("machine.", chain.machine)):
         target.update(

@@ -122,7 +122,7 @@ def check_imported_files(data_set: Path) -> None:
 def _photo_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         drawn = folder == paths.photos("demo")
-        remedy = "dvc repro draws them" if drawn else "import the data set: python -m apparel import SOURCE --name NAME"
+        remedy = "dvc repro draws them" if drawn else "import the data set: apparel import SOURCE --name NAME"
         raise UserError(f"{folder} not found; {remedy}")
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not names:

@@ -1,4 +1,4 @@
-"""The commands of `python -m apparel`: the table that lists them, and a thin module for each."""
+"""The commands of `apparel`: the table that lists them, and a thin module for each."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""`python -m apparel compare`: per-class differences between results, with intervals, and what was changed."""
+"""`apparel compare`: per-class differences between results, with intervals, and what was changed."""
 
 import argparse
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from apparel.errors import UserError
 
 EXAMPLES = """examples:
-  python -m apparel compare main workspace            results of the last commit and of the workspace
-  python -m apparel compare six larger --html c.html  two experiments; writes the page to c.html
-  python -m apparel compare 0123456789abcdef0123456789abcdef workspace     an MLflow run, by its id
+  apparel compare main workspace            results of the last commit and of the workspace
+  apparel compare six larger --html c.html  two experiments; writes the page to c.html
+  apparel compare 0123456789abcdef0123456789abcdef workspace     an MLflow run, by its id
 
 A and B are commits, branches, experiments, MLflow runs (id or name) or `workspace`. All are compared with the first, on
 the test photos that they share. Their results come from DVC's cache, or from MLflow; nothing is run. The page is one

@@ -1,4 +1,4 @@
-"""`python -m apparel completion`: a script that completes commands, options and file names in a shell."""
+"""`apparel completion`: a script that completes commands, options and file names in a shell."""
 
 import argparse
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from apparel import cli
 
 EXAMPLES = """examples:
-  python -m apparel completion bash > ~/.local/share/bash-completion/completions/apparel
-  python -m apparel completion zsh > ~/.zfunc/_apparel       with `fpath+=~/.zfunc` in ~/.zshrc, before `compinit`
+  apparel completion bash > ~/.local/share/bash-completion/completions/apparel
+  apparel completion zsh > ~/.zfunc/_apparel       with `fpath+=~/.zfunc` in ~/.zshrc, before `compinit`
 
 A new shell then completes `apparel`, the command that `make setup` installs."""
 

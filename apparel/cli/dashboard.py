@@ -1,4 +1,4 @@
-"""`python -m apparel dashboard`: serve optuna-dashboard on the studies of sweeps."""
+"""`apparel dashboard`: serve optuna-dashboard on the studies of sweeps."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from apparel.sweeps import storage
 
     parser.description = "Shows the studies of a storage in the browser, until Ctrl-C."
-    parser.epilog = "example: python -m apparel dashboard --storage postgresql://me@db/sweeps --port 8081"
+    parser.epilog = "example: apparel dashboard --storage postgresql://me@db/sweeps --port 8081"
     parser.add_argument("--storage", default=storage.LOCAL, help=f"address of the database (default {storage.LOCAL})")
     parser.add_argument("--port", type=int, default=8080, help="default 8080")
     parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1, this machine only")
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError("the dashboard reads the database itself: give its address, not that of the proxy")
     file = Path(address.removeprefix("sqlite:///"))
     if address.startswith("sqlite:///") and not file.exists():
-        raise UserError(f"{file} not found: no sweep has run here; `python -m apparel sweep` creates it")
+        raise UserError(f"{file} not found: no sweep has run here; `apparel sweep` creates it")
     check_port_free(arguments.host, arguments.port)
     storage.open_storage(address)  # raises an error that names what is wrong with the address
     import optuna_dashboard

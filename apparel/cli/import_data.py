@@ -1,4 +1,4 @@
-"""`python -m apparel import`: imports a data set or starting weights, and tracks them with DVC."""
+"""`apparel import`: imports a data set or starting weights, and tracks them with DVC."""
 
 import argparse
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from apparel import paths
 from apparel.data.ingest import staging
 
 EXAMPLES = """examples:
-  python -m apparel import ../shop --name shop                           a folder, with or without archives in it
-  python -m apparel import shop.zip --name shop --dry-run                shows what would be imported
-  python -m apparel import https://github.com/a/b --rev v1 --name shop --only 'samples/*' --only 'annotations/*'
-  python -m apparel import ssd_mobilenet_v1.tar.gz --checkpoint --name coco
+  apparel import ../shop --name shop                           a folder, with or without archives in it
+  apparel import shop.zip --name shop --dry-run                shows what would be imported
+  apparel import https://github.com/a/b --rev v1 --name shop --only 'samples/*' --only 'annotations/*'
+  apparel import ssd_mobilenet_v1.tar.gz --checkpoint --name coco
 
 Photos, annotations (PASCAL VOC XML, FIAT CSV) and CSV lists may be anywhere in SOURCE, in archives or not.
 They are copied to data/NAME/photos, annotations and lists; weights are copied to data/pretrained/NAME."""
@@ -73,7 +73,7 @@ def _next_steps(target: Path, checkpoint: bool) -> str:
         from apparel.models.checkpoint_params import read_checkpoint_params
 
         params = {"checkpoint": name} | read_checkpoint_params(target)
-        commands.append(f"dvc exp run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}")
+        commands.append(f"apparel run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}")
     else:
-        commands += [f"python -m apparel inspect {name}", f"dvc exp run -S data.name={name}"]
+        commands += [f"apparel inspect {name}", f"apparel run -S data.name={name}"]
     return "\n  ".join([f"imported into {target.as_posix()} and tracked by DVC; next:", *commands])

@@ -1,4 +1,4 @@
-"""`python -m apparel inspect`: classes, boxes, anchors and duplicates of a data set, before training."""
+"""`apparel inspect`: classes, boxes, anchors and duplicates of a data set, before training."""
 
 import argparse
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from apparel import paths
 
 EXAMPLES = """examples:
-  python -m apparel inspect shop                       prints a table, and writes a page with pictures
-  python -m apparel inspect shop --html shop.html      writes the page to shop.html
+  apparel inspect shop                       prints a table, and writes a page with pictures
+  apparel inspect shop --html shop.html      writes the page to shop.html
 
 Nothing is changed. The page is one file and needs no network."""
 

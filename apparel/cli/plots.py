@@ -1,4 +1,4 @@
-"""`python -m apparel plots`: DVC's plots on a page that opens without a network."""
+"""`apparel plots`: DVC's plots on a page that opens without a network."""
 
 import argparse
 import subprocess
@@ -11,7 +11,7 @@ from apparel.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the revisions to draw."""
     parser.add_argument("revision", nargs="*", help="commits, branches or experiments to compare with the workspace")
-    parser.epilog = "example: `python -m apparel plots`, or `python -m apparel plots main` to compare with a branch"
+    parser.epilog = "example: `apparel plots`, or `apparel plots main` to compare with a branch"
 
 
 def main(arguments: argparse.Namespace) -> None:

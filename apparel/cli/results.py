@@ -1,11 +1,11 @@
-"""`python -m apparel results`: the per-class table of the last eval."""
+"""`apparel results`: the per-class table of the last eval."""
 
 import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's help; it has no options."""
-    parser.epilog = "example: `python -m apparel results`, after `dvc repro` or `dvc pull`; nothing is run"
+    parser.epilog = "example: `apparel results`, after `dvc repro` or `dvc pull`; nothing is run"
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -4,11 +4,11 @@ import argparse
 import sys
 
 EXAMPLES = """examples:
-  python -m apparel run                     params.yaml as it is: `dvc repro`
-  python -m apparel run --list              the recipes in configs/experiments
-  python -m apparel run six --dry-run       how long it takes, what to expect, and the `dvc exp run` line
-  python -m apparel run six                 runs that line, as the experiment `six`
-  python -m apparel run six --name six-60 -S train.epochs=60     with another value, under another name
+  apparel run                     params.yaml as it is: `dvc repro`
+  apparel run --list              the recipes in configs/experiments
+  apparel run six --dry-run       how long it takes, what to expect, and the `dvc exp run` line
+  apparel run six                 runs that line, as the experiment `six`
+  apparel run six --name six-60 -S train.epochs=60     with another value, under another name
 
 A recipe's values stay in params.yaml afterwards, as DVC has it; `git restore params.yaml` brings back yours.
 Ctrl-C ends the run; the same command continues from the last checkpoint. The exit status is DVC's."""

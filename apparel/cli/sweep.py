@@ -1,4 +1,4 @@
-"""`python -m apparel sweep`: search for better parameters; after a kill the same command continues."""
+"""`apparel sweep`: search for better parameters; after a kill the same command continues."""
 
 import argparse
 import signal
@@ -12,11 +12,11 @@ BEST = -1
 """Value of `--finish` without a trial number."""
 
 EXAMPLES = """examples:
-  python -m apparel sweep --dry-run                        the plan, and how long it takes
-  python -m apparel sweep --trials 16 --workers 2          killed? the same command continues
-  python -m apparel sweep --report                         the results so far, at any time
-  python -m apparel sweep --finish                         the best values into params.yaml, after asking
-  python -m apparel sweep --storage postgresql://me@db/sweeps --workers 4     run it on each machine
+  apparel sweep --dry-run                        the plan, and how long it takes
+  apparel sweep --trials 16 --workers 2          killed? the same command continues
+  apparel sweep --report                         the results so far, at any time
+  apparel sweep --finish                         the best values into params.yaml, after asking
+  apparel sweep --storage postgresql://me@db/sweeps --workers 4     run it on each machine
 
 configs/sweep.yaml has the search space, the objectives and the budget. The first trial has the values of params.yaml.
 Ctrl-C stops the sweep; the same command continues it, each training from its last checkpoint."""

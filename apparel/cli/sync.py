@@ -1,4 +1,4 @@
-"""`python -m apparel sync`: sends runs to MLflow that its server did not take while a stage ran."""
+"""`apparel sync`: sends runs to MLflow that its server did not take while a stage ran."""
 
 import argparse
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "each run with the address of its server. This command sends it; nothing is sent twice.\n"
         "The exit status is 1 when something still waits."
     )
-    parser.epilog = "example: python -m apparel sync --dry-run"
+    parser.epilog = "example: apparel sync --dry-run"
     parser.add_argument("--dry-run", action="store_true", help="only list what waits, and where it would go")
 
 

@@ -1,4 +1,4 @@
-"""`python -m apparel trace`: what a result was made from, and whether all of that still exists unchanged."""
+"""`apparel trace`: what a result was made from, and whether all of that still exists unchanged."""
 
 import argparse
 import json
@@ -6,10 +6,10 @@ import json
 from apparel.errors import UserError
 
 EXAMPLES = """examples:
-  python -m apparel trace data/results/eval/detections.csv
-  python -m apparel trace ~/received/model            a copy anywhere: found by its content
-  python -m apparel trace six                         an experiment; or a commit, or an MLflow run's id or name
-  python -m apparel trace data/results/eval/metrics.json --json
+  apparel trace data/results/eval/detections.csv
+  apparel trace ~/received/model            a copy anywhere: found by its content
+  apparel trace six                         an experiment; or a commit, or an MLflow run's id or name
+  apparel trace data/results/eval/metrics.json --json
 
 Each file is hashed again and compared with dvc.lock, parameters and code are compared with the commits, and each commit
 and each run is looked up. The exit status is 1 when a link is broken or missing; each says what to do. Nothing is

@@ -1,4 +1,4 @@
-"""`python -m apparel ui`: opens MLflow on the runs of this project."""
+"""`apparel ui`: opens MLflow on the runs of this project."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Shows the project's runs, which are in mlflow.db and mlartifacts/, in the browser until Ctrl-C.\n"
         "When MLFLOW_TRACKING_URI names a server, prints its address instead."
     )
-    parser.epilog = "example: python -m apparel ui --port 5001"
+    parser.epilog = "example: apparel ui --port 5001"
     parser.add_argument("--port", type=int, default=5000, help="default 5000")
     parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1, this machine only")
 

@@ -1,4 +1,4 @@
-"""`python -m apparel verify`: runs stages again in a copy, and compares every output byte by byte."""
+"""`apparel verify`: runs stages again in a copy, and compares every output byte by byte."""
 
 import argparse
 import time
@@ -6,9 +6,9 @@ import time
 from apparel.errors import UserError
 
 EXAMPLES = """examples:
-  python -m apparel verify                  all stages; asks first, since it takes as long as they did
-  python -m apparel verify --stage convert  one stage alone, on the present inputs
-  python -m apparel verify --dry-run        only say what would be run, and how long that took
+  apparel verify                  all stages; asks first, since it takes as long as they did
+  apparel verify --stage convert  one stage alone, on the present inputs
+  apparel verify --dry-run        only say what would be run, and how long that took
 
 The copy is .apparel/verify, with links to the data and a cache of its own: DVC runs every stage and takes nothing from
 its cache. Nothing here is changed, nothing is sent to MLflow, and the copy is removed at the end.

@@ -1,1 +1,1 @@
-"""Sweeps: what `python -m apparel sweep` is made of."""
+"""Sweeps: what `apparel sweep` is made of."""

@@ -20,7 +20,7 @@ from apparel.tracking.runs import Run
 from apparel.utils import processes
 from apparel.versioning import provenance
 
-INTERRUPTED = "the sweep was interrupted; `python -m apparel sweep` continues it"
+INTERRUPTED = "the sweep was interrupted; `apparel sweep` continues it"
 """Tag `stopped` of runs that a sweep left open."""
 
 

@@ -60,7 +60,7 @@ class Plan:
         """The command that finds the study without its file; `--report` or `--finish` is appended."""
         is_local = self.storage == storage.LOCAL
         option = "" if is_local else f" --storage {without_password(self.storage)}"
-        return f"python -m apparel sweep --study {self.config.study}{option}"
+        return f"apparel sweep --study {self.config.study}{option}"
 
     def text(self) -> str:
         """The plan as it is printed before the sweep starts."""

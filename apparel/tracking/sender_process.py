@@ -41,7 +41,7 @@ class SenderProcess:
             self._process.kill()
             self._process.wait()
         if next(self._outbox.unsent_lines(), None):
-            _print_above_bar("MLflow does not have all of this run yet; once it can be reached: python -m apparel sync")
+            _print_above_bar("MLflow does not have all of this run yet; once it can be reached: apparel sync")
 
     def _relay_warnings(self) -> None:
         for line in self._process.stdout:

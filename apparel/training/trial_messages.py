@@ -64,7 +64,7 @@ class TrialReporter:
         if stop_requested(self.folder):
             raise Pruned(f"pruned at step {step}: other trials were better at this point")
         if not psutil.pid_exists(self.worker):
-            raise UserError("the worker of this trial is gone; `python -m apparel sweep` continues the trial")
+            raise UserError("the worker of this trial is gone; `apparel sweep` continues the trial")
 
     def _send(self, message: dict[str, Any]) -> None:
         with _messages_file(self.folder).open("ab") as file:

@@ -59,8 +59,8 @@ def test_each_command_teaches_with_an_example(name, ask, monkeypatch, capsys):
         entry.main()
     assert stop.value.code == 0
     shown = capsys.readouterr().out
-    assert f"usage: python -m apparel {name}" in shown
-    assert f"python -m apparel {name}" in shown.partition("\n\n")[2], "no example"
+    assert f"usage: apparel {name}" in shown
+    assert f"apparel {name}" in shown.partition("\n\n")[2], "no example"
 
 
 def test_a_closed_pipe_ends_without_a_message():

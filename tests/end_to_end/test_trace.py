@@ -1,4 +1,4 @@
-"""`python -m apparel trace` as it is typed, after a real run: all whole, then one link after another broken."""
+"""`apparel trace` as it is typed, after a real run: all whole, then one link after another broken."""
 
 import json
 import re

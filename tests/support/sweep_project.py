@@ -125,7 +125,7 @@ def write_config(folder: Path, **changes: Any) -> None:
 
 
 def start_sweep(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
-    """Starts `python -m apparel sweep` with that configuration."""
+    """Starts `apparel sweep` with that configuration."""
     return start_module(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", *arguments, log=log, **environment)
 
 
@@ -146,7 +146,7 @@ def start_module(folder: Path, *arguments: str, log: IO[bytes], **environment: s
 
 
 def run_sweep(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Runs `python -m apparel sweep` to its end; returns exit status and output."""
+    """Runs `apparel sweep` to its end; returns exit status and output."""
     with (folder / "sweep.log").open("wb") as log:
         status = start_sweep(folder, *arguments, log=log, **environment).wait()
     return status, (folder / "sweep.log").read_text(encoding="utf-8")

@@ -88,7 +88,7 @@ def test_a_data_set_is_imported_tracked_and_recorded(project, capsys):
     assert {line[3:] for line in untracked.stdout.splitlines() if "data/" in line} == {
         f"data/shop/{name}" for name in SHOP if "/" not in name
     }
-    assert "python -m apparel inspect shop" in capsys.readouterr().out
+    assert "apparel inspect shop" in capsys.readouterr().out
 
 
 def test_a_dry_run_shows_what_would_be_imported_and_leaves_nothing(project, capsys):
@@ -180,14 +180,14 @@ def test_the_params_that_keras_weights_need_are_printed(project, capsys):
         file["conv1"]["conv1/kernel:0"] = np.zeros((3, 3, 3, 24), np.float32)
     run("../mobilenet.h5", "--checkpoint", "--name", "imagenet")
     values = "train.checkpoint=imagenet -S train.checkpoint_type=backbone -S train.depth_multiplier=0.75"
-    assert f"dvc exp run -S {values}" in capsys.readouterr().out
+    assert f"apparel run -S {values}" in capsys.readouterr().out
 
 
 @pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")
 def test_the_params_that_a_zoo_checkpoint_needs_are_read_from_its_pipeline_file(project, capsys):
     run(str(COCO), "--checkpoint", "--name", "coco")
     values = "train.checkpoint=coco -S train.depth_multiplier=0.75 -S train.resolution=300"
-    assert f"dvc exp run -S {values}" in capsys.readouterr().out
+    assert f"apparel run -S {values}" in capsys.readouterr().out
 
 
 def test_starting_weights_are_imported_and_tracked(project):

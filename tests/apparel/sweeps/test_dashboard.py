@@ -46,7 +46,7 @@ def arguments(storage):
 
 @contextmanager
 def served(command, health):
-    """The address at which `python -m apparel COMMAND` answers; ended with all that it started."""
+    """The address at which `apparel COMMAND` answers; ended with all that it started."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-m", "apparel", command, "--port", str(port)])

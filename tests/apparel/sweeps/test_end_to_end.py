@@ -47,7 +47,7 @@ def sweep(folder, *arguments):
 def test_the_output_ends_with_the_table_and_the_next_step(swept):
     assert "4 complete" in swept[1]
     assert "best: trial" in swept[1]
-    assert "to take the best: python -m apparel sweep --study tiny --finish" in swept[1]
+    assert "to take the best: apparel sweep --study tiny --finish" in swept[1]
 
 
 def test_each_trial_is_linked_in_dvc_mlflow_and_optuna(swept, monkeypatch):
@@ -90,7 +90,7 @@ def test_two_objectives_end_in_a_pareto_front(tmp_path, monkeypatch):
     assert status == 0, printed
     assert "best: trial 0, val/mAP50 0.794, latency 160 ms" in printed
     assert "best: trial 1, val/mAP50 0.79, latency 96 ms; the first, as params.yaml was, had 0.794 and 160" in printed
-    assert "to take one of them: python -m apparel sweep --study tiny --finish TRIAL" in printed
+    assert "to take one of them: apparel sweep --study tiny --finish TRIAL" in printed
     refused = project_copy.run(folder, "apparel", "sweep", "--config", "configs/tiny.yaml", "--finish", "--yes")
     assert refused.returncode == 1
     assert "name one" in refused.stdout

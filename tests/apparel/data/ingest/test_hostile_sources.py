@@ -74,7 +74,7 @@ def tarred(entries: list[tuple[str, bytes]]) -> bytes:
 
 
 def import_and_convert(archive: Path, folder: Path) -> None:
-    """Does what `python -m apparel import` and the stage convert do, without DVC."""
+    """Does what `apparel import` and the stage convert do, without DVC."""
     work = folder / "work"
     data_set = dataset.find_data_set(sources.open_source(str(archive), None, [], work).entries)
     dataset.copy_data_set(data_set, folder, work)
