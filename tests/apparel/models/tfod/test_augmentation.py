@@ -77,7 +77,7 @@ def test_nothing_is_changed_without_steps() -> None:
 
 
 def test_a_step_that_does_not_run_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match="autoaugment_image does not run"):
+    with pytest.raises(UserError, match="autoaugment_image cannot run"):
         _augmented(("autoaugment_image",))(tf.constant([0, 0]), *_photo(1, 2, 30, 30))
 
 
