@@ -15,21 +15,30 @@ from ruamel.yaml import YAML
 
 from tests.support.repository import ROOT
 
+SHIPPED_DATA = ("data/demo/dvc.yaml", "data/demo/params.yaml", "data/pretrained/none/")
+"""What the project itself has under data/; all else there is results or somebody's data set."""
 
-def copy(folder: Path) -> Path:
-    """The project as it is now, uncommitted work included, committed to a git repository of its own."""
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+
+def copy(folder: Path, project: Path = ROOT) -> Path:
+    """The project as it is now, uncommitted work included, committed to a git repository of its own.
+
+    Results and imported data sets stay behind, so that a test finds the same whatever was run in the clone.
+    """
+    listed = git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
-        if (ROOT / name).is_file():
+        if is_source(name) and (project / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    for made in ("dvc.lock", "data/demo/dvc.lock"):
-        (folder / made).unlink(missing_ok=True)
+            shutil.copy2(project / name, folder / name)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     commit = ("-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "copy")
     git(folder, *commit)
     return folder
+
+
+def is_source(name: str) -> bool:
+    """Whether a file of the project is neither a result nor imported data; `name` is its path, by `/`."""
+    return name.startswith(SHIPPED_DATA) if name.startswith("data/") else name != "dvc.lock"
 
 
 def git(folder: Path, *arguments: str) -> str:
