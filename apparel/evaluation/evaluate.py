@@ -27,6 +27,9 @@ COUNTS = ["photos", "boxes", "difficult", "detections", "ignored", "true_positiv
 RECALL_GRID = np.linspace(0, 1, 101)
 """Recalls of the published precision-recall curve: the 101 that COCO uses."""
 
+HEADLINE = ["mAP50", "mAP50_low", "mAP50_high", "COCO_AP", "precision", "recall", "F1"]
+"""Figures over all classes that are metrics of a run in MLflow; all others are in its table `eval/per_class.csv`."""
+
 DECIMALS = 6
 """Decimals of figures in files: finer than one box in a million, coarser than the rounding errors of floats."""
 
@@ -144,7 +147,7 @@ def summary_metrics(results: SplitMetrics) -> dict:
 
 
 def metrics_by_name(results: SplitMetrics) -> dict[str, float]:
-    """Every figure and count by its name in MLflow, `<split>/<name>` or `<split>/<name>/<class>`; undefined ones are
+    """Every figure and count by name, `<split>/<name>` or `<split>/<name>/<class>`; undefined ones are
     left out."""
     values = {}
     for name, row in results.per_class.iterrows():
@@ -153,6 +156,14 @@ def metrics_by_name(results: SplitMetrics) -> dict[str, float]:
             key = f"{results.split}/{overall}" if name == ALL else f"{results.split}/{column}/{name}"
             values[key] = float(value)
     return {key: value for key, value in values.items() if not np.isnan(value)}
+
+
+def headline_metrics(results: SplitMetrics) -> dict[str, float]:
+    """The metrics of a run in MLflow: HEADLINE and the AP50 of each class, named as by `metrics_by_name`."""
+    split = results.split
+    headline = {f"{split}/{name}" for name in HEADLINE}
+    by_name = metrics_by_name(results)
+    return {key: value for key, value in by_name.items() if key in headline or key.startswith(f"{split}/AP50/")}
 
 
 def pr_curve_table(results: SplitMetrics) -> pd.DataFrame:

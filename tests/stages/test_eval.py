@@ -10,7 +10,7 @@ import pytest
 from apparel import boxes, params, paths
 from apparel.data import shards
 from apparel.errors import UserError
-from apparel.evaluation import report
+from apparel.evaluation import evaluate, report
 from apparel.inference import predictor
 from apparel.inference.predictor import ScoredSplit
 from apparel.models import detector
@@ -91,6 +91,9 @@ def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
     assert all(path.is_file() for path in paths.EVAL_FILES)
     assert run.values["test/AP50/Tops"] == 0.5
     assert run.values["test/seconds_per_photo"] == 0.05
+    assert not [name for name in run.values if not name.startswith("test/")]  # val's learning curves are train's
+    assert len(run.values) <= len(evaluate.HEADLINE) + len(CLASSES) + 2
+    assert "eval/per_class.csv" in run.files
     assert {"eval/metrics.json", "eval/index.html", "pictures/pr_curve.svg", "pictures/worst-01.jpg"} <= set(run.files)
     assert [name for name in run.files if name.startswith("images/")] == [
         f"images/detections on test {n}" for n in range(3)

@@ -103,6 +103,16 @@ def test_metric_names(example):
     assert names["test/false_positives/Dresses"] == 1
 
 
+def test_the_headline_is_a_dozen_metrics(example):
+    names = evaluate.headline_metrics(example)
+    assert names["test/AP50/Tops"] == 0.5
+    assert names["test/mAP50"] == 0.25
+    overall = {name for name in names if name.count("/") == 1}
+    assert overall <= {f"test/{name}" for name in evaluate.HEADLINE} and {"test/COCO_AP", "test/recall"} <= overall
+    assert all(name.startswith("test/AP50/") for name in names.keys() - overall)
+    assert len(names) <= len(evaluate.HEADLINE) + len(CLASSES)
+
+
 def test_curves_have_a_column_for_every_class(example):
     table = evaluate.pr_curve_table(example)
     assert table.columns.tolist() == ["recall", *CLASSES]
