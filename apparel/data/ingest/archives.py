@@ -166,6 +166,8 @@ def _zip_members(file: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator
     reader = _LimitedReader(file, MAX_HEADER_BYTES)
     with zipfile.ZipFile(reader) as archive:
         reader.left = sys.maxsize  # only the directory is read at once
+        if not all(member.filename for member in archive.infolist()):  # `is_dir` fails on such an entry
+            raise UserError("a file in it has no name; pack it again")
         members = [member for member in archive.infolist() if not member.is_dir()]
         size = sum(member.file_size for member in members)
         limits.use(len(members), size)
@@ -251,7 +253,9 @@ class _LimitedReader:
 def _new_name(name: str, seen: set[tuple[str, ...]]) -> tuple[str, ...]:
     """Returns the parts of a name in an archive and adds them to `seen`; some Windows programs write backslashes."""
     parts = tuple(part for part in PurePosixPath(name.replace("\\", "/")).parts if part != ".")
-    if not parts or parts[0][0] == "/" or PureWindowsPath(name).drive or ".." in parts or "\0" in name:
+    if not parts:
+        raise UserError("a file in it has no name; pack it again")
+    if parts[0][0] == "/" or PureWindowsPath(name).drive or ".." in parts or "\0" in name:
         raise UserError(f"'{plain(name)}' in it leads out of the archive")
     if parts in seen:
         raise UserError(f"'{plain(name)}' is in it twice")

@@ -73,6 +73,14 @@ def test_names_that_lead_out_are_refused_by_name(tmp_path, write, name):
     assert not (tmp_path / "x").exists() and not (tmp_path.parent / "x").exists()
 
 
+@pytest.mark.parametrize(("write", "name"), [(zipped, "QQ"), (zipped, "."), (tarred, ""), (tarred, ".")])
+def test_a_file_without_a_name_is_refused(tmp_path, write, name):
+    path = write(tmp_path / "nameless", [("good", b"1"), (name, b"2")])
+    path.write_bytes(path.read_bytes().replace(b"QQ", b"\0\0"))  # zipfile itself writes no such name
+    with pytest.raises(UserError, match=r"^nameless: a file in it has no name; pack it again; nothing was imported$"):
+        unpack(path)
+
+
 @pytest.mark.parametrize("write", [zipped, tarred])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("other", ["a/b", "./a/b", "a//b", "a\\b"])
