@@ -8,7 +8,6 @@ keeps listing the experiment as running.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,17 +93,23 @@ class Workspace:
         return git.output(*arguments, folder=self.folder)
 
     def _configure(self) -> None:
-        """Copies the project's DVC settings, and uses its cache, by links in place of copies."""
-        from dvc.config import Config
+        """Copies the project's DVC settings, and uses its cache, by links in place of copies.
+
+        Ours in place of `dvc.config.Config.edit`, which writes ASCII only and fails on a path such as `/home/zoë`.
+        """
+        from configobj import ConfigObj
         from dvc.repo import Repo
 
-        local = self.project / ".dvc" / "config.local"
-        if local.exists():
-            shutil.copy2(local, self.folder / ".dvc" / "config.local")
         with Repo(str(self.project)) as repo:
-            cache = repo.cache.local_cache_dir
-        with Config(str(self.folder / ".dvc")).edit("local") as config:
-            config["cache"] = {"dir": cache, "type": ["reflink", "hardlink", "symlink"]}
+            cache = Path(repo.cache.local_cache_dir)
+        if cache.is_relative_to(self.project):
+            cache = Path(os.path.relpath(cache, self.folder / ".dvc"))
+        local, own = (folder / ".dvc" / "config.local" for folder in (self.project, self.folder))
+        lines = local.read_text(encoding="utf-8").splitlines() if local.exists() else []
+        config = ConfigObj(lines, encoding="utf-8")
+        config["cache"] = {"dir": cache.as_posix(), "type": ["reflink", "hardlink", "symlink"]}
+        with own.open("wb") as file:
+            config.write(file)
 
 
 def study_folder(study: str) -> Path:

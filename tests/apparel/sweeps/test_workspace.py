@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from apparel import paths
 from apparel.cli import results as command
@@ -34,6 +35,20 @@ def folder(request, tmp_path, monkeypatch):
         assert clone.train({"train.seed": 1}, log).wait() == 0, (tmp_path / "log").read_text()
     clone.save("tiny-001", "tiny-001: train.seed 1")
     return folder
+
+
+def test_a_project_under_any_path_shares_its_cache_and_its_settings(tmp_path, monkeypatch):
+    folder = three_stage_project.make(tmp_path / "my clone – ünï (1), #2 100%")
+    (folder / ".dvc" / "config.local").write_text("['remote \"shop\"']\n    url = /mnt/zoë\n", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    clone = workspace.Workspace(Path(".apparel/sweeps/tiny/worker-0"), snapshot.take(Path("configs/sweep.yaml")))
+    clone.create()
+    with Repo(str(clone.folder)) as repo:
+        assert Path(repo.cache.local_cache_dir) == folder / ".dvc" / "cache"
+        assert repo.config["cache"]["type"] == ["reflink", "hardlink", "symlink"]
+        assert repo.config["remote"]["shop"]["url"] == "/mnt/zoë"
+    assert (clone.folder / "data" / "results" / "convert" / "labels.csv").is_file()  # from the cache
+    assert str(folder) not in (clone.folder / ".dvc" / "config.local").read_text(encoding="utf-8")
 
 
 def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them(folder):
