@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -34,7 +35,16 @@ class Data(Section):
     @field_validator("classes", mode="before")
     @classmethod
     def _list_of_names(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        unquoted = [entry for entry in value if entry is None or isinstance(entry, int | float | date)]
+        if unquoted:
+            examples = ", ".join(f"'{'null' if entry is None else str(entry).lower()}'" for entry in unquoted[:2])
+            raise ValueError(
+                "a class name that YAML reads as a number, a date, true, false or null has to be in quotes, such as "
+                f'{examples} (in a shell: -S "data.classes=[{examples}]")'
+            )
+        return tuple(value)
 
     @field_validator("classes")
     @classmethod

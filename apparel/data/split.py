@@ -100,7 +100,8 @@ def assign_photos(
             None draws each photo by itself.
 
     Raises:
-        UserError: a split would be empty, or train would have no box of a class.
+        UserError: a split would be empty (says so if near duplicates that stay together are the reason), or train would
+            have no box of a class.
     """
     groups = groups or {name: name for name in names}
     presence = _class_presence(names, labels, classes)
@@ -114,7 +115,7 @@ def assign_photos(
     train_val = sorted(pinned.train) if pinned.train is not None else sorted(set(rest) - set(test))
     val = _draw_share(train_val, presence, groups, config.val_fraction, config.seed)
     photos = {"train": sorted(set(train_val) - set(val)), "val": val, "test": test}
-    _check_splits(photos, presence, classes)
+    _check_splits(photos, presence, classes, groups)
     return dict(sorted((name, split) for split, members in photos.items() for name in members))
 
 
@@ -257,15 +258,32 @@ def _adjust_share(share: int, drawn: np.ndarray, classes: np.ndarray, seed: int)
     return drawn
 
 
-def _check_splits(photos: Mapping[str, Sequence[str]], presence: pd.DataFrame, classes: Sequence[str]) -> None:
+def _check_splits(
+    photos: Mapping[str, Sequence[str]], presence: pd.DataFrame, classes: Sequence[str], groups: Mapping[str, str]
+) -> None:
     """Raises a `UserError` where a split has no photos, or train no box of a class."""
     sizes = ", ".join(f"{split} {len(members)}" for split, members in photos.items())
     for split, members in photos.items():
         if not members:
-            raise UserError(f"{split} would have no photos ({sizes}); add photos, or change split.* in params.yaml")
+            # Nothing is drawn from a single group, and what was not drawn is in train.
+            reason = _duplicates_reason(photos["train"] if split != "train" else [], groups)
+            raise UserError(
+                f"{split} would have no photos ({sizes}){reason}; add photos, or change split.* in params.yaml"
+            )
     for name in classes:
         if not presence.loc[photos["train"], name].any():
             raise UserError(
                 f"no photo in train has a box of '{name}' ({presence[name].sum()} of all photos have one); add photos, "
                 f"another split.seed or split.train_list, or leave the class out of data.classes"
             )
+
+
+def _duplicates_reason(names: Collection[str], groups: Mapping[str, str]) -> str:
+    """Returns that photos are one group of near duplicates, and how to divide them all the same; "" if they are not."""
+    if len(names) < 2 or len({groups[name] for name in names}) > 1:
+        return ""
+    return (
+        f": these {len(names)} photos are near duplicates, each of some other, such as frames of one video, and stay "
+        "together; split.keep_duplicates_together: false divides them all the same, but then val and test measure "
+        "little, since they hold near copies of photos in train"
+    )

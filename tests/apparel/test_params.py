@@ -2,6 +2,7 @@
 
 import copy
 import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,16 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
         ("data", "classes", ["Tops", "background"], "the results use the name 'background'"),
         ("data", "classes", ["all classes"], "the results use the name 'all classes'"),
         ("data", "classes", ["recall"], "the results use the name 'recall'"),
-        ("data", "classes", [1, 2], "valid string, found 2$"),
+        (
+            "data",
+            "classes",
+            [1, 2],
+            r"^params.yaml: data.classes: a class .* quotes, such as '1', '2' .*, found \[1, 2\]$",
+        ),
+        ("data", "classes", ["Tops", 1.5, None], "in quotes, such as '1.5', 'null' "),
+        ("data", "classes", [True, "Tops"], "in quotes, such as 'true' "),
+        ("data", "classes", [date(2026, 11, 28)], "in quotes, such as '2026-11-28' "),
+        ("data", "classes", [["Tops"]], "valid string"),
         ("data", "classes", "Dresses", "should be a list, found 'Dresses'"),
         ("train", "augmentation", "flip", "should be a list, found 'flip'"),
         ("train", "optimizer", "Adam", "found 'Adam'; did you mean 'adam'"),

@@ -134,6 +134,21 @@ def test_a_split_that_cannot_be_used_is_refused(photos, message):
         assign(photos, classes="ab")
 
 
+def test_near_duplicates_that_leave_a_split_empty_are_named_as_the_reason():
+    photos = {f"{number:02}.jpg": "a" for number in range(40)}
+    one_group = dict.fromkeys(photos, "00.jpg")
+    with pytest.raises(UserError) as error:
+        assign(photos, classes="a", groups=one_group)
+    message = str(error.value)
+    assert message.startswith("val would have no photos (train 40, val 0, test 0): these 40 photos are near duplicates")
+    assert "split.keep_duplicates_together: false" in message and "add photos" in message
+    with pytest.raises(
+        UserError, match=r"^val would have no photos \(train 39, val 0, test 1\): these 39 photos are near"
+    ):
+        assign(photos, classes="a", groups=one_group | {"39.jpg": "39.jpg"})
+    assert set(assign(photos, classes="a").values()) == set(SPLITS)
+
+
 def test_pinned_photos_keep_their_split_and_val_is_drawn_from_the_others():
     photos = many_photos()
     pinned, other = frozenset(list(photos)[:80]), frozenset(list(photos)[80:150])
