@@ -12,7 +12,7 @@ from apparel.errors import UserError, some_of
 from apparel.params import flatten
 from apparel.tracking import local_runs
 from apparel.tracking.runs import LONGEST_VALUE
-from apparel.tracking.server import tracking_uri, without_password
+from apparel.tracking.server import server_address
 from apparel.utils import yaml
 from apparel.versioning import dvc_hash, dvc_lock, git
 from apparel.versioning.dvc_lock import Lock
@@ -64,7 +64,7 @@ def lock_of_run(run: str) -> tuple[Lock, str]:
     reader = Reader()
     stored = reader.find(run)
     if stored is None:
-        server = without_password(tracking_uri())
+        server = server_address()
         raise UserError(f"MLflow at {server} has no run {run}; MLFLOW_TRACKING_URI names another server")
     md5 = _model_hash(reader, stored)
     lock = dvc_lock.find_output(md5)
@@ -114,7 +114,7 @@ def _add_run(chain: Chain, lock: Lock, run_id: str | None, folder: Path) -> list
     run = reader.find(run_id) if run_id else _run_of_model(reader, md5)
     if run is None:
         raise UserError(
-            f"MLflow at {without_password(tracking_uri())} has no run that trained this model; "
+            f"MLflow at {server_address()} has no run that trained this model; "
             "MLFLOW_TRACKING_URI names another server, `apparel sync` sends runs that wait here, "
             "`mlflow runs restore` brings back a deleted one, and `dvc repro --force train` makes a new one"
         )

@@ -4,7 +4,6 @@ import argparse
 
 from apparel.errors import UserError
 from apparel.tracking.outbox import Outbox, unsent_outboxes
-from apparel.tracking.server import without_password
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,5 +59,5 @@ def _summary(outbox: Outbox) -> str:
     header = outbox.header
     return (
         f"{len(kinds)} entries and {kinds.count('file')} files of run '{header.name}', "
-        f"experiment '{header.experiment}', to {without_password(header.server)}"
+        f"experiment '{header.experiment}', to {header.server}"
     )

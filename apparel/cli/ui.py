@@ -5,7 +5,7 @@ import re
 
 from apparel.cli.arguments import check_port_free
 from apparel.tracking import ui_view
-from apparel.tracking.server import connect, serve, tracking_uri, without_password
+from apparel.tracking.server import connect, serve, server_address, tracking_uri
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     """
     uri = tracking_uri()
     if re.match("https?:", uri):
-        print(f"MLflow is at {without_password(uri)}")
+        print(f"MLflow is at {server_address()}")
         return
     check_port_free(arguments.host, arguments.port)
     client = connect(uri)  # creates a missing database, and Ctrl-C leaves no half-made one, which MLflow's server would

@@ -17,13 +17,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
 
 from apparel import paths
+from apparel.tracking.server import address_only
 from apparel.utils import files
 
 OUTBOXES = paths.LOCAL / "runs"
@@ -35,7 +36,7 @@ class RunHeader:
     """What identifies a run before MLflow has heard of it.
 
     Attributes:
-        server: tracking URI of its server; a relative one starts at the project's root.
+        server: tracking URI of its server without user name and password; a relative one starts at the project's root.
         experiment: the MLflow experiment's name.
         name: the run's name in MLflow.
         start: milliseconds since 1970.
@@ -67,7 +68,10 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.id = folder.name
-        self.header = RunHeader(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        header = RunHeader(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        self.header = replace(header, server=address_only(header.server))
+        if header != self.header:  # written by a version that kept the password
+            files.write_json(folder / "run.json", asdict(self.header))
         self.lock = FileLock(folder / "lock")
         self._lines = folder / "lines.jsonl"
 
@@ -75,7 +79,7 @@ class Outbox:
     def create(cls, header: RunHeader) -> "Outbox":
         """A new folder under a random name, which is unique across clones."""
         folder = OUTBOXES / uuid.uuid4().hex
-        files.write_json(folder / "run.json", asdict(header))
+        files.write_json(folder / "run.json", asdict(replace(header, server=address_only(header.server))))
         return cls(folder)
 
     def append(self, kind: str, values: dict[str, Any], step: int = 0, durable: bool = True) -> None:

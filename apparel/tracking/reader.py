@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel.errors import UserError, one_line
-from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, tracking_uri, without_password
+from apparel.errors import UserError
+from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, reason, server_address, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -107,6 +107,5 @@ def _mlflow_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = without_password(one_line(error))
         remedy = "start or repair it, or name another with MLFLOW_TRACKING_URI"
-        raise UserError(f"MLflow at {without_password(tracking_uri())} cannot be read ({reason}); {remedy}") from None
+        raise UserError(f"MLflow at {server_address()} cannot be read ({reason(error)}); {remedy}") from None

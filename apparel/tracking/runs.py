@@ -27,7 +27,7 @@ from apparel.params import Params
 from apparel.tracking import local_runs
 from apparel.tracking.outbox import Outbox, RunHeader, find_outbox, now_ms, outbox_of_run
 from apparel.tracking.sender_process import SenderProcess
-from apparel.tracking.server import clean_name, tracking_uri
+from apparel.tracking.server import clean_name, server_address
 from apparel.utils import files
 from apparel.versioning import dvc_hash, provenance
 
@@ -245,7 +245,7 @@ def _create(
     params: Params, key: str, name: str | None = None, run: str | None = None, parent: str | None = None
 ) -> Outbox:
     header = RunHeader(
-        server=tracking_uri(),
+        server=server_address(),
         experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or params.data.name,
         name=name or os.environ.get("DVC_EXP_NAME") or f"{key[:7]} {params.train.detector} {params.train.resolution}",
         start=now_ms(),
@@ -266,7 +266,7 @@ def _log_origin(run: Run, params: Params) -> None:
 def _recorded_outbox(record: Path) -> Outbox | None:
     """The outbox whose id that file holds, if it belongs to the server and the run of the environment."""
     outbox = find_outbox(record.read_text(encoding="utf-8")) if record.exists() else None
-    if outbox is None or outbox.header.server != tracking_uri():
+    if outbox is None or outbox.header.server != server_address():
         return None
     names = (None, outbox.id, outbox.header.run, outbox.sent()[0])
     return outbox if os.environ.get("MLFLOW_RUN_ID") in names else None
@@ -275,7 +275,7 @@ def _recorded_outbox(record: Path) -> Outbox | None:
 def _find(run: str | None) -> Outbox | None:
     """The outbox of the run with that id, its own or MLflow's, if it belongs to the server in use."""
     outbox = outbox_of_run(run) if run else None
-    return outbox if outbox and outbox.header.server == tracking_uri() else None
+    return outbox if outbox and outbox.header.server == server_address() else None
 
 
 def _last_steps(outbox: Outbox) -> dict[str, int]:

@@ -7,6 +7,7 @@ files and data sets replace themselves.
 
 import json
 import logging
+import re
 import signal
 import sqlite3
 import sys
@@ -18,10 +19,9 @@ from typing import Any
 from filelock import Timeout
 
 from apparel import paths
-from apparel.errors import one_line
 from apparel.tracking import model
 from apparel.tracking.outbox import OUTBOXES, Line, Outbox, outbox_of_run
-from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, without_password
+from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, reason, with_password, without_password
 
 ID_TAG = "apparel.id"
 """Tag with the id of a run's outbox, by which a run is found that was created before a crash."""
@@ -46,7 +46,7 @@ class Sender:
     def __init__(self, outbox: Outbox) -> None:
         self.refused: list[str] = []
         self._outbox = outbox
-        self._client = connect(outbox.header.server)
+        self._client = connect(with_password(outbox.header.server))
         self._run: str | None = None
         self._sent = 0
 
@@ -73,7 +73,7 @@ class Sender:
                     if len(batch) > 1:
                         limit = 1  # line by line, to find the rejected one
                         continue
-                    self.refused.append(f"MLflow refused {batch[0].kind} {batch[0].values}: {error}")
+                    self.refused.append(without_password(f"MLflow refused {batch[0].kind} {batch[0].values}: {error}"))
                 limit = REQUEST
                 self._advance(batch)
                 progress(len(batch))
@@ -213,7 +213,10 @@ def problem(outbox: Outbox, error: Exception) -> str:
     """One line on what went wrong, without the password of the server's address."""
     if isinstance(error, Timeout):
         return "another process sends this run now"
-    return without_password(f"MLflow at {outbox.header.server} does not take the run ({one_line(error)})")
+    server, why = outbox.header.server, reason(error)
+    asks = with_password(server) == server and re.search(r"\b40[13]\b|password|unauthorized", why, re.IGNORECASE)
+    remedy = "; put user and password into MLFLOW_TRACKING_URI, they are not stored" if asks else ""
+    return f"MLflow at {server} does not take the run ({why}){remedy}"
 
 
 def _first_request(lines: Iterable[Line], limit: int) -> list[Line]:
@@ -250,6 +253,13 @@ def _data_set(path: str, context: str, md5: str, **description: Any) -> Any:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 
 
+class _PasswordFreeFormatter(logging.Formatter):
+    """Leaves the password out of tracebacks too: the log stays in the run's folder."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_password(super().format(record))
+
+
 def _print(text: str) -> None:
     with suppress(OSError):  # the stage died and closed the pipe
         print(text, flush=True)
@@ -258,7 +268,9 @@ def _print(text: str) -> None:
 def main() -> None:
     """Sends the outbox that the first argument names."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the training, which then reports how it ended
-    logging.basicConfig(format="%(asctime)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PasswordFreeFormatter("%(asctime)s %(message)s"))
+    logging.basicConfig(handlers=[handler])
     follow(Outbox(OUTBOXES / sys.argv[1]))
 
 

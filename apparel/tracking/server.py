@@ -9,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote, unquote
 
 from filelock import FileLock
 
 from apparel import paths
-from apparel.errors import UserError
+from apparel.errors import UserError, one_line
 
 LOCAL_SERVER = "sqlite:///mlflow.db"
 """Tracking URI unless MLFLOW_TRACKING_URI names another: a database in the project's root folder."""
@@ -23,6 +24,16 @@ DATABASE = Path("mlflow.db")
 
 LONGEST_NAME = 250
 """Characters: MLflow's limit for the name of a metric, parameter, tag or file."""
+
+SHORTEST_PASSWORD = 4
+"""Characters of a password from which on a text is searched for it outside of addresses."""
+
+_URI_USER = re.compile(r"^([\w+.-]+://)[^/:]*(?::.*)?@")
+_TEXT_USER = re.compile(r"([\w+.-]+://)[^/\s:]*(?::\S*)?@")
+"""The user in an address and in a text, which goes on after a space. A password extends to the last `@`."""
+
+_SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token)[^=&\s]*)=[^&\s]*", re.IGNORECASE)
+"""A password in the options of an address, such as `?password=…` of a PostgreSQL database."""
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -39,10 +50,15 @@ def tracking_uri() -> str:
     """The tracking URI in use.
 
     Raises:
-        UserError: MLFLOW_TRACKING_URI is a host and port without a scheme, or a scheme without a host. Runs would wait
-            for such a server for ever.
+        UserError: MLFLOW_TRACKING_URI is a host and port without a scheme, a scheme without a host, or has a password
+            that MLflow would take for a path. Runs would wait for such a server for ever.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
+    if re.match(r"https?://[^/?#]*[/?#].*@|(?!file:)[^/:]+:(?!//).*@", address):
+        raise UserError(
+            "MLFLOW_TRACKING_URI has an '@' where MLflow sees no password; the form is http://USER:PASSWORD@HOST:PORT, "
+            "with %40 for '@' and %2F for '/' in the password"
+        )
     if re.match(r"[\w.-]+:\d+(/|$)", address):
         raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which is no address; did you mean 'http://{address}'?")
     if re.match(r"https?:/*$", address):
@@ -50,9 +66,38 @@ def tracking_uri() -> str:
     return address
 
 
-def without_password(address: str) -> str:
-    """A tracking URI, or a text that holds one, without user name and password."""
-    return re.sub(r"//[^/@ ]*@", "//", address)
+def server_address() -> str:
+    """The tracking URI in use without user name and password: what may be stored and shown."""
+    return address_only(tracking_uri())
+
+
+def address_only(uri: str) -> str:
+    """A tracking URI without user name and password."""
+    return _SECRET_OPTION.sub(r"\1=***", _URI_USER.sub(r"\1", uri))
+
+
+def with_password(server: str) -> str:
+    """The tracking URI for a request: the password is that of MLFLOW_TRACKING_URI if it names this server."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    return given if given and address_only(given) == server else server
+
+
+def without_password(text: str) -> str:
+    """A text without the users and passwords of its addresses, nor any form of the one in MLFLOW_TRACKING_URI."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:  # whole, since only here a space does not end it
+        text = text.replace(given, address_only(given))
+        user = re.match(r"[\w+.-]+://[^/:]*:(.*)@", given)
+        password = user[1] if user else ""
+        for form in {password, unquote(password), quote(unquote(password), safe="")}:
+            if len(form) >= SHORTEST_PASSWORD:  # a shorter one is part of many words
+                text = text.replace(form, "***")
+    return _SECRET_OPTION.sub(r"\1=***", _TEXT_USER.sub(r"\1", text))
+
+
+def reason(error: BaseException) -> str:
+    """The message of a library's error on one line without passwords, cut only then: half a password has no `@`."""
+    return without_password(one_line(error, limit=sys.maxsize))[:300]
 
 
 def clean_name(name: str) -> str:

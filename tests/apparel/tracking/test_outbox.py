@@ -96,3 +96,10 @@ def test_a_killed_writer_leaves_complete_lines(outbox):
     steps = [line.step for line in outbox.lines()]
     assert len(steps) >= 200
     assert steps == list(range(len(steps)))
+
+
+def test_a_password_that_an_older_version_kept_is_deleted(outbox):
+    record = outbox.folder / "run.json"
+    record.write_text(record.read_text().replace("http://", "http://me:sec@ret@"))
+    assert find_outbox(outbox.id).header == HEADER
+    assert "ret@" not in record.read_text()

@@ -185,6 +185,16 @@ def test_another_server_is_another_run(config, model, monkeypatch):
     assert runs.open_run(config, "k2").id != killed.id
 
 
+def test_no_file_of_a_run_holds_the_password_of_its_server(config, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:zq7@wk9@server")
+    with runs.open_run(config, "k1") as run:
+        pass
+    files = [path for path in Path(".apparel").rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"wk9" in path.read_bytes()]
+    assert find_outbox(run.id).header.server == "http://server"
+    assert runs.open_run(config, "k2").id != run.id
+
+
 def test_a_run_can_be_given_by_its_id_and_put_under_a_parent(config, model, monkeypatch):
     with runs.open_run(config, "k1") as other:
         other.record_model(model)

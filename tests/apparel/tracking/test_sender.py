@@ -12,7 +12,7 @@ from apparel.cli import sync
 from apparel.errors import UserError
 from apparel.tracking import runs, sender_process
 from apparel.tracking.outbox import OUTBOXES, Outbox, RunHeader, find_outbox
-from apparel.tracking.sender import ID_TAG, Sender
+from apparel.tracking.sender import ID_TAG, Sender, problem
 from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support.repository import ROOT
 
@@ -254,6 +254,15 @@ def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, cap
     printed = capsys.readouterr().out
     assert "not sent: MLflow at http://127.0.0.1:1" in printed
     assert "secret" not in printed
+
+
+def test_a_missing_password_is_asked_for(outbox, monkeypatch):
+    away = new_outbox(server="http://user:sec@ret@127.0.0.1:1")
+    assert "put user and password into MLFLOW_TRACKING_URI" in problem(away, OSError("status 401"))
+    assert "MLFLOW_TRACKING_URI" not in problem(away, OSError("connection refused"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:sec@ret@127.0.0.1:1")
+    told = problem(away, OSError("status 401 of http://user:sec@ret@127.0.0.1:1"))
+    assert told == "MLflow at http://127.0.0.1:1 does not take the run (status 401 of http://127.0.0.1:1)"
 
 
 def test_sync_leaves_alone_an_outbox_that_another_process_sends(client, outbox, capsys):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel.errors import UserError
-from apparel.tracking.server import clean_name, tracking_uri, without_password
+from apparel.tracking.server import clean_name, reason, server_address, tracking_uri, with_password, without_password
 
 
 @pytest.mark.parametrize("name", ["test/AP50/Pants_Leggings", "train/loss", "val/mAP50", "mlflow.source.git.commit"])
@@ -34,6 +34,51 @@ def test_names_that_look_alike_once_cleaned_stay_apart(pair):
 
 def test_a_password_is_not_shown():
     assert without_password("https://me:secret@host:5000/x") == "https://host:5000/x"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://me:sec@ret@host:5000", "http://host:5000"),
+        ("http://me@corp:sec:ret@host", "http://host"),
+        ("postgresql://me:sec/ret@host/db", "postgresql://host/db"),
+        ("postgresql+psycopg2://me:ret@host:5432/db?sslmode=off", "postgresql+psycopg2://host:5432/db?sslmode=off"),
+        ("postgresql://host/db?user=me&password=sec@ret", "postgresql://host/db?user=me&password=***"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("file:///home/me@work:1/x@y", "file:///home/me@work:1/x@y"),
+    ],
+)
+def test_no_part_of_a_password_is_shown(address, shown):
+    assert without_password(address) == shown
+    assert without_password(f"cannot reach {address} now") == f"cannot reach {shown} now"
+
+
+def test_the_password_in_use_is_not_shown_in_any_form(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s%40cr%2Fet word@host:5000")
+    text = without_password("http://me:s%40cr%2Fet word@host:5000, s@cr/et word, s%40cr%2Fet%20word")
+    assert text == "http://host:5000, ***, ***"
+
+
+def test_no_message_is_cut_within_a_password():
+    shown = reason(OSError("x" * 285 + " http://me:secret@host"))
+    assert "secr" not in shown and len(shown) <= 300
+
+
+@pytest.mark.parametrize("address", ["me:secret@host:5000", "http://me:se/cret@host", "http://me:1/secret@host"])
+def test_a_password_that_mlflow_would_take_for_a_path_is_refused_and_not_shown(monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UserError, match="%40") as error:
+        tracking_uri()
+    assert "secret" not in str(error.value) and "cret@" not in str(error.value)
+
+
+def test_the_password_for_a_request_is_that_of_the_environment_if_it_names_the_same_server(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:sec@ret@host:5000")
+    assert server_address() == "http://host:5000"
+    assert with_password("http://host:5000") == "http://me:sec@ret@host:5000"
+    assert with_password("http://other:5000") == "http://other:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:mlflow@mlflow:5000")
+    assert server_address() == "http://mlflow:5000"
 
 
 @pytest.mark.parametrize("address", ["localhost:5000", "server.example:80/", "http://", "https:/"])
