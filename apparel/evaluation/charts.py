@@ -1,14 +1,16 @@
 """Precision-recall curves and the confusion matrix as SVG: the same input gives the same bytes."""
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
+from matplotlib import font_manager, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 
 from apparel.evaluation.drawing import class_colours
 from apparel.evaluation.metrics import PrecisionRecallCurve
@@ -34,7 +36,7 @@ def plot_precision_recall(
         path: the SVG file.
     """
     recall = np.linspace(0, 1, 501)
-    with _axes(path, (6.4, 4.8)) as axes:
+    with _axes(path, (6.4, 4.8), curves) as axes:
         for (name, curve), colour in zip(curves.items(), class_colours(list(curves)).values(), strict=True):
             if not curve.boxes:
                 continue
@@ -60,7 +62,7 @@ def plot_confusion_matrix(matrix: pd.DataFrame, path: Path) -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     centres = np.arange(len(matrix)) + 0.5
     side = max(4.8, 1.6 + 0.55 * len(matrix))
-    with _axes(path, (side, side)) as axes:
+    with _axes(path, (side, side), matrix.index) as axes:
         axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
         for row, column in np.ndindex(*counts.shape):
             if counts[row, column]:
@@ -74,10 +76,21 @@ def plot_confusion_matrix(matrix: pd.DataFrame, path: Path) -> None:
 
 
 @contextmanager
-def _axes(path: Path, size: tuple[float, float]) -> Iterator[Axes]:
+def _axes(path: Path, size: tuple[float, float], names: Iterable[str]) -> Iterator[Axes]:
+    """Yields the axes of a figure, `size` in inches, that becomes the file `path`; `names` are written on it."""
     # The user's matplotlibrc must not change an output of the stage.
-    with style.context(["default", STYLE]):
+    with style.context(["default", STYLE]), warnings.catch_warnings():
+        if not _font_has(names):
+            # As text instead of outlines, for the viewer's fonts; those of this machine must not change an output.
+            style.use({"svg.fonttype": "none"})
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(size, layout="constrained")
         yield figure.add_subplot()
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _font_has(names: Iterable[str]) -> bool:
+    """Whether the font of the charts has all letters of the names; it has no Chinese, Japanese, Korean or Thai ones."""
+    font = FT2Font(font_manager.findfont(STYLE["font.family"]))
+    return all(font.get_char_index(ord(letter)) for name in names for letter in name)

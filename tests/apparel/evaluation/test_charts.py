@@ -1,6 +1,8 @@
+import warnings
 from xml.etree import ElementTree
 
 import pandas as pd
+import pytest
 
 from apparel.evaluation import charts, confusion, metrics
 from tests.support.box_tables import LEFT, RIGHT, detection_table, truth_table
@@ -56,3 +58,22 @@ def test_nothing_to_draw_is_an_empty_plot(tmp_path):
     assert ElementTree.fromstring(text).tag.endswith("svg")
     assert "Precision" in text  # Matplotlib's comment beside the drawn letters
     assert not [name for name in CLASSES if name in text]
+
+
+@pytest.mark.parametrize(("name", "is_text"), [("裙子", True), ("กระโปรง", True), ("Röcke", False)])
+def test_names_whose_letters_the_font_lacks_are_text_for_the_viewers_fonts(tmp_path, name, is_text):
+    ground_truth = truth_table(("a", name, LEFT))
+    matched = metrics.match_detections(ground_truth, detection_table(("a", name, 0.9, LEFT)))
+    points = metrics.metrics_at_thresholds(ground_truth, matched, {name: 0.5})
+    curves = metrics.precision_recall_curves(ground_truth, matched, [name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        charts.plot_precision_recall(curves, points, tmp_path / "curve.svg")
+        charts.plot_confusion_matrix(
+            confusion.confusion_matrix(confusion.pair_boxes(ground_truth, matched), [name]), tmp_path / "confusion.svg"
+        )
+    for file in ("curve.svg", "confusion.svg"):
+        texts = [
+            element.text for element in ElementTree.parse(tmp_path / file).iter("{http://www.w3.org/2000/svg}text")
+        ]
+        assert any(name in text for text in texts) == is_text
