@@ -6,6 +6,7 @@ from pathlib import Path
 
 from apparel import paths
 from apparel.data.ingest import staging
+from apparel.errors import UserError
 
 EXAMPLES = """examples:
   apparel import ../shop --name shop                           a folder, with or without archives in it
@@ -19,8 +20,10 @@ They are copied to data/NAME/photos, annotations and lists; weights are copied t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
-    parser.add_argument("source", metavar="SOURCE", help="a folder, a .zip or .tar[.gz], or a git address or path")
-    parser.add_argument("--name", required=True, help="the name of the data set or the weights in this project")
+    parser.add_argument(
+        "source", metavar="SOURCE", nargs="?", help="a folder, a .zip or .tar[.gz], or a git address or path"
+    )
+    parser.add_argument("--name", help="the name of the data set or the weights in this project")
     parser.add_argument("--rev", help="commit, branch or tag of a git repository (default: its HEAD)")
     parser.add_argument(
         "--only",
@@ -32,9 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, not photos")
     parser.add_argument("--replace", action="store_true", help="replace the data set or weights that have this name")
     parser.add_argument("--dry-run", action="store_true", help="show what would be imported, and import nothing")
+    parser.add_argument(
+        "--abandon", action="store_true", help="undo an interrupted import, which the next one would finish; no SOURCE"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
+    if arguments.abandon and not arguments.source and not arguments.name:
+        with staging.import_lock():
+            staging.recover_imports(abandon=True)
+        print("no import is left unfinished")
+        return
+    if arguments.abandon or not arguments.source or not arguments.name:
+        raise UserError("expected `apparel import SOURCE --name NAME`, or `apparel import --abandon` without both")
     staging.check_import_name(arguments.name)
     target = (paths.PRETRAINED if arguments.checkpoint else paths.DATA) / arguments.name
     record = target.with_name(f"{target.name}.source.json") if arguments.checkpoint else target / "source.json"

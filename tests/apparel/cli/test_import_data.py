@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dvc.exceptions import CheckoutError
+from dvc.lock import LockError
 from dvc.repo import Repo
 from PIL import Image
 
@@ -144,12 +145,7 @@ def test_an_import_that_dvc_could_not_track_is_finished_by_the_next(project, mon
 
 
 def test_an_interrupted_import_is_finished_but_not_taken_for_another_source(project, monkeypatch):
-    def interrupted(_targets):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(staging, "_track", interrupted)
-        run("../shop.zip", "--name", "shop")
+    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
     other = project.parent / "other"
     other.mkdir()
     write_shop(other / "shop.zip", photos=2)
@@ -169,6 +165,118 @@ def test_a_file_or_a_broken_link_as_the_target_is_refused(project):
             with pytest.raises(UserError, match=f"data/{name} exists and is not a folder"):
                 run("../shop.zip", "--name", name, *words)
     run("../shop.zip", "--name", "shop")
+
+
+@pytest.mark.parametrize("link", ["data/shop", "data"])
+def test_a_link_to_a_folder_as_the_target_is_refused_before_anything_moves(project, link):
+    disk = project.parent / "disk"
+    disk.mkdir()
+    Path(link).parent.mkdir(exist_ok=True)
+    Path(link).symlink_to(disk)
+    for words in ((), ("--replace",)):
+        with pytest.raises(UserError, match=f"^{link} is a link to another folder.*remove the link and import again"):
+            run("../shop.zip", "--name", "shop", *words)
+    assert not list(disk.iterdir()) and not list(project.glob("data/.import-*"))
+    Path(link).unlink()
+    run("../shop.zip", "--name", "shop")
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_an_import_that_dvc_cannot_track_is_undone(project, replace):
+    if replace:
+        run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
+    before = state()
+    shutil.move(".dvc/config", "config")
+    Path(".dvc/config").write_text("[core\n", encoding="utf-8")
+    with pytest.raises(UserError, match="DVC could not track"):
+        run("../shop.zip", "--name", "shop", *["--replace"] * replace)
+    assert state() == before and not list(paths.DATA.glob(f"{staging.PREFIX}*"))
+    shutil.move("config", ".dvc/config")
+    run(write_shop(project.parent / "other.zip", photos=1), "--name", "other")
+    with Repo() as repo:
+        assert repo.status() == {}
+
+
+def interrupt_import(monkeypatch, *words):
+    """Runs an import that is interrupted before DVC tracks what was moved."""
+
+    def interrupted(_targets):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(staging, "_track", interrupted)
+        run(*words)
+
+
+def test_an_import_whose_files_are_gone_blocks_no_later_one(project, monkeypatch, capsys):
+    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
+    shutil.rmtree(paths.DATA / "shop")
+    run(write_shop(project.parent / "other.zip", photos=1), "--name", "other")
+    assert "undoing the interrupted import of shop" in capsys.readouterr().out
+    assert {name.partition("/")[0] for name in tree(paths.DATA)} == {"other"}
+    run("../shop.zip", "--name", "shop")
+    assert tree(paths.DATA / "shop") == SHOP
+
+
+def test_an_import_waits_for_a_dvc_at_work_or_is_abandoned(project, monkeypatch, capsys):
+    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
+    before = state()
+
+    def busy(_self, _targets):
+        raise LockError("in use")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Repo, "add", busy)
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"run the same import again.*`apparel import --abandon`"):
+                run("../shop.zip", "--name", "shop", "--replace")
+    assert len(list(paths.photos("shop").iterdir())) == 4
+    run("--abandon")
+    assert state() == before
+    assert "undoing the interrupted import of shop" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("nth", range(1, 9))
+def test_an_import_is_abandoned_whatever_interrupts_that(project, monkeypatch, nth):
+    """Of four parts, each is moved out and its predecessor is moved back."""
+    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
+    before, rename, renamed = state(), Path.rename, []
+
+    def interrupted(path, target):
+        renamed.append(target)
+        if len(renamed) == nth:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop", "--replace")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", interrupted)
+        run("--abandon")
+    run("--abandon")
+    assert state() == before and not list(paths.DATA.glob(f"{staging.PREFIX}*"))
+
+
+def test_an_import_that_deletes_what_it_replaced_is_done(project, monkeypatch):
+    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
+
+    def interrupted(folder):
+        shutil.rmtree(folder / "old-photos", ignore_errors=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(staging.files, "remove_tree", interrupted)
+        run("../shop.zip", "--name", "shop", "--replace")
+    run("--abandon")
+    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
+    with Repo() as repo:
+        assert repo.status() == {}
+
+
+def test_abandon_takes_no_source_and_an_import_needs_source_and_name(project):
+    for words in (("--abandon", "x.zip"), ("--abandon", "--name", "shop"), ("x.zip",), ("--name", "shop"), ()):
+        with pytest.raises(UserError, match="expected `apparel import SOURCE --name NAME`"):
+            run(*words)
+    run("--abandon")
 
 
 def test_the_params_that_keras_weights_need_are_printed(project, capsys):
