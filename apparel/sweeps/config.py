@@ -69,7 +69,7 @@ class Range(Section):
         return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
-    def _check_range(self) -> "Range":
+    def _validate_range(self) -> "Range":
         kinds = [kind for kind in (self.choice, self.float, self.int) if kind is not None]
         if len(kinds) != 1:
             raise ValueError("give one of choice, float and int")
@@ -112,7 +112,7 @@ class SweepConfig(Section):
         return {key: tuple(ranges) if isinstance(ranges, list) else (ranges,) for key, ranges in value.items()}
 
     @model_validator(mode="after")
-    def _check_limits(self) -> "SweepConfig":
+    def _validate_limits(self) -> "SweepConfig":
         if self.budget.trials is None and self.budget.minutes is None and self.sampler.kind != "grid":
             raise ValueError("budget: give trials, minutes or both")
         if len({objective.metric for objective in self.objectives}) < len(self.objectives):
