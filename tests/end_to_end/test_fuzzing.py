@@ -17,7 +17,7 @@ MEMORY = 1_500_000
 
 @pytest.mark.parametrize("kind", ["annotations", "sources"])
 def test_ten_thousand_hostile_inputs_of_each_kind(tmp_path: Path, kind: str) -> None:
-    tests = f"tests/apparel/test_hostile_{kind}.py"
+    tests = f"tests/fuzzing/test_hostile_{kind}.py"
     command = [sys.executable, "-m", "pytest", "-q", "-n0", f"--basetemp={tmp_path / 'base'}", tests]
     with (tmp_path / "log").open("wb") as log:
         child = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"FUZZ_CASES": "10000"}, stdout=log, stderr=log)

@@ -13,9 +13,9 @@ from apparel.tracking import local_runs
 from apparel.tracking import runs as tracking
 from apparel.tracking.outbox import find_outbox
 from apparel.tracking.sender import Sender
-from tests.apparel.sweeps.test_dashboard import served
 from tests.support import chromium, measured_project, project_copy, silent_sender
 from tests.support.repository import ROOT
+from tests.support.servers import served
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,6 +1,6 @@
 """Seeded fuzzing: inputs as an attacker, or a failing disk, would make them.
 
-`FUZZ_CASES=10000 python -m pytest tests/apparel/test_hostile_*.py` tries more of them than the few of every day.
+`FUZZ_CASES=10000 python -m pytest tests/fuzzing/test_hostile_*.py` tries more of them than the few of every day.
 """
 
 import os

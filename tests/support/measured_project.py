@@ -97,3 +97,14 @@ def commit(folder: Path, message: str) -> None:
     assert done.returncode == 0, done.stdout
     project_copy.git(folder, "add", "--all")
     project_copy.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", message)
+
+
+def two_commits(folder: Path, names: list[str]) -> None:
+    """Makes a project with two commits' results; `folder` is the working directory."""
+    new(folder)
+    write(names, {"Dresses": 0.0, "Skirts": 0.6, "Tops": 1.0})
+    commit(folder, "first")
+    project_copy.set_params(folder / "params.yaml", train={"learning_rate": 0.001})
+    (folder / "apparel" / "evaluation" / "metrics.py").write_text("changed = True\n", encoding="utf-8")
+    write(names, {"Dresses": 1.0, "Skirts": 0.6, "Tops": 0.0}, seed=1)
+    commit(folder, "second")

@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 HANG = 1200
 """Seconds; a busy machine may need minutes to start a server."""
@@ -31,6 +34,23 @@ def answers(address: str) -> bool:
             return response.status == 200
     except OSError:
         return False
+
+
+@contextmanager
+def served(command: str, health: str) -> Iterator[str]:
+    """The address at which `apparel COMMAND` answers; ended with all that it started."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "apparel", command, "--port", str(port)])
+    try:
+        wait_for(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/{health}"))
+        assert process.poll() is None
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    assert not psutil.wait_procs(family, timeout=HANG)[1]  # what serves ended with the command
 
 
 class MLflow:

@@ -89,3 +89,8 @@ def add(study, resolution, batch_size, rate, value, state=TrialState.COMPLETE, *
             user_attrs=defaults | attributes,
         )
     )
+
+
+def two_objectives() -> optuna.Study:
+    """The trials of `make`, each with a latency as well."""
+    return make(("val/mAP50", "latency"))

@@ -4,37 +4,11 @@ import pytest
 
 from apparel.analysis import compare, compare_page
 from apparel.analysis.compare import BETTER, SAME, WORSE
-from apparel.analysis.result_sets import ResultSet
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import bootstrap, metrics
-from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, truth_table
-
-NAMES = [f"{number:02}.jpg" for number in range(30)]
-
-
-def result_set(name, detections, names=NAMES, ground_truth=None, classes=("Tops",), sha256="0", **provenance):
-    """Results on photos of one garment each."""
-    if ground_truth is None:
-        ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in names))
-    provenance = {"params": {}, "data": {}, "code": {}} | provenance
-    return ResultSet(
-        name=name,
-        photos=photo_table(names).assign(sha256=sha256),
-        ground_truth=ground_truth,
-        detections=detections,
-        thresholds=dict.fromkeys(classes, 0.5),
-        model=None,
-        run=None,
-        read_photo=lambda photo: (_ for _ in ()).throw(FileNotFoundError(photo)),
-        **provenance,
-    )
-
-
-def finds(names, wrong=()):
-    return detection_table(
-        *((name, "Tops", 0.9, LEFT) for name in names), *((name, "Tops", 0.95, RIGHT) for name in wrong)
-    )
+from tests.support.box_tables import LEFT, RIGHT, detection_table, truth_table
+from tests.support.result_sets import NAMES, finds, result_set
 
 
 def row(compared, name=ALL, at=1):
@@ -157,14 +131,6 @@ def test_three_result_sets_and_two_of_one_name():
     printed = compare_page.terminal_text(compared)
     assert "a (2) − a (1)" in printed and "c − a (1)" in printed
     assert [row(compared, at=position)["verdict"] for position in (1, 2)] == [BETTER, WORSE]
-
-
-def test_page_names_missing_photos_and_escapes_names():
-    names = ["<script>alert(1)</script>.jpg"]
-    results = [result_set("<b>a</b>", finds([]), names), result_set("b", finds(names), names, params={"x": "<i>"})]
-    page = compare_page.render_page(compare.compare(results))
-    assert "not available" in page
-    assert "<script" not in page and "<b>a" not in page and "<i>" not in page.replace("<i style", "")
 
 
 def test_a_difficult_box_is_never_missed():

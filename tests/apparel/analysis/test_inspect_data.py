@@ -1,58 +1,21 @@
 import re
-import shutil
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from apparel import boxes, params, paths
 from apparel.analysis import inspect_data, inspect_page
 from apparel.errors import UserError
 from apparel.utils import csv_tables
-from tests.support import chromium
-from tests.support.repository import ROOT
-
-HOSTILE = "<img src=x onerror=alert(1)> & {{ 7*7 }}.png"
-
-
-def annotate(name, *objects, size=(64, 64)):
-    """Writes an annotation; an object is a class and corners."""
-    found = "".join(
-        f"<object><name>{escape(label)}</name><bndbox><xmin>{box[0]}</xmin><ymin>{box[1]}</ymin>"
-        f"<xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object>"
-        for label, box in objects
-    )
-    size = "<size><width>{}</width><height>{}</height></size>".format(*size)
-    text = f"<annotation><filename>{escape(name)}</filename>{size}{found}</annotation>"
-    (paths.annotations("shop") / f"{len(list(paths.annotations('shop').iterdir()))}.xml").write_text(text, "utf-8")
+from tests.support import flawed_data_set
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    """Five photos of noise: two identical, one without boxes, one damaged; a missing photo; overlapping lists."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    for folder in (paths.photos("shop"), paths.annotations("shop"), paths.lists("shop")):
-        folder.mkdir(parents=True)
-    for name in ("a.png", "empty.png", "damaged.png", HOSTILE):
-        Image.effect_noise((64, 64), 90).save(paths.photos("shop") / name)
-    shutil.copy(paths.photos("shop") / "a.png", paths.photos("shop") / "copy.png")
-    damaged = paths.photos("shop") / "damaged.png"
-    damaged.write_bytes(damaged.read_bytes()[:1000])
-    annotate("a.png", ("Tops", (0, 0, 32, 16)), ("Tops", (0, 0, 64, 64)))
-    annotate("copy.png", ("<b>Tops", (0, 0, 64, 2)), size=(128, 128))
-    annotate(HOSTILE, ("Tops", (8, 8, 24, 40)))
-    annotate("empty.png")
-    annotate("damaged.png")
-    annotate("gone.png", ("Tops", (0, 0, 9, 9)))
-    (paths.lists("shop") / "train.csv").write_text("filename\na.png\ngone.png\nempty.png\n", encoding="utf-8")
-    (paths.lists("shop") / "test.csv").write_text("filename\ncopy.png\nempty.png\n", encoding="utf-8")
-    (paths.lists("shop") / "summary.csv").write_text("class,count\nTops,4\n", encoding="utf-8")
-    (paths.lists("shop") / "predefined_classes.txt").write_text("Tops\n", encoding="utf-8")
+    flawed_data_set.make(tmp_path)
     return tmp_path
 
 
@@ -116,32 +79,3 @@ def test_the_threshold_is_that_of_the_pipeline_file(shop):
     inspection = inspect()
     assert (inspection.classes["reached"] == 1).all() and "IoU ≥ 0.01" in inspect_page.terminal_text(inspection)
     assert "it is 0.01 or more" in inspect_page.render_page(inspection)
-
-
-def test_the_terminal_has_all_findings(shop):
-    text = inspect_page.terminal_text(inspect())
-    for line in (
-        "photos that cannot be decoded: 1 (damaged.png)",
-        "photos in lists/train.csv that are missing: 1 (gone.png)",
-        "pairs of near duplicates: 1, byte for byte the same: 1",
-        "pairs that straddle train and test in lists/train.csv and test.csv: 1",
-        "photos in both train and test of lists/train.csv and test.csv: 1 (empty.png)",
-        "photo is missing",
-    ):
-        assert line in text
-
-
-def test_the_page_needs_no_other_file_and_believes_no_name(shop):
-    page = inspect_page.render_page(inspect())
-    sources = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^"\s>)]*)', page.replace("src=x", ""))
-    assert len(sources) >= 8 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
-    assert "<img src=x" not in page and "<b>" not in page and "&lt;b&gt;Tops" in page
-    assert "{{ 7*7 }}" in page.replace("&#39;", "'")
-    assert page == inspect_page.render_page(inspect())
-
-
-def test_a_browser_shows_the_page_without_a_network(shop):
-    page = shop / "page.html"
-    page.write_text(inspect_page.render_page(inspect()), encoding="utf-8")
-    shown = chromium.dom(page, shop / "profile")
-    assert "Data set shop" in shown and shown.count("<circle") == 4 and shown.count("<figure") >= 5

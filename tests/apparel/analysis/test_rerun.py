@@ -81,15 +81,6 @@ def test_one_stage_runs_alone(shop, capfd):
     assert "work.py train" not in printed
 
 
-def test_a_dry_run_runs_nothing_and_prints_how_long_it_took(shop, capsys):
-    rerun.record_duration("all", 200)
-    verify.main(ask(dry_run=True))
-    printed = capsys.readouterr().out
-    assert "convert, train, eval" in printed
-    assert "3 min" in printed
-    assert "nothing was run" in printed
-
-
 def test_a_project_that_changed_since_its_last_run_is_refused(shop):
     (shop / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 9\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"train.*dvc repro"):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from apparel.analysis import vega
-from tests.support import chromium
+from tests.support import chromium, plots_project
 from tests.support.repository import ROOT
 
 CELLS = [(1, "0.5"), (2, ""), (3, 0.4), (4, None), (5, "0.3")]
@@ -16,16 +16,8 @@ CELLS = [(1, "0.5"), (2, ""), (3, 0.4), (4, None), (5, "0.3")]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A DVC project with this one's plots page and one curve."""
-    folder = tmp_path_factory.mktemp("plots")
-    (folder / ".dvc").mkdir()
-    for name in ("config", "plots.html"):
-        shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
-    (folder / "curve.csv").write_text("recall,Dresses,Tops\n0,1,0.9\n0.5,0.8,0.7\n1,0.4,0.3\n", encoding="utf-8")
-    (folder / "dvc.yaml").write_text(
-        "plots:\n  - curve: {x: recall, y: {curve.csv: [Dresses, Tops]}, title: Precision}\n", encoding="utf-8"
-    )
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    """A DVC project with this one's plots page and one curve, drawn."""
+    folder = plots_project.make(tmp_path_factory.mktemp("plots"))
     subprocess.run([sys.executable, "-m", "dvc", "plots", "show"], cwd=folder, check=True, capture_output=True)
     return folder
 

@@ -8,11 +8,11 @@ from PIL import Image
 
 from apparel import boxes
 from apparel.annotations.convert import convert_data_set
-from apparel.annotations.matching import SIMILAR
 from apparel.annotations.records import Box
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
 from apparel.utils import csv_tables
+from tests.support.annotated_photos import DataSet, reasons
 from tests.support.photo_files import save_turned
 from tests.support.repository import APPAREL
 
@@ -20,34 +20,9 @@ CLASSES = ["Dresses", "Lingerie", "Pants_Leggings", "Shorts", "Skirts", "Tops"]
 MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
 
 
-class DataSet:
-    """A data set of photos of 100x100 pixels to convert."""
-
-    def __init__(self, folder):
-        self.photos, self.annotations = folder / "photos", folder / "annotations"
-        self.photos.mkdir()
-        self.annotations.mkdir()
-
-    def photo(self, *names):
-        for name in names:
-            Image.new("RGB", (100, 100)).save(self.photos / name)
-
-    def xml(self, file, photo, *found, side=100):
-        path = self.annotations / file
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(labelimg_xml(photo, side, [Box(*box) for box in found]))
-
-    def convert(self, class_list=("Tops",), **options):
-        return convert_data_set(self.photos, self.annotations, class_list, **options)
-
-
 @pytest.fixture
 def data(tmp_path):
     return DataSet(tmp_path)
-
-
-def reasons(report, outcome="dropped"):
-    return {reason: found["files"] for reason, found in report[outcome].items()}
 
 
 def test_tables_hold_what_the_files_say(data):
@@ -97,94 +72,6 @@ def test_a_class_list_that_does_not_fit_is_refused(data):
     data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)), ("top", (1, 2, 3, 4)))
     with pytest.raises(UserError, match=r"'top', which is not in data.classes but looks like 'Tops'"):
         data.convert()
-
-
-def test_the_photo_is_found_by_the_annotations_own_name(data):
-    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
-    data.xml("a.xml", "other.jpg", ("Tops", (1, 2, 3, 4)))
-    data.xml("b.xml", "", ("Tops", (1, 2, 3, 4)))
-    data.xml("c.xml", "c", ("Tops", (1, 2, 3, 4)))
-    report = data.convert().report
-    assert reasons(report, "repaired") == {
-        "photo found by the annotation's own name": {"a.xml": ["a.jpg for 'other.jpg'"], "b.xml": ["b.jpg for ''"]}
-    }
-    which = "'c', 1 boxes; it may be any of c.jpg, c.png"
-    assert reasons(report) == {"photo is missing": {"c.xml": [which]}}
-
-
-def test_the_first_of_two_annotations_wins_whatever_its_kind(data):
-    data.photo("a.jpg")
-    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
-    data.xml("z/b.xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
-    (data.annotations / "b.csv").write_text("path,class,x,y,w,h\na.jpg,Tops,9,9,5,5\n")
-    converted = data.convert()
-    assert converted.labels["xmin"].tolist() == [1]
-    assert reasons(converted.report) == {
-        "photo has an earlier annotation": {"b.csv": ["a.jpg in a.xml"], "z/b.xml": ["a.jpg in a.xml"]}
-    }
-
-
-def test_a_copy_of_an_annotation_does_not_win_over_the_photos_own(data):
-    data.photo("a.jpg", "b.jpg")
-    data.xml("a (copy).xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
-    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
-    data.xml("b.xml", "b.jpg", ("Tops", (9, 9, 20, 20)))
-    converted = data.convert()
-    assert converted.labels["xmin"].tolist() == [1, 9]
-    assert reasons(converted.report) == {"photo has an earlier annotation": {"a (copy).xml": ["a.jpg in a.xml"]}}
-
-
-def test_annotations_of_renumbered_photos_are_noted(data):
-    data.photo("1.jpg", "2.jpg", "3.jpg")
-    for number in (1, 2):
-        data.xml(f"{number}.xml", f"{number + 1}.jpg", ("Tops", (1, 2, 3, 4)))
-    data.xml("not a photo's name.xml", "1.jpg", ("Tops", (1, 2, 3, 4)))
-    assert reasons(data.convert().report, "noted") == {
-        "annotates another photo than the one it is called as": {
-            "1.xml": ["2.jpg, not 1.jpg"],
-            "2.xml": ["3.jpg, not 2.jpg"],
-        }
-    }
-
-
-def test_the_photo_is_found_by_its_name_without_ending(data):
-    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
-    data.xml("1.xml", "a", ("Tops", (1, 2, 3, 4)))
-    data.xml("2.xml", "c.bmp", ("Tops", (1, 2, 3, 4)))
-    (data.annotations / "3.csv").write_text("b.png,Tops,5,5,20,10\n")
-    report = data.convert().report
-    assert reasons(report, "repaired") == {
-        "photo found by its name without ending": {"1.xml": ["a.jpg for 'a'"], "3.csv": ["b.jpg for 'b.png'"]}
-    }
-    which = "'c.bmp', 1 boxes; it may be any of c.jpg, c.png"
-    assert reasons(report) == {"photo is missing": {"2.xml": [which]}}
-
-
-def test_the_photo_is_found_although_case_or_accents_are_written_differently(data):
-    data.photo("e\u0301.jpg", "ü.jpg", "Shirt.JPG", "o\u0308.png", "x.jpg", "X.png")
-    for number, name in enumerate(("é.jpg", "u\u0308.jpg", "shirt.jpg", "Ö.jpg", "X.JPG")):
-        data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
-    data.xml("É.xml", "", ("Tops", (5, 6, 7, 8)))
-    converted = data.convert()
-    assert reasons(converted.report, "repaired") == {
-        f"photo found by {SIMILAR}": {
-            "0.xml": ["e\u0301.jpg for 'é.jpg'"],
-            "1.xml": ["ü.jpg for 'u\u0308.jpg'"],
-            "2.xml": ["Shirt.JPG for 'shirt.jpg'"],
-            "3.xml": ["o\u0308.png for 'Ö.jpg'"],
-        },
-        "photo found by its name without ending": {"4.xml": ["X.png for 'X.JPG'"]},
-    }
-    assert reasons(converted.report) == {"photo has an earlier annotation": {"É.xml": ["e\u0301.jpg in 0.xml"]}}
-
-
-def test_a_similar_name_does_not_win_over_the_exact_one(data):
-    data.photo("a.jpg")
-    data.xml("A.xml", "A.JPG", ("Tops", (5, 6, 7, 8)))
-    data.xml("x.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
-    converted = data.convert()
-    assert converted.labels["xmin"].tolist() == [1]
-    assert reasons(converted.report) == {"photo has an earlier annotation": {"A.xml": ["a.jpg in x.xml"]}}
 
 
 def test_no_box_is_lost_to_how_its_class_is_written(data):

@@ -1,11 +1,7 @@
 import argparse
-import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from apparel import params
@@ -15,7 +11,7 @@ from apparel.tracking import runs, ui_view
 from apparel.tracking.server import connect, tracking_uri
 from tests.support import chromium
 from tests.support.repository import ROOT
-from tests.support.servers import HANG, answers, wait_for
+from tests.support.servers import served
 
 
 def test_a_taken_port_is_refused(monkeypatch):
@@ -43,18 +39,8 @@ def page(tmp_path, monkeypatch):
             run.log_metrics({"train/loss": 1.0 - step / 10}, step)
         run.log_metrics({"test/AP50/Dresses": 0.8125})
         run.log_bytes(b"one,two\n1,2\n", "table.csv")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    served = subprocess.Popen([sys.executable, "-m", "apparel", "ui", "--port", str(port)])
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: answers(f"{address}/health"))
-        processes = [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]
+    with served("ui", "health") as address:
         yield address
-    finally:
-        served.send_signal(signal.SIGTERM)
-        served.wait()
-    assert not psutil.wait_procs(processes, timeout=HANG)[1]  # MLflow ended with the command
 
 
 @pytest.mark.slow
@@ -68,6 +54,6 @@ def test_mlflow_shows_the_run(page, tmp_path):
         f"{run}?workflowType=machine_learning": figures,
         f"{run}/artifacts/table.csv": ("Previewing the first",),
     }
-    for place, texts in shown.items():
-        document = chromium.wait_for(texts, f"{page}/#{place}", tmp_path / "browser")
+    for path, texts in shown.items():
+        document = chromium.wait_for(texts, f"{page}/#{path}", tmp_path / "browser")
         assert all(text in document for text in texts)

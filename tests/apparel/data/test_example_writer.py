@@ -7,27 +7,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apparel import images
-from apparel.data import example_writer, examples
-from apparel.data.example_writer import Photo
+from apparel.data import example_writer
 from apparel.errors import UserError
 from tests.support import photo_files
+from tests.support.labelled_photo import parsed, photo_of
 
 CLASSES = ("Dresses", "Tops", 'Été & "co"')
-
-
-def photo_of(path, boxes=(photo_files.BOX,), class_ids=None, difficult=None, size=photo_files.SIZE):
-    count = len(boxes)
-    return Photo(
-        path,
-        *size,
-        np.array(boxes, dtype=float).reshape(-1, 4),
-        np.array([1] * count if class_ids is None else class_ids, dtype=int),
-        np.array([False] * count if difficult is None else difficult, dtype=bool),
-    )
-
-
-def parsed(serialized):
-    return {key: value.numpy() for key, value in examples.parse_example(serialized).items()}
 
 
 def features_of(serialized):
@@ -59,38 +44,6 @@ def plain(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def api_decoder():
-    from tests.support.tfod_decoder import example_decoder
-
-    return example_decoder()
-
-
-def some_boxes():
-    def box(x, y, width, height):
-        return (x, y, min(x + width, photo_files.SIZE[0]), min(y + height, photo_files.SIZE[1]))
-
-    starts = st.floats(0, photo_files.SIZE[0] - 1), st.floats(0, photo_files.SIZE[1] - 1)
-    corners = st.builds(box, *starts, st.floats(0.5, photo_files.SIZE[0]), st.floats(0.5, photo_files.SIZE[1]))
-    return st.lists(st.tuples(corners, st.integers(1, len(CLASSES)), st.booleans()), max_size=20)
-
-
-@given(rows=some_boxes())
-def test_boxes_come_back_from_our_parser_and_from_the_api_s_decoder(plain, api_decoder, rows):
-    boxes, class_ids, difficult = ([row[part] for row in rows] for part in range(3))
-    serialized = example_writer.encode(photo_of(plain, boxes, class_ids, difficult), CLASSES)
-    values, api = parsed(serialized), api_decoder.decode(serialized)
-    expected = np.array(boxes).reshape(-1, 4)[:, [1, 0, 3, 2]]
-    for corners in (values["boxes"], api["groundtruth_boxes"].numpy()):
-        assert corners.shape == expected.shape
-        np.testing.assert_allclose(corners * (*photo_files.SIZE[::-1], *photo_files.SIZE[::-1]), expected, atol=1e-4)
-        assert ((corners >= 0) & (corners <= 1)).all()
-    assert values["classes"].tolist() == api["groundtruth_classes"].numpy().tolist() == class_ids
-    assert values["difficult"].tolist() == api["groundtruth_difficult"].numpy().astype(bool).tolist() == difficult
-    assert values["filename"].decode() == api["filename"].numpy().decode() == plain.name
-    assert api["image"].shape == (*photo_files.SIZE[::-1], 3)
-
-
 def test_the_standard_keys_are_filled(plain):
     features = features_of(example_writer.encode(photo_of(plain, class_ids=[3]), CLASSES))
     assert features["image/object/class/text"].bytes_list.value[0].decode() == CLASSES[2]
@@ -119,11 +72,6 @@ def test_all_else_becomes_png_without_loss(tmp_path, name):
 def test_the_same_photo_gives_the_same_bytes(plain):
     first, second = (example_writer.encode(photo_of(plain, [photo_files.BOX] * 5), CLASSES) for _ in range(2))
     assert first == second
-
-
-def test_a_photo_without_boxes_has_none(plain):
-    values = parsed(example_writer.encode(photo_of(plain, []), CLASSES))
-    assert (values["boxes"].shape, values["classes"].shape, values["difficult"].shape) == ((0, 4), (0,), (0,))
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "progressive.jpg", "plain.png", "turned-6.jpg"])

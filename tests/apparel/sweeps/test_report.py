@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from apparel.sweeps import report, report_plots
+from apparel.sweeps import report
 from tests.support import chromium, studies
 
 TITLES = ["History", "Importances", "Slices", "Learning curves"]
@@ -23,38 +23,11 @@ def test_the_terminal_shows_the_table_and_the_best_values_beside_the_initial_one
     assert re.search(r"^7 +failed .*no memory", text, re.MULTILINE)
 
 
-def test_the_plots_are_those_that_the_study_has_trials_for():
-    assert [plot.title for plot in report_plots.make_plots(studies.make())] == TITLES
-    titles = [plot.title for plot in report_plots.make_plots(two_objectives())]
-    assert titles[0] == "Pareto front"
-    assert "Slices of latency" in titles
-
-
-def test_the_front_has_the_trials_that_no_other_beats_in_both_objectives():
-    ((_, _, figure),) = report_plots._pareto_front(two_objectives())
-    others, front = figure.data
-    assert list(zip(front.text, front.x, front.y, strict=True)) == [("3", 0.70, 80.0), ("5", 0.65, 30.0)]
-    assert others.text == ("0", "1", "2", "4")
-    assert figure.layout.yaxis.title.text == "latency, ms a photo"
-
-
-def test_plots_of_an_objective_have_its_direction():
-    histories = [
-        figure for title, _, figure in report_plots._objective_plots(two_objectives()) if title.startswith("History")
-    ]
-    best = [dict(zip(line.x, line.y, strict=True)) for line in (figure.data[1] for figure in histories)]
-    assert [line[5] for line in best] == [0.70, 30.0]  # the highest val/mAP50 so far, the lowest latency
-
-
 def test_the_terminal_shows_the_front_with_both_objectives():
-    text = report.terminal_text(two_objectives())
+    text = report.terminal_text(studies.two_objectives())
     assert "no other trial is better in both" in text
     assert "best: trial 5, val/mAP50 0.65, latency 30 ms; the first, as params.yaml was, had 0.5 and 30 ms" in text
     assert text.count("best: trial") == 2
-
-
-def two_objectives():
-    return studies.make(("val/mAP50", "latency"))
 
 
 def test_a_study_without_trials_has_a_page():

@@ -1,6 +1,5 @@
 """A trial becomes an experiment that `dvc exp apply` restores, without the results of another training on test."""
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -8,9 +7,6 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from apparel import paths
-from apparel.cli import results as command
-from apparel.errors import UserError
 from apparel.sweeps import snapshot, workspace
 from apparel.versioning import dvc_lock
 from tests.support import project_copy, three_stage_project
@@ -70,11 +66,3 @@ def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them
     assert "Running stage 'eval'" in made.stdout
     assert "Running stage 'train'" not in made.stdout
     assert "weights.txt" in (folder / DETECTIONS).read_text(encoding="utf-8")
-
-
-def test_the_table_of_a_trial_is_refused_with_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    paths.PER_CLASS.parent.mkdir(parents=True)
-    paths.PER_CLASS.write_text(workspace.UNEVALUATED, encoding="utf-8")
-    with pytest.raises(UserError, match="a sweep's trial, not evaluated on test: `dvc repro` does"):
-        command.main(argparse.Namespace())

@@ -1,19 +1,16 @@
 """Sending to a real SQLite store, one for the module since its creation takes seconds, and by the real process."""
 
-import argparse
-import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from apparel import params
-from apparel.cli import sync
-from apparel.errors import UserError
 from apparel.tracking import runs, sender_process
-from apparel.tracking.outbox import OUTBOXES, Outbox, RunHeader, find_outbox
+from apparel.tracking.outbox import OUTBOXES, find_outbox
 from apparel.tracking.sender import ID_TAG, Sender, problem
 from apparel.tracking.server import LOCAL_SERVER, connect
+from tests.support.outboxes import add_file, check_whole, fill, new_outbox, runs_of
 from tests.support.repository import ROOT
 
 
@@ -37,49 +34,6 @@ def client(here):
 @pytest.fixture
 def outbox(here):
     return new_outbox()
-
-
-def new_outbox(**fields):
-    header = {"server": LOCAL_SERVER, "experiment": "demo", "name": "a run", "start": 1000} | fields
-    return Outbox.create(RunHeader(**header))
-
-
-def add_file(outbox, name, text, folder=None):
-    file = outbox.new_file(name)
-    (outbox.folder / file).write_text(text)
-    outbox.append("file", {"place": file, "folder": folder})
-
-
-def fill(outbox):
-    """A complete run: 50 steps, and one line of each other kind."""
-    outbox.append("status", {"status": "RUNNING"})
-    outbox.append("params", {"train.steps": "50"})
-    outbox.append("tags", {"git.dirty": "false"})
-    outbox.append("inputs", {"path": "data/demo/photos", "context": "training", "md5": "1" * 32 + ".dir", "nfiles": 3})
-    for step in range(50):
-        outbox.append("metrics", {"train/loss": 1 / (step + 1), "val/mAP50": math.nan if step == 0 else 0.5}, step)
-    add_file(outbox, "1.png", "picture", "pictures/best")
-    outbox.append("status", {"status": "FINISHED"})
-
-
-def runs_of(client, outbox):
-    experiment = client.get_experiment_by_name("demo").experiment_id
-    return client.search_runs([experiment], f"tags.`{ID_TAG}` = '{outbox.id}'")
-
-
-def check_whole(client, outbox):
-    (run,) = runs_of(client, outbox)
-    history = client.get_metric_history(run.info.run_id, "train/loss")
-    assert [(point.step, point.value) for point in history] == [(step, 1 / (step + 1)) for step in range(50)]
-    assert len(client.get_metric_history(run.info.run_id, "val/mAP50")) == 50
-    assert run.data.params == {"train.steps": "50"}
-    assert run.data.tags["git.dirty"] == "false"
-    assert run.info.status == "FINISHED"
-    (data,) = run.inputs.dataset_inputs
-    assert (data.dataset.name, data.dataset.digest) == ("data/demo/photos", "1" * 32 + ".dir")
-    (file,) = client.list_artifacts(run.info.run_id, "pictures/best")
-    assert file.path == "pictures/best/1.png"
-    return run
 
 
 def test_everything_arrives_as_it_was(client, outbox):
@@ -232,30 +186,6 @@ def test_files_are_found_after_the_project_moved(client, outbox, project, monkey
         moved.rename(project)
 
 
-def test_sync_lists_what_it_would_send_then_sends_it(client, outbox, capsys):
-    fill(outbox)
-    sync.main(argparse.Namespace(dry_run=True))
-    assert "would send 56 entries and 1 files of run 'a run'" in capsys.readouterr().out
-    assert len(list(outbox.unsent_lines())) == 56
-    sync.main(argparse.Namespace(dry_run=False))
-    check_whole(client, outbox)
-    assert f"run {outbox.sent()[0]}" in capsys.readouterr().out
-    sync.main(argparse.Namespace(dry_run=False))
-    assert "Nothing waits" in capsys.readouterr().out
-
-
-def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, capsys):
-    away = new_outbox(server="http://user:secret@127.0.0.1:1", start=1)
-    away.append("tags", {"a": "b"})
-    fill(outbox)
-    with pytest.raises(UserError, match="1 run waits still"):
-        sync.main(argparse.Namespace(dry_run=False))
-    check_whole(client, outbox)
-    printed = capsys.readouterr().out
-    assert "not sent: MLflow at http://127.0.0.1:1" in printed
-    assert "secret" not in printed
-
-
 def test_a_missing_password_is_asked_for(outbox, monkeypatch):
     away = new_outbox(server="http://user:sec@ret@127.0.0.1:1")
     assert "put user and password into MLFLOW_TRACKING_URI" in problem(away, OSError("status 401"))
@@ -263,14 +193,6 @@ def test_a_missing_password_is_asked_for(outbox, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:sec@ret@127.0.0.1:1")
     told = problem(away, OSError("status 401 of http://user:sec@ret@127.0.0.1:1"))
     assert told == "MLflow at http://127.0.0.1:1 does not take the run (status 401 of http://127.0.0.1:1)"
-
-
-def test_sync_leaves_alone_an_outbox_that_another_process_sends(client, outbox, capsys):
-    fill(outbox)
-    with find_outbox(outbox.id).lock, pytest.raises(UserError, match="1 run waits still"):
-        sync.main(argparse.Namespace(dry_run=False))
-    assert "another process sends this run now" in capsys.readouterr().out
-    assert not runs_of(client, outbox)
 
 
 def test_a_stage_and_its_sender(client, monkeypatch):

@@ -15,33 +15,12 @@ from dvc.lock import make_lock
 from dvc.utils.serialize import modify_yaml
 
 from apparel.utils import processes
-from apparel.versioning import dvc_guard, dvc_lock
+from apparel.versioning import dvc_guard
 from tests.support import fast_project, project_copy
-
-WHOLE = """schema: '2.0'
-stages:
-  split:
-    cmd: python -m stages.split
-    deps:
-    - path: data/results/convert/labels.csv
-      hash: md5
-      md5: 0123456789abcdef0123456789abcdef
-      size: 12
-    params:
-      params.yaml:
-        split:
-          seed: 0
-    outs:
-    - path: data/results/split
-      hash: md5
-      md5: 0123456789abcdef0123456789abcdef.dir
-      size: 123
-      nfiles: 3
-"""
+from tests.support.dvc_lock_text import PART, WHOLE
 
 RWLOCK = ".dvc/tmp/rwlock"
 
-PART = WHOLE[: WHOLE.index("ize: ")].encode()
 
 KILLED_WRITING = """
 import io, os, signal, sys
@@ -108,13 +87,6 @@ def test_dvc_writes_its_lock_in_place():
 
 def _refuse_writing(path, mode="r", **_):
     raise PermissionError("in place") if (path, mode) == (Path("dvc.lock"), "w+") else FileNotFoundError(path)
-
-
-def test_an_incomplete_lock_is_recognised():
-    assert dvc_lock.is_whole(None)
-    assert dvc_lock.is_whole(WHOLE.encode())
-    for part in (b"", b"schema: '2", PART, b"schema: '2.0'\nstages:\n  split:\n    cmd:", b"\xff\xfe"):
-        assert not dvc_lock.is_whole(part)
 
 
 @pytest.mark.parametrize("left", [b"", b"schema: '2", PART, b"\xff\xfe"])

@@ -1,3 +1,5 @@
+"""An empty module replaces `tensorflow_io`, which the Object Detection API imports and does not need here."""
+
 import sys
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,28 +1,19 @@
-"""A sweep in MLflow's list of runs and in optuna-dashboard, as a browser shows them."""
+"""A sweep in MLflow's list of runs, as a browser shows it."""
 
 import argparse
 import os
-import signal
-import socket
-import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from apparel import params
-from apparel.cli import dashboard, sync
-from apparel.errors import UserError
+from apparel.cli import sync
 from apparel.sweeps import mlflow_runs
 from apparel.tracking import local_runs
 from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support import chromium, studies
 from tests.support.repository import ROOT
-from tests.support.servers import HANG, answers, wait_for
-
-STORAGE = "sqlite:///optuna.db"
+from tests.support.servers import served
 
 
 @pytest.fixture(autouse=True)
@@ -30,47 +21,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-def test_a_dashboard_without_studies_says_what_makes_them():
-    with pytest.raises(UserError, match=r"optuna\.db not found.*apparel sweep"):
-        dashboard.main(arguments(STORAGE))
-    assert not Path("optuna.db").exists()
-    with pytest.raises(UserError, match="proxy"):
-        dashboard.main(arguments("grpc://localhost:13000"))
-
-
-def arguments(storage):
-    return argparse.Namespace(storage=storage, host="127.0.0.1", port=8080)
-
-
-@contextmanager
-def served(command, health):
-    """The address at which `apparel COMMAND` answers; ended with all that it started."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "apparel", command, "--port", str(port)])
-    try:
-        wait_for(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/{health}"))
-        assert process.poll() is None
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-    assert not psutil.wait_procs(family, timeout=HANG)[1]  # what serves ended with the command
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="ends processes with POSIX signals")
-def test_optuna_dashboard_shows_the_trials(tmp_path):
-    studies.make(storage=STORAGE)
-    with served("dashboard", "dashboard") as address:
-        chromium.wait_for(["drawn"], f"{address}/dashboard", tmp_path / "browser")
-        texts = ["9 Trials", "Pruned", "Fail", "Running", "Best Trial", "train.learning_rate", "drawn-003", f"{3:032x}"]
-        page = f"{address}/dashboard/studies/1/trials?numbers=3"
-        document = chromium.wait_for(texts, page, tmp_path / "browser")
-        assert all(text in document for text in texts)
 
 
 @pytest.mark.slow

@@ -1,0 +1,100 @@
+"""Result sets from the workspace, a commit and MLflow: found, validated, and refused where they are damaged."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from apparel import paths
+from apparel.analysis import result_sets
+from apparel.errors import UserError
+from apparel.tracking.reader import StoredRun
+from tests.support import measured_project
+
+NAMES = [f"{number} <b>.png" for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        measured_project.two_commits(folder, NAMES)
+    return folder
+
+
+@pytest.fixture
+def folder(project, monkeypatch):
+    """A project with two commits' results, and others' in the workspace, as working directory."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return project
+
+
+def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(folder, tmp_path):
+    aside = shutil.move(folder / paths.photos("demo"), tmp_path / "aside")
+    try:
+        assert result_sets.load("HEAD", None).read_photo(NAMES[0])
+    finally:
+        shutil.move(aside, folder / paths.photos("demo"))
+
+
+class Store:
+    """Stands in for `apparel.tracking.reader.Reader`: one run, whose files are those of the workspace."""
+
+    def __init__(self, below):
+        self._below = below
+
+    def find(self, name):
+        return StoredRun("a" * 32, name, "FINISHED", {"data.name": "demo"}, {}, {}, {})
+
+    def fetch(self, run, path, folder):
+        target = folder / (path if self._below else Path(path).name)
+        target.parent.mkdir(exist_ok=True)
+        return shutil.copyfile(paths.EVAL / Path(path).name, target)
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["as a server does", "as the local store does"])
+def test_results_come_from_mlflow_wherever_its_client_puts_them(folder, below):
+    results = result_sets.load("a run", lambda: Store(below))
+    assert results.detections.equals(result_sets.load("workspace", None).detections)
+
+
+@pytest.mark.parametrize(
+    "file, damage",
+    [
+        ("detections.csv", lambda text: text.replace("0.9", "x").replace("0.8", "nan")),
+        ("detections.csv", lambda text: text.replace("0 <b>.png", "other.png")),
+        ("photos.csv", lambda text: text.replace("0 <b>.png", "../../secret.png")),
+        ("ground_truth.csv", lambda text: text.replace(",64,64,", ",6,6,")),
+        ("per_class.csv", lambda text: text.replace("threshold", "thrashold")),
+    ],
+)
+def test_damaged_results_are_refused(folder, file, damage):
+    path = paths.EVAL / file
+    text = path.read_text(encoding="utf-8")
+    path.unlink()  # a link into the cache, perhaps
+    path.write_text(damage(text), encoding="utf-8")
+    try:
+        with pytest.raises(UserError, match=file.partition(".")[0]):
+            result_sets.load("workspace", None)
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def test_a_commit_has_its_own_parameters_code_and_model(folder):
+    first, second = (result_sets.load(name, None) for name in ("HEAD~1", "HEAD"))
+    assert (first.params["train.learning_rate"], second.params["train.learning_rate"]) == ("0.004", "0.001")
+    assert first.code["apparel/evaluation/metrics.py"] != second.code["apparel/evaluation/metrics.py"]
+    assert first.data == second.data
+    assert first.model != second.model
+    assert list(first.thresholds) == measured_project.CLASSES
+
+
+def test_what_no_commit_and_no_run_has_is_refused(folder):
+    class Nothing:
+        def find(self, name):
+            return None
+
+    with pytest.raises(UserError, match="'sixx' is no commit or experiment here and no run in MLflow"):
+        result_sets.load("sixx", Nothing)

@@ -1,0 +1,66 @@
+"""`apparel sync`: lists, then sends what MLflow's server did not take."""
+
+import argparse
+import shutil
+
+import pytest
+
+from apparel.cli import sync
+from apparel.errors import UserError
+from apparel.tracking.outbox import OUTBOXES, find_outbox
+from apparel.tracking.server import LOCAL_SERVER, connect
+from tests.support.outboxes import check_whole, fill, new_outbox, runs_of
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture(autouse=True)
+def here(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.rmtree(OUTBOXES, ignore_errors=True)
+
+
+@pytest.fixture
+def client(here):
+    return connect(LOCAL_SERVER)
+
+
+@pytest.fixture
+def outbox(here):
+    return new_outbox()
+
+
+def test_sync_lists_what_it_would_send_then_sends_it(client, outbox, capsys):
+    fill(outbox)
+    sync.main(argparse.Namespace(dry_run=True))
+    assert "would send 56 entries and 1 files of run 'a run'" in capsys.readouterr().out
+    assert len(list(outbox.unsent_lines())) == 56
+    sync.main(argparse.Namespace(dry_run=False))
+    check_whole(client, outbox)
+    assert f"run {outbox.sent()[0]}" in capsys.readouterr().out
+    sync.main(argparse.Namespace(dry_run=False))
+    assert "Nothing waits" in capsys.readouterr().out
+
+
+def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, capsys):
+    away = new_outbox(server="http://user:secret@127.0.0.1:1", start=1)
+    away.append("tags", {"a": "b"})
+    fill(outbox)
+    with pytest.raises(UserError, match="1 run waits still"):
+        sync.main(argparse.Namespace(dry_run=False))
+    check_whole(client, outbox)
+    printed = capsys.readouterr().out
+    assert "not sent: MLflow at http://127.0.0.1:1" in printed
+    assert "secret" not in printed
+
+
+def test_sync_leaves_alone_an_outbox_that_another_process_sends(client, outbox, capsys):
+    fill(outbox)
+    with find_outbox(outbox.id).lock, pytest.raises(UserError, match="1 run waits still"):
+        sync.main(argparse.Namespace(dry_run=False))
+    assert "another process sends this run now" in capsys.readouterr().out
+    assert not runs_of(client, outbox)
