@@ -106,7 +106,9 @@ def dvc(tmp_path):
 
     def start(*arguments: str) -> subprocess.Popen:
         code = (
-            "import sys; from apparel import errors; from apparel.analysis import experiment_run;"
+            # A shell's background jobs ignore SIGINT, and what they start does, too.
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+            "from apparel import errors; from apparel.analysis import experiment_run;"
             f"errors.run(lambda: sys.exit(experiment_run.start(['dvc', *{list(arguments)}])))"
         )
         environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -228,6 +228,7 @@ def test_dvc_works_after_it_was_killed_while_writing(cut, name, kept):
 @pytest.mark.skipif(sys.platform == "win32", reason="starts a POSIX shell")
 def test_the_launcher_of_a_virtual_environment_on_windows_is_not_taken_for_dvc(tmp_path):
     (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "__init__.py").touch()  # without it Python takes the installed package of that name
     (tmp_path / "stages" / "train.py").write_text("print(flush=True); input()")
     launcher = subprocess.Popen(
         [sys.executable, "-m", "stages.train"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
