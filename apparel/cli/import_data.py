@@ -1,7 +1,6 @@
 """`apparel import`: imports a data set or starting weights, and tracks them with DVC."""
 
 import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 
 from apparel import paths
@@ -57,26 +56,11 @@ def main(arguments: argparse.Namespace) -> None:
         imported = staging.recover_imports().get(record.as_posix()) == request
         if not imported:
             staging.check_target_is_free(target, arguments.replace or arguments.dry_run)
-            imported = _import(arguments, target, record, request)
+            from apparel.data.ingest.import_source import import_source
+
+            imported = import_source(arguments.source, request, target, record, arguments.checkpoint, arguments.dry_run)
     if imported:
         print(_next_steps(target, arguments.checkpoint))
-
-
-def _import(arguments: argparse.Namespace, target: Path, record: Path, request: list) -> bool:
-    """Imports the source; returns whether it did, which a dry run does not."""
-    from apparel.data.ingest import dataset, sources, weights
-
-    with staging.staging_folder(target.parent, arguments.name) as folder:
-        opened = sources.open_source(arguments.source, arguments.rev, arguments.only, folder / "work")
-        stage = weights.stage_weights if arguments.checkpoint else dataset.stage_data_set
-        moves, counts = stage(opened.entries, folder, target)
-        if arguments.dry_run:
-            print("dry run: nothing was imported")
-            return False
-        staging.draw_demo_if_missing()  # before the import, since an interrupted one is finished by the next
-        origin = opened.origin | {"imported": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
-        staging.finish_import(folder, moves, record, origin, request)
-    return True
 
 
 def _next_steps(target: Path, checkpoint: bool) -> str:

@@ -1,0 +1,38 @@
+"""Import of a data set or of starting weights: open the source, stage its files, move them in, track them with DVC."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apparel.data.ingest import dataset, sources, staging, weights
+
+
+def import_source(source: str, request: list, target: Path, record: Path, checkpoint: bool, dry_run: bool) -> bool:
+    """Imports a source and records where it came from.
+
+    Args:
+        source: a path or a git address, as typed.
+        request: the source with its path resolved, its git revision or None, and the patterns of what to import; an
+            interrupted import is recognised by it.
+        target: the folder of the data set or of the weights.
+        record: the JSON file that says where they came from.
+        checkpoint: whether the source holds starting weights, not photos.
+        dry_run: whether to stop before anything is moved.
+
+    Returns:
+        Whether it was imported, which a dry run is not.
+
+    Raises:
+        UserError: the source cannot be opened, holds nothing of the kind, or does not fit the disk.
+    """
+    _, revision, only = request
+    with staging.staging_folder(target.parent, target.name) as folder:
+        opened = sources.open_source(source, revision, only, folder / "work")
+        stage = weights.stage_weights if checkpoint else dataset.stage_data_set
+        moves, counts = stage(opened.entries, folder, target)
+        if dry_run:
+            print("dry run: nothing was imported")
+            return False
+        staging.draw_demo_if_missing()  # before the import, since an interrupted one is finished by the next
+        origin = opened.origin | {"imported": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
+        staging.finish_import(folder, moves, record, origin, request)
+    return True
