@@ -66,7 +66,7 @@ experiments: setup ## list commits and experiments, what differs and how they di
 test: $(INSTALLED_DEV) $(VEGA) ## run the tests
 	$(RUN) -m pytest
 
-test-all: $(INSTALLED_DEV) $(VEGA) ## run the tests, those that take minutes, too
+test-all: $(INSTALLED_DEV) $(VEGA) ## run all tests, including those that take minutes
 	$(RUN) -m pytest -m ""
 
 lint: $(INSTALLED_DEV) ## check style and format
@@ -76,7 +76,8 @@ lint: $(INSTALLED_DEV) ## check style and format
 deps: setup ## write into dvc.yaml what each stage imports
 	$(RUN) -m tools.stage_deps
 
-# Versions stay as they are in the lists, unless a .in file asks for others. The users' list is first: tests bend to it.
+# Versions stay as they are in the lists, unless a .in file asks for others. The users' list is
+# compiled first, and the test list is constrained to its versions.
 COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 

@@ -46,10 +46,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
-    parser.add_argument("--name", default="demo", help="data set whose photos are used (default demo)")
-    parser.add_argument("--photos", type=positive_int, default=300, help="at most so many photos (default 300)")
-    parser.add_argument("--steps", type=positive_int, default=20, help="training steps in each round (default 20)")
-    parser.add_argument("--rounds", type=positive_int, default=5, help="how often each way is run (default 5)")
+    parser.add_argument("--name", default="demo", help="tfrecord: data set of the photos (default demo)")
+    parser.add_argument(
+        "--photos", type=positive_int, default=300, help="tfrecord: at most so many photos (default 300)"
+    )
+    parser.add_argument(
+        "--steps", type=positive_int, default=20, help="train, sweep: steps a round or trial (default 20)"
+    )
+    parser.add_argument("--rounds", type=positive_int, default=5, help="rounds, for sweep trials (default 5)")
     return parser.parse_args(arguments)
 
 

@@ -1,1 +1,1 @@
-"""The five stages of dvc.yaml, one script each: `python -m stages.convert` runs one alone."""
+"""The stages of dvc.yaml, and draw for the demo, one script each: `python -m stages.convert` runs one alone."""

@@ -10,6 +10,7 @@ from apparel.versioning.stage import stage
 
 @stage("convert")
 def main() -> None:
+    """Photos and annotations -> labels.csv, photos.csv, difficult.csv, convert.json."""
     config = params.load()
     data = config.data.name
     check_imported_files(paths.DATA / data)

@@ -14,6 +14,7 @@ from apparel.versioning.stage import stage
 
 @stage("eval")
 def main() -> None:
+    """The model and the TFRecords -> metrics.json, tables, pictures, index.html."""
     config = params.load()
     index = read_index(paths.TFRECORD)
     determinism.enable(config.train.seed)  # as in train, or its scores would differ in their last bits

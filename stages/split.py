@@ -10,6 +10,7 @@ from apparel.versioning.stage import stage
 
 @stage("split")
 def main() -> None:
+    """Labels and lists -> train.csv, val.csv, test.csv, photos.csv, summary.csv."""
     config = params.load()
     integrity.check_checksums(paths.CONVERT, "convert")
     labels, photos = boxes.read_labels(paths.LABELS), boxes.read_photos(paths.PHOTOS_TABLE)

@@ -11,6 +11,7 @@ SPLITS = ("train", "val", "test")
 
 @stage("tfrecord")
 def main() -> None:
+    """Photos, labels and splits -> TFRecord shards, label_map.pbtxt, index.json."""
     config = params.load()
     integrity.check_checksums(paths.CONVERT, "convert")
     integrity.check_checksums(paths.SPLIT, "split")

@@ -33,7 +33,7 @@ NOT_IN_STAGES = ("analysis", "labelling", "sweeps", "cloud", "cli")
 HOMES = {
     "object_detection": ("apparel/models/tfod/",),
     "mlflow": ("apparel/tracking/",),
-    "optuna": ("apparel/sweeps/", "apparel/cli/dashboard.py"),
+    "optuna": ("apparel/sweeps/",),
     "optuna_dashboard": ("apparel/cli/dashboard.py",),
 }
 """The only places that import these libraries."""

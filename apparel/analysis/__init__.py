@@ -1,1 +1,1 @@
-"""Looking at data sets and results: inspect, compare, trace and rerun."""
+"""Inspection of data sets, recipes and runs of the pipeline, comparison, provenance and reruns of results."""

@@ -21,8 +21,8 @@ PICTURES = 12
 
 MEANING = (
     "Intervals are 95% intervals of the difference to {first}, from a paired bootstrap over the test photos. "
-    "better and worse: the interval does not contain 0, so other photos of this kind would show the same; one such "
-    "verdict in twenty is chance. Whether training again with another seed would show it, the photos cannot say."
+    "better and worse: the interval does not contain 0. Where there is no difference, about one comparison in twenty "
+    "gets such a verdict by chance. The intervals do not cover training again with another seed."
 )
 """Explanation of the intervals and verdicts, on the page and in the terminal."""
 

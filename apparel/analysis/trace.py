@@ -109,7 +109,7 @@ def _why_unknown(name: str, md5: str) -> str:
         return f"is part of {maker[1]}, which {maker[0]} made: trace that"
     inside = [path for path in lock.hashes() if lock.maker(path) and PurePosixPath(path).is_relative_to(name)]
     if inside:
-        return f"is no single output: trace one that lies in it, such as {inside[-1]}"
+        return f"is not an output itself: trace one that lies in it, such as {inside[-1]}"
     if any(PurePosixPath(name).is_relative_to(read) for read in lock.hashes()):
         return f"was read by stages, made by none: trace what was made from it, such as {paths.METRICS.as_posix()}"
     return (

@@ -12,7 +12,7 @@ from apparel.images import Header
 
 
 def place_boxes(annotation: Annotation, photo: Header, problems: Problems) -> list[Box]:
-    """Carries an annotation's boxes to its photo as a viewer shows it, and cuts them at its edges.
+    """Converts an annotation's boxes to pixels of the upright photo, and clips them at its edges.
 
     The boxes are turned if the annotation gives the photo's size as it is stored, before EXIF turns it, and scaled if
     it gives the size of a larger or smaller copy and they fit that. Where it gives any other size, boxes that fit the

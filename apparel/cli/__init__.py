@@ -19,8 +19,11 @@ COMMANDS = {
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),
     "results": ("results", "print the per-class table of the last results, and where to look next"),
     "run": ("run", "run the pipeline as params.yaml says, or with the values of a recipe as a DVC experiment"),
-    "sweep": ("sweep", "search better parameters: each trial a DVC experiment, a run in MLflow and a trial in Optuna"),
-    "sync": ("sync", "send MLflow what waits because its server was away"),
+    "sweep": (
+        "sweep",
+        "search for better parameters: each trial a DVC experiment, a run in MLflow and a trial in Optuna",
+    ),
+    "sync": ("sync", "send MLflow the runs that it did not get while its server was away"),
     "trace": (
         "trace",
         "follow a result back to the photos, parameters, code and machine that made it, and check each link",
@@ -31,8 +34,10 @@ COMMANDS = {
         "run everything again in a separate copy, and say which output differs from what is here, if any",
     ),
 }
-"""Module and help by command, so that listing them imports none. `import` and `inspect` are taken in Python: those
-modules' names end in `_data`."""
+"""Module and help by command, so that listing them imports none.
+
+`import` is a keyword and `inspect` a module of Python, so those modules' names end in `_data`.
+"""
 
 
 def configure(parser: argparse.ArgumentParser, name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What several commands ask for alike: numbers, an address to serve at, and a yes or no on the terminal."""
+"""Arguments that commands share: numbers, a free port, and a yes-or-no question on the terminal."""
 
 import argparse
 import socket

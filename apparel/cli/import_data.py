@@ -18,10 +18,9 @@ They are copied to data/NAME/photos, annotations and lists; weights are copied t
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "source", metavar="SOURCE", nargs="?", help="a folder, a .zip or .tar[.gz], or a git address or path"
-    )
+    parser.add_argument("source", metavar="SOURCE", nargs="?", help="a folder, .zip, .tar[.gz], or git address or path")
     parser.add_argument("--name", help="the name of the data set or the weights in this project")
     parser.add_argument("--rev", help="commit, branch or tag of a git repository (default: its HEAD)")
     parser.add_argument(
@@ -34,12 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, not photos")
     parser.add_argument("--replace", action="store_true", help="replace the data set or weights that have this name")
     parser.add_argument("--dry-run", action="store_true", help="show what would be imported, and import nothing")
-    parser.add_argument(
-        "--abandon", action="store_true", help="undo an interrupted import, which the next one would finish; no SOURCE"
-    )
+    parser.add_argument("--abandon", action="store_true", help="undo an interrupted import; takes no SOURCE")
 
 
 def main(arguments: argparse.Namespace) -> None:
+    """Imports the source, or undoes an interrupted import.
+
+    Raises:
+        UserError: the arguments do not fit together, the name is taken, or the source is refused.
+    """
     if arguments.abandon and not arguments.source and not arguments.name:
         with staging.import_lock():
             staging.recover_imports(abandon=True)

@@ -56,7 +56,7 @@ class Index:
     """What the stage tfrecord wrote.
 
     Attributes:
-        classes: class names; a class's id is its place among them, counted from 1.
+        classes: class names; a class's id is its position among them, counted from 1.
         splits: by name, in the order in which they were written.
     """
 

@@ -42,7 +42,7 @@ def gather(
         photos: a photo table, photos without boxes included.
         labels: a label table; its photos are all in `photos`.
         difficult: the rows of `labels` that are marked difficult; other rows are ignored.
-        classes: class names; a class's id is its place in them, counted from 1.
+        classes: class names; a class's id is its position in them, counted from 1.
 
     Raises:
         UserError: a photo in `labels` is not in `photos`, or a class not in `classes`.
@@ -73,7 +73,7 @@ def write_shards(splits: dict[str, list[Photo]], classes: Sequence[str], photos_
 
     Args:
         splits: the photos of each split, in the order in which they are written.
-        classes: class names; a class's id is its place in them, counted from 1.
+        classes: class names; a class's id is its position in them, counted from 1.
         photos_per_shard: most photos in one file.
         folder: where the files go.
 

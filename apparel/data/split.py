@@ -279,11 +279,11 @@ def _check_splits(
 
 
 def _duplicates_reason(names: Collection[str], groups: Mapping[str, str]) -> str:
-    """Returns that photos are one group of near duplicates, and how to divide them all the same; "" if they are not."""
+    """Returns that photos are one group of near duplicates, and how to divide them nevertheless; "" if they are not."""
     if len(names) < 2 or len({groups[name] for name in names}) > 1:
         return ""
     return (
-        f": these {len(names)} photos are near duplicates, each of some other, such as frames of one video, and stay "
-        "together; split.keep_duplicates_together: false divides them all the same, but then val and test measure "
+        f": these {len(names)} photos are one group of near duplicates, such as frames of one video, and stay "
+        "together; split.keep_duplicates_together: false divides them nevertheless, but then val and test measure "
         "little, since they hold near copies of photos in train"
     )

@@ -49,7 +49,7 @@ def detect(detector: Detector, photos: Sequence[Image.Image]) -> pd.DataFrame:
         photos: upright RGB, of any sizes.
 
     Returns:
-        `photo` (place in `photos`), `class`, `score` (0 to 1), corners in pixels; the highest score first within a
+        `photo` (position in `photos`), `class`, `score` (0 to 1), corners in pixels; the highest score first within a
         photo.
     """
     resize = resizer(detector.config)

@@ -21,7 +21,7 @@ class Detections(NamedTuple):
 
     Attributes:
         boxes: float32 (B, D, 4) ymin, xmin, ymax, xmax in 0..1 of the photo's sides.
-        classes: float32 (B, D), whole numbers from 0: places in the detector's classes.
+        classes: float32 (B, D), whole numbers from 0: positions in the detector's classes.
         scores: float32 (B, D), 0 to 1, the highest first.
         count: float32 (B,), how many of a photo's D detections are none of padding, a whole number.
     """
@@ -73,7 +73,7 @@ class Detector:
         return self.model._feature_extractor.classification_backbone
 
     def check_classes(self, index: Index) -> None:
-        """Compares the detector's classes with those of the TFRecords, since ids are places in the list of classes.
+        """Compares the detector's classes with those of the TFRecords, since ids are positions in the list of classes.
 
         Raises:
             UserError: the classes differ, or their order does.

@@ -78,7 +78,7 @@ def one_hot(classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def padded_shapes(photos: tf.data.Dataset, most_boxes: int) -> dict:
-    """Shapes for `padded_batch`: what there is for each box is padded to `most_boxes`."""
+    """Shapes for `padded_batch` by name: boxes, classes, weights and difficult are padded to `most_boxes` rows."""
     shapes = {name: spec.shape for name, spec in photos.element_spec.items()}
     for name in {"boxes", "classes", "weights", "difficult"} & shapes.keys():
         shapes[name] = [most_boxes, *shapes[name][1:]]

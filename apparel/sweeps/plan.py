@@ -229,8 +229,8 @@ def _study_snapshot(name: str, study: "Study | None", file: Path) -> Snapshot:
         earlier = workspace.existing_experiments(name)
         if earlier:
             raise UserError(
-                f"there are experiments of an earlier sweep '{name}' ({earlier[0]} and others), but not its study; "
-                "choose another --study, or remove them: dvc exp remove " + " ".join(earlier[:3])
+                f"there are experiments of an earlier sweep '{name}', but not its study; "
+                f"choose another --study, or remove them: dvc exp remove {' '.join(earlier)}"
             )
         return snapshot.take(file)
     first = Snapshot(**study.user_attrs["snapshot"])

@@ -26,11 +26,12 @@ LONGEST_NAME = 250
 """Characters: MLflow's limit for the name of a metric, parameter, tag or file."""
 
 SHORTEST_PASSWORD = 4
-"""Characters of a password from which on a text is searched for it outside of addresses."""
+"""Characters. A shorter password is masked in addresses only: elsewhere it would match parts of words."""
 
 _URI_USER = re.compile(r"^([\w+.-]+://)[^/:]*(?::.*)?@")
 _TEXT_USER = re.compile(r"([\w+.-]+://)[^/\s:]*(?::\S*)?@")
-"""The user in an address and in a text, which goes on after a space. A password extends to the last `@`."""
+"""User and password in an address, and in running text, where a space ends the address. A password extends to the last
+`@`."""
 
 _SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token)[^=&\s]*)=[^&\s]*", re.IGNORECASE)
 """A password in the options of an address, such as `?password=…` of a PostgreSQL database."""

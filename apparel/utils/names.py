@@ -1,4 +1,4 @@
-"""File names as systems compare them: past case and past how accents are written."""
+"""File names, compared without regard to case or to how accents are encoded."""
 
 import unicodedata
 from collections import Counter

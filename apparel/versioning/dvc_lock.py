@@ -89,7 +89,11 @@ class Lock:
 
 
 def read_commit(revision: str) -> Lock:
-    """The lock in a commit; without stages if the commit has none."""
+    """The lock in a commit; without stages if the commit has none.
+
+    Raises:
+        UserError: it is not a valid dvc.lock; names the commit.
+    """
     return Lock(revision, _merged({file: git.read_file(revision, file) for file in FILES}, revision[:7]))
 
 
@@ -102,7 +106,7 @@ def read_workspace() -> Lock:
 
 
 def read_folder(folder: Path) -> Lock:
-    """The lock in another copy of the project."""
+    """The lock in another copy of the project; raises as `read_commit`."""
     return Lock(None, _merged(read_files(folder), str(folder)))
 
 

@@ -140,11 +140,11 @@ def test_near_duplicates_that_leave_a_split_empty_are_named_as_the_reason():
     with pytest.raises(UserError) as error:
         assign(photos, classes="a", groups=one_group)
     message = str(error.value)
-    assert message.startswith("val would have no photos (train 40, val 0, test 0): these 40 photos are near duplicates")
+    sizes = "val would have no photos (train 40, val 0, test 0)"
+    assert message.startswith(f"{sizes}: these 40 photos are one group of near duplicates")
     assert "split.keep_duplicates_together: false" in message and "add photos" in message
-    with pytest.raises(
-        UserError, match=r"^val would have no photos \(train 39, val 0, test 1\): these 39 photos are near"
-    ):
+    sizes = r"^val would have no photos \(train 39, val 0, test 1\)"
+    with pytest.raises(UserError, match=f"{sizes}: these 39 photos are one group of near duplicates"):
         assign(photos, classes="a", groups=one_group | {"39.jpg": "39.jpg"})
     assert set(assign(photos, classes="a").values()) == set(SPLITS)
 
