@@ -1,7 +1,5 @@
 """The kept model is measured on val and, once, on test: `python -m stages.eval`."""
 
-import shutil
-
 from apparel import errors, params, paths
 from apparel.data.index import read_index
 from apparel.evaluation import evaluate, report
@@ -9,6 +7,7 @@ from apparel.inference import predictor
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
+from apparel.utils import files
 from apparel.versioning.stage import stage
 
 
@@ -34,7 +33,7 @@ def main() -> None:
     records = inputs.record_files(index, "test")
     images = report.encoded_images(records, names)
     report.write_tables(test, val, report.image_digests(records))
-    shutil.rmtree(paths.EVAL_PICTURES, ignore_errors=True)
+    files.remove_tree(paths.EVAL_PICTURES)
     groups = report.write_pictures(test, images, picked)
     report.write_page(test, val, groups, config.flat())
     latency = scored["test"].seconds_per_photo

@@ -7,7 +7,6 @@ the trained weights depend on: a training that was killed resumes, one of other 
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -176,9 +175,9 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
         try:
             yield folder
         except Pruned:
-            shutil.rmtree(folder)  # a pruned trial is not resumed
+            files.remove_tree(folder)  # a pruned trial is not resumed
             raise
-        shutil.rmtree(folder)
+        files.remove_tree(folder)
 
 
 def remove_abandoned() -> None:
