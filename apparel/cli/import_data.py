@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from apparel import paths
-from apparel.data.ingest import staging
-from apparel.errors import UserError
+from apparel.data.ingest import recovery, staging
+from apparel.errors import UserError, plain
 
 EXAMPLES = """examples:
   apparel import ../shop --name shop                           a folder, with or without archives in it
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, not photos")
     parser.add_argument("--replace", action="store_true", help="replace the data set or weights that have this name")
     parser.add_argument("--dry-run", action="store_true", help="show what would be imported, and import nothing")
-    parser.add_argument("--abandon", action="store_true", help="undo an interrupted import; takes no SOURCE")
+    parser.add_argument(
+        "--abandon", metavar="NAME", nargs="?", const="", help="undo the interrupted import of NAME, or all; no SOURCE"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -42,20 +44,18 @@ def main(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: the arguments do not fit together, the name is taken, or the source is refused.
     """
-    if arguments.abandon and not arguments.source and not arguments.name:
-        with staging.import_lock():
-            staging.recover_imports(abandon=True)
-        print("no import is left unfinished")
+    if arguments.abandon is not None and not arguments.source:
+        _abandon(arguments.abandon or arguments.name)
         return
-    if arguments.abandon or not arguments.source or not arguments.name:
-        raise UserError("expected `apparel import SOURCE --name NAME`, or `apparel import --abandon` without both")
+    if arguments.abandon is not None or not arguments.source or not arguments.name:
+        raise UserError("expected `apparel import SOURCE --name NAME`, or `apparel import --abandon [NAME]` alone")
     staging.check_import_name(arguments.name)
     target = (paths.PRETRAINED if arguments.checkpoint else paths.DATA) / arguments.name
     record = target.with_name(f"{target.name}.source.json") if arguments.checkpoint else target / "source.json"
     source = str(Path(arguments.source).resolve()) if Path(arguments.source).exists() else arguments.source
     request = [source, arguments.rev, arguments.only]
     with staging.import_lock():
-        imported = staging.recover_imports().get(record.as_posix()) == request
+        imported = recovery.recover_imports(target).get(record.as_posix()) == request
         if not imported:
             staging.check_target_is_free(target, arguments.replace or arguments.dry_run)
             from apparel.data.ingest.import_source import import_source
@@ -63,6 +63,14 @@ def main(arguments: argparse.Namespace) -> None:
             imported = import_source(arguments.source, request, target, record, arguments.checkpoint, arguments.dry_run)
     if imported:
         print(_next_steps(target, arguments.checkpoint))
+
+
+def _abandon(name: str | None) -> None:
+    with staging.import_lock():
+        abandoned = recovery.abandon_imports(name)
+    if name and not abandoned:
+        raise UserError(f"no import of '{plain(name)}' was interrupted, so there is nothing to undo")
+    print("no import is left unfinished")
 
 
 def _next_steps(target: Path, checkpoint: bool) -> str:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apparel.data.ingest import dataset, sources, staging, weights
+from apparel.data.ingest import dataset, recovery, sources, staging, weights
 
 
 def import_source(source: str, request: list, target: Path, record: Path, checkpoint: bool, dry_run: bool) -> bool:
@@ -34,5 +34,5 @@ def import_source(source: str, request: list, target: Path, record: Path, checkp
             return False
         staging.draw_demo_if_missing()  # before the import, since an interrupted one is finished by the next
         origin = opened.origin | {"imported": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
-        staging.finish_import(folder, moves, record, origin, request)
+        recovery.finish_import(folder, moves, record, origin, request)
     return True

@@ -20,7 +20,7 @@ from PIL import Image
 
 from apparel import paths
 from apparel.cli import import_data
-from apparel.data.ingest import staging
+from apparel.data.ingest import recovery, staging
 from apparel.errors import UserError
 from tests.support.repository import COCO
 
@@ -204,7 +204,7 @@ def interrupt_import(monkeypatch, *words):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(staging, "_track", interrupted)
+        patched.setattr(recovery, "_track", interrupted)
         run(*words)
 
 
@@ -264,7 +264,7 @@ def test_an_import_that_deletes_what_it_replaced_is_done(project, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(staging.files, "remove_tree", interrupted)
+        patched.setattr(recovery.files, "remove_tree", interrupted)
         run("../shop.zip", "--name", "shop", "--replace")
     run("--abandon")
     assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
@@ -273,10 +273,38 @@ def test_an_import_that_deletes_what_it_replaced_is_done(project, monkeypatch):
 
 
 def test_abandon_takes_no_source_and_an_import_needs_source_and_name(project):
-    for words in (("--abandon", "x.zip"), ("--abandon", "--name", "shop"), ("x.zip",), ("--name", "shop"), ()):
+    for words in (("x.zip", "--abandon"), ("x.zip",), ("--name", "shop"), ()):
         with pytest.raises(UserError, match="expected `apparel import SOURCE --name NAME`"):
             run(*words)
     run("--abandon")
+    for words in (("--abandon", "shop"), ("--abandon", "--name", "shop")):
+        with pytest.raises(UserError, match="no import of 'shop' was interrupted"):
+            run(*words)
+
+
+@pytest.mark.parametrize("words", [["shop"], ["--name", "shop"], []])
+def test_an_interrupted_import_is_abandoned_by_name(project, monkeypatch, words):
+    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
+    run("--abandon", *words)
+    assert not list(paths.DATA.glob("*"))
+
+
+def test_a_replacing_import_whose_folder_was_deleted_restores_what_was_there(project, monkeypatch):
+    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
+    before = state()
+    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop", "--replace")
+    shutil.rmtree(paths.DATA / "shop")
+    run(write_shop(project.parent / "other.zip", photos=1), "--name", "other")
+    assert {name: text for name, text in state().items() if not name.startswith("other/")} == before
+
+
+def test_an_import_whose_staging_folder_was_deleted_can_be_repeated(project, monkeypatch):
+    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
+    shutil.rmtree(paths.DATA / ".import-shop")
+    with pytest.raises(UserError, match="data/shop exists already"):
+        run("../shop.zip", "--name", "shop")
+    run("../shop.zip", "--name", "shop", "--replace")
+    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
 
 
 def test_the_params_that_keras_weights_need_are_printed(project, capsys):
@@ -389,7 +417,7 @@ def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, re
         shutil.copytree(project.parent / "start" / "data", paths.DATA) if replace else paths.DATA.mkdir()
         undisturbed += kill(project, nth, *words)[0] == 0
         with staging.import_lock():
-            staging.recover_imports()
+            recovery.recover_imports()
         recovered = state()
         expected = complete if recovered.get("shop/photos/3.png") else old
         assert recovered.keys() == expected.keys(), f"killed at step {nth} of {steps}"

@@ -32,13 +32,6 @@ def test_a_staging_folder_with_a_plan_is_left_for_the_next_import():
     assert folder.exists()
 
 
-def test_an_import_without_a_plan_is_undone(capsys):
-    (paths.DATA / ".import-shop" / "photos").mkdir(parents=True)
-    assert staging.recover_imports() == {}
-    assert list(paths.DATA.iterdir()) == []
-    assert "undoing the interrupted import of shop" in capsys.readouterr().out
-
-
 def test_a_target_is_free_if_it_is_missing_empty_or_to_be_replaced():
     target = paths.DATA / "shop"
     staging.check_target_is_free(target, replace=False)
