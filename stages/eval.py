@@ -2,7 +2,7 @@
 
 from apparel import errors, params, paths
 from apparel.data.index import read_index
-from apparel.evaluation import evaluate, report
+from apparel.evaluation import evaluate, gallery, report
 from apparel.inference import predictor
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
@@ -31,11 +31,12 @@ def main() -> None:
     series = evaluate.evenly_spaced_photos(test, 3 * config.eval.pictures)
     names = {name for group in picked.values() for name in group} | set(series)
     records = inputs.record_files(index, "test")
-    images = report.encoded_images(records, names)
+    images = {name: image for name, image in report.encoded_images(records) if name in names}
     report.write_tables(test, val, report.image_digests(records))
     files.remove_tree(paths.EVAL_PICTURES)
-    groups = report.write_pictures(test, images, picked)
-    report.write_page(test, val, groups, config.flat())
+    groups = report.write_pictures(test, report.read_history(), images, picked)
+    photos = gallery.make_gallery(test, report.encoded_images(records), gallery.select_photos(test))
+    report.write_page(test, val, groups, photos, config.flat())
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
         # Of test only: train logs val's learning curves under these names, and a further point would bend them.
@@ -47,6 +48,7 @@ def main() -> None:
         for path in paths.EVAL_FILES:
             run.log_file(path, "eval")
     print(report.terminal_text(report.read_per_class()))
+    print(report.read_verdict())
     print(f"{latency * 1000:.1f} ms a photo, {1 / latency:.0f} photos/s")
     print(report.next_steps())
 

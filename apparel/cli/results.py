@@ -22,4 +22,5 @@ def main(arguments: argparse.Namespace) -> None:
     if paths.PER_CLASS.is_file() and paths.PER_CLASS.read_bytes() == UNEVALUATED.encode():
         raise UserError(f"this is a sweep's trial, {UNEVALUATED.strip()}")
     print(report.terminal_text(report.read_per_class()))
+    print(report.read_verdict())
     print(report.next_steps())

@@ -194,7 +194,7 @@ def select_photos(results: SplitMetrics, count: int) -> dict[str, list[str]]:
     thresholds, then by the number of boxes, more first. A photo with neither boxes nor detections is left out, and no
     photo is in two groups.
     """
-    table = _counts_by_photo(results)
+    table = photo_scores(results)
     confused = table[table["confused"] > 0].sort_values(["confused", "F1", "filename"], ascending=[False, True, True])
     selected = {"confused": confused["filename"].head(count).tolist()}
     rest = table[~table["filename"].isin(selected["confused"])]
@@ -212,7 +212,7 @@ def evenly_spaced_photos(results: SplitMetrics, count: int) -> list[str]:
     return [names[index] for index in np.unique(indices)]
 
 
-def _counts_by_photo(results: SplitMetrics) -> pd.DataFrame:
+def photo_scores(results: SplitMetrics) -> pd.DataFrame:
     """One row a photo with boxes or detections: `filename`, `true` (true positives), `all` (boxes and detections),
     `mean_IoU`, `confused` (boxes taken for another class) and `F1`."""
     kept = metrics.above_threshold(results.matched, results.thresholds)
@@ -234,8 +234,8 @@ def _counts_by_photo(results: SplitMetrics) -> pd.DataFrame:
     return counts.assign(F1=2 * counts["true"] / counts["all"]).rename_axis("filename").reset_index()
 
 
-def photo_boxes(results: SplitMetrics, photo: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Boxes of one photo, with `matched`: whether a box is found, or a detection right.
+def boxes_with_outcome(results: SplitMetrics) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Boxes of all photos, with `matched`: whether a box is found, or a detection right.
 
     Returns:
         The ground truth, where difficult boxes count as found; and the detections above the thresholds, where ignored
@@ -244,7 +244,12 @@ def photo_boxes(results: SplitMetrics, photo: str) -> tuple[pd.DataFrame, pd.Dat
     detections = metrics.above_threshold(results.matched, results.thresholds)
     truth = results.ground_truth.reset_index(drop=True)
     truth = truth.assign(matched=metrics.is_detected(truth, detections))
-    detections = detections.assign(matched=detections["verdict"] != FALSE_POSITIVE)
+    return truth, detections.assign(matched=detections["verdict"] != FALSE_POSITIVE)
+
+
+def photo_boxes(results: SplitMetrics, photo: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The boxes of one photo among those of `boxes_with_outcome`."""
+    truth, detections = boxes_with_outcome(results)
     return truth[truth["filename"] == photo], detections[detections["filename"] == photo]
 
 

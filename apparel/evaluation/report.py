@@ -1,7 +1,7 @@
 """Evaluation report: result tables, pictures, the HTML page, and the per-class table for the terminal."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,19 @@ import pandas as pd
 from apparel import images, paths
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import charts, confusion, drawing, evaluate, html
+from apparel.evaluation import charts, confusion, drawing, evaluate, html, verdict
 from apparel.evaluation.evaluate import COUNTS, DECIMALS, FIGURES, SplitMetrics
+from apparel.evaluation.gallery import GalleryPhoto
 from apparel.utils import csv_tables, files
 
 if TYPE_CHECKING:
-    import tensorflow as tf
     from PIL import Image
 
 TEMPLATE = Path(__file__).with_name("report.html")
 PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
+
+HISTORY_COLUMNS = ["epoch", "train/loss", "val/loss", "val/mAP50"]
+"""Columns of train's history that the learning curves show."""
 
 PICTURE_GROUPS = {
     "confused": "Most confused: garments taken for another class",
@@ -72,6 +75,30 @@ def _write(table: pd.DataFrame, path: Path) -> None:
     csv_tables.write(table.astype(object).where(table.notna(), ""), path)
 
 
+def read_history() -> pd.DataFrame:
+    """The history that the stage train wrote: `HISTORY_COLUMNS`, one row a validation; nan where undefined.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    table = csv_tables.read(paths.HISTORY, HISTORY_COLUMNS)[HISTORY_COLUMNS]
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    if table.empty or (numbers.isna() & (table != "")).any(axis=None):
+        raise UserError(f"{paths.HISTORY} is damaged; run `dvc repro --force train`")
+    return numbers
+
+
+def read_verdict() -> str:
+    """The sentence on the weakest class, from the tables that the stage eval wrote.
+
+    Raises:
+        UserError: a table is missing or damaged.
+    """
+    per_class = read_per_class()
+    pairs = csv_tables.read(paths.CONFUSION, ["actual", "predicted"])
+    return verdict.weakest_class(per_class[per_class["split"] == "test"].set_index("class"), pairs)
+
+
 def read_per_class() -> pd.DataFrame:
     """The per-class table that the stage eval wrote: `PER_CLASS_COLUMNS`, nan where a figure is undefined.
 
@@ -114,32 +141,29 @@ def next_steps() -> str:
     )
 
 
-def encoded_images(records: Sequence[str], names: Collection[str]) -> dict[str, bytes]:
-    """The images of the photos with these names, by name, as TFRecord files hold them: JPEG or PNG, upright RGB."""
-    return {name: image.numpy() for name, image in _images(records) if name in names}
-
-
-def image_digests(records: Sequence[str]) -> dict[str, str]:
-    """The SHA-256 of each image in TFRecord files, by the photo's name; of the bytes that `encoded_images` returns."""
-    return {name: hashlib.sha256(image.numpy()).hexdigest() for name, image in _images(records)}
-
-
-def _images(records: Sequence[str]) -> Iterator[tuple[str, "tf.Tensor"]]:
+def encoded_images(records: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Name and image of each photo in TFRecord files, as they hold it: JPEG or PNG, upright RGB."""
     import tensorflow as tf
 
     from apparel.data import examples
 
     for example in map(examples.parse_example, tf.data.TFRecordDataset(records)):
-        yield example["filename"].numpy().decode(), example["image"]
+        yield example["filename"].numpy().decode(), example["image"].numpy()
+
+
+def image_digests(records: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of each image in TFRecord files, by the photo's name; of the bytes that `encoded_images` returns."""
+    return {name: hashlib.sha256(image).hexdigest() for name, image in encoded_images(records)}
 
 
 def write_pictures(
-    test: SplitMetrics, encoded: Mapping[str, bytes], selection: Mapping[str, Sequence[str]]
+    test: SplitMetrics, history: pd.DataFrame, encoded: Mapping[str, bytes], selection: Mapping[str, Sequence[str]]
 ) -> list[PictureGroup]:
     """Writes the curves, the confusion matrix and the selected photos with their boxes.
 
     Args:
         test: metrics of the test split.
+        history: what `read_history` returned.
         encoded: images of the selected photos, by name, JPEG or PNG.
         selection: what `evaluate.select_photos` returned.
 
@@ -151,6 +175,7 @@ def write_pictures(
     charts.plot_precision_recall(test.curves, operating_points, paths.EVAL_PICTURES / "pr_curve.svg")
     matrix = confusion.confusion_matrix(test.pairs, classes)
     charts.plot_confusion_matrix(matrix, paths.EVAL_PICTURES / "confusion.svg")
+    charts.plot_learning_curves(history, paths.EVAL_PICTURES / "learning.svg")
     return [
         PictureGroup(title, _write_group(test, encoded, group, selection[group]))
         for group, title in PICTURE_GROUPS.items()
@@ -173,13 +198,20 @@ def draw_photo(test: SplitMetrics, photo: str, encoded: bytes) -> "Image.Image":
     return drawing.draw_side_by_side(image, *evaluate.photo_boxes(test, photo), list(test.curves))
 
 
-def write_page(test: SplitMetrics, val: SplitMetrics, groups: list[PictureGroup], params: Mapping[str, Any]) -> None:
+def write_page(
+    test: SplitMetrics,
+    val: SplitMetrics,
+    groups: list[PictureGroup],
+    photos: Sequence[GalleryPhoto],
+    params: Mapping[str, Any],
+) -> None:
     """Writes the page with all results; its pictures are data URIs, so it opens without a network.
 
     Args:
         test: metrics of the test split.
         val: metrics of the val split.
         groups: what `write_pictures` returned.
+        photos: what `gallery.make_gallery` returned.
         params: all of params.yaml, by dotted name.
     """
     page = html.render(
@@ -187,9 +219,14 @@ def write_page(test: SplitMetrics, val: SplitMetrics, groups: list[PictureGroup]
         test=test,
         val=val,
         all_classes=ALL,
+        verdict=verdict.weakest_class(test.per_class, test.pairs),
         colours=drawing.class_colours(list(test.curves)),
-        plots=[paths.EVAL_PICTURES / "pr_curve.svg", paths.EVAL_PICTURES / "confusion.svg"],
+        matrix=confusion.confusion_matrix(test.pairs, list(test.curves)),
+        curve=paths.EVAL_PICTURES / "pr_curve.svg",
+        learning=paths.EVAL_PICTURES / "learning.svg",
         groups=groups,
+        photos=photos,
+        tested=len(test.photos),
         params=params,
     )
     files.write_text(paths.EVAL_PAGE, page)

@@ -15,9 +15,13 @@ HANG = 600
 """Seconds; a busy machine may need minutes to draw a page that loads a lot."""
 
 
-def dom(page: Path, profile: Path) -> str:
-    """The document of a file once its scripts have run, as HTML. `profile` is a folder for the browser's own files."""
-    command = [*_browser(profile), "--virtual-time-budget=10000", "--dump-dom", page.resolve().as_uri()]
+def dom(page: Path, profile: Path, fragment: str = "") -> str:
+    """The document of a file once its scripts have run, as HTML.
+
+    `profile` is a folder for the browser's own files, `fragment` the end of the address, from `#` on.
+    """
+    address = page.resolve().as_uri() + fragment
+    command = [*_browser(profile), "--virtual-time-budget=10000", "--dump-dom", address]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=HANG, check=True).stdout
 
 

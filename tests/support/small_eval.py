@@ -3,9 +3,10 @@
 import io
 from types import SimpleNamespace
 
+import pandas as pd
 from PIL import Image
 
-from apparel.evaluation import evaluate, report
+from apparel.evaluation import evaluate, gallery, report
 from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, truth_table
 
 CLASSES = ["Dresses", "Tops <b>&"]
@@ -17,6 +18,7 @@ PARAMS = {
     "train.checkpoint": "none",
     "split.test_list": None,
 }
+HISTORY = pd.DataFrame({"epoch": [5, 10], "train/loss": [2.0, 1.0], "val/loss": [2.0, 1.5], "val/mAP50": [0.2, 0.4]})
 
 
 def split(name: str, thresholds: dict[str, float] | None = None) -> evaluate.SplitMetrics:
@@ -41,6 +43,7 @@ def write() -> evaluate.SplitMetrics:
     val = split("val", dict.fromkeys(CLASSES, 0.5))
     test = split("test", val.thresholds)
     report.write_tables(test, val, dict.fromkeys(NAMES, "0" * 64))
-    groups = report.write_pictures(test, encoded(), evaluate.select_photos(test, 2))
-    report.write_page(test, val, groups, PARAMS)
+    groups = report.write_pictures(test, HISTORY, encoded(), evaluate.select_photos(test, 2))
+    photos = gallery.make_gallery(test, encoded().items(), gallery.select_photos(test))
+    report.write_page(test, val, groups, photos, PARAMS)
     return test

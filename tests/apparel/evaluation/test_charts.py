@@ -77,3 +77,21 @@ def test_names_whose_letters_the_font_lacks_are_text_for_the_viewers_fonts(tmp_p
             element.text for element in ElementTree.parse(tmp_path / file).iter("{http://www.w3.org/2000/svg}text")
         ]
         assert any(name in text for text in texts) == is_text
+
+
+def learning_points(tmp_path, history):
+    """Points of each curve of the learning curves, by the curve's place: loss on train, on val, and mAP50."""
+    charts.plot_learning_curves(history, tmp_path / "learning.svg")
+    root = ElementTree.fromstring((tmp_path / "learning.svg").read_text(encoding="utf-8"))
+    groups = [group for group in root.iter("{http://www.w3.org/2000/svg}g") if group.get("id", "").startswith("line2d")]
+    return [len(group.findall(".//{http://www.w3.org/2000/svg}use")) for group in groups]
+
+
+def test_learning_curves_have_a_point_for_each_validation(tmp_path):
+    history = pd.DataFrame(
+        {"epoch": [5, 10, 15], "train/loss": [3, 2, 1], "val/loss": [3, 2, 2.5], "val/mAP50": [0.1, 0.4, 0.3]}
+    )
+    assert learning_points(tmp_path, history).count(3) == 3
+    one = history.head(1).assign(**{"val/mAP50": float("nan")})
+    charts.plot_learning_curves(one, tmp_path / "one.svg")
+    assert "mAP50" in (tmp_path / "one.svg").read_text(encoding="utf-8")

@@ -52,8 +52,8 @@ def test_same_bytes_twice_and_no_file_beyond_those_in_paths(written):
 
 def test_page_loads_nothing_from_a_network_and_escapes_names(written):
     page = paths.EVAL_PAGE.read_text(encoding="utf-8")
-    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
-    assert "<script" not in page and "<b>" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
+    assert page.count("<script") == 1 and "<b>" not in page
     assert NAMES[1] in unescape(page)
     assert str(paths.EVAL.resolve()) not in page
 
@@ -62,6 +62,28 @@ def test_page_shows_the_table_in_a_browser(written, tmp_path):
     page = chromium.dom(paths.EVAL_PAGE, tmp_path / "profile")
     assert page.count("0.333") >= 3
     assert page.count("<img") == 2 + 4  # two plots; four photos
+    assert "Weakest" not in page and "Tops &lt;b&gt;&amp;, AP50 0.33: 1 of 2 detections is wrong, on background" in page
+
+
+def shown_photos(address, folder):
+    """The names of the photos that the page shows at an address such as `index.html#wrong`, and its line about them."""
+    page = chromium.dom(paths.EVAL_PAGE, folder / "profile", address)
+    figures = re.findall(
+        r'<figure data-tags="[^"]*"( hidden="")?>.*?<figcaption>[^·]* · (.*?)</figcaption>', page, re.S
+    )
+    line = re.search(r'id="shown"[^>]*>(.*?)</p>', page).group(1)
+    return [unescape(name) for hidden, name in figures if not hidden], unescape(line)
+
+
+def test_a_number_of_the_page_leads_to_its_photos(written, tmp_path):
+    every = {NAMES[1], NAMES[2], NAMES[3], NAMES[0]}
+    photos, line = shown_photos("", tmp_path)
+    assert set(photos) == every and photos[-1] == NAMES[0] and line == ""  # lowest F1 first
+    assert shown_photos("#wrong-1", tmp_path) == ([NAMES[3]], f"1 photo: {CLASSES[1]}: wrong")
+    photos, line = shown_photos("#missed", tmp_path)
+    assert set(photos) == {NAMES[1], NAMES[2]} and line == "2 photos: any class: missed"
+    assert shown_photos("#pair-1-0", tmp_path) == ([NAMES[1]], f"1 photo: {CLASSES[1]} taken for {CLASSES[0]}")
+    assert set(shown_photos("#nothing-of-the-page", tmp_path)[0]) == every
 
 
 def test_missing_and_damaged_results_are_errors(tmp_path, monkeypatch):
