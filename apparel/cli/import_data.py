@@ -6,6 +6,7 @@ from pathlib import Path
 from apparel import paths
 from apparel.data.ingest import recovery, staging
 from apparel.errors import UserError, plain
+from apparel.utils import processes
 
 EXAMPLES = """examples:
   apparel import ../shop --name shop                           a folder, with or without archives in it
@@ -44,6 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: the arguments do not fit together, the name is taken, or the source is refused.
     """
+    processes.interrupt_on_termination()
     if arguments.abandon is not None and not arguments.source:
         _abandon(arguments.abandon or arguments.name)
         return

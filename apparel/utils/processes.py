@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from apparel.utils import process_guard
 
 SECONDS_TO_END = 20
 """How long `end` waits for killed processes."""
@@ -56,6 +59,21 @@ def start(command: list[str], **options: Any) -> subprocess.Popen:
     if sys.platform == "win32":
         return subprocess.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
     return subprocess.Popen(command, start_new_session=True, **options)
+
+
+@contextmanager
+def guarded(command: list[str], **options: Any) -> Iterator[subprocess.Popen]:
+    """A command that ends, with all that it started, at the end of the block, or when this process is killed.
+
+    It stays in this process's group, so that Ctrl-C reaches it and it may ask on the terminal.
+    """
+    guard = [sys.executable, "-P", process_guard.__file__, str(os.getpid())]
+    with subprocess.Popen([*guard, *command], **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                end(describe(process.pid))
 
 
 def with_this_python(environment: Mapping[str, str]) -> dict[str, str]:

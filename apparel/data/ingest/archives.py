@@ -22,20 +22,13 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from apparel.errors import UserError, plain
+from apparel.utils import limits
+from apparel.utils.limits import UnpackLimits
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 
 UNSUPPORTED_SUFFIXES = (".rar", ".7z", ".xz", ".txz", ".zst", ".tzst", ".lz", ".lzma", ".gz", ".bz2", ".z")
 """Suffixes of archive formats that are not supported."""
-
-MAX_FILES = 500_000
-"""Files in an archive and the archives in it; limits how many files a hostile archive can create."""
-
-MAX_COMPRESSION_RATIO = 200
-"""Unpacked bytes per packed byte. XML shrinks to a tenth, photos hardly at all; a bomb to a thousandth."""
-
-MIN_UNPACKED_BYTES = 10_000_000
-"""Bytes that any archive may unpack to, whatever the ratio: small files of text may shrink a lot."""
 
 MAX_HEADER_BYTES = 32_000_000
 """Bytes of a zip's directory, or of the headers before one file of a tar: Python reads those into memory."""
@@ -60,40 +53,24 @@ class Entry:
         return self.name.rsplit("/", 1)[-1]
 
 
-class UnpackLimits:
-    """Number of files and bytes that may still be unpacked from an archive and the archives in it, together."""
-
-    def __init__(self, packed_bytes: int) -> None:
-        self.files, self.bytes = MAX_FILES, max(MIN_UNPACKED_BYTES, MAX_COMPRESSION_RATIO * packed_bytes)
-
-    def use(self, files: int, size: int) -> None:
-        """Subtracts `files` with `size` bytes; raises a `UserError` where that is more than is left."""
-        self.files -= files
-        self.bytes -= size
-        if self.files < 0:
-            raise UserError(f"it holds more than {MAX_FILES:,} files; split it up")
-        if self.bytes < 0:
-            raise UserError(f"it unpacks to over {MAX_COMPRESSION_RATIO} times its size, as a decompression bomb does")
-
-
 def is_archive(name: str) -> bool:
     """Whether a file of this name is an archive that can be unpacked."""
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def unpack_archive(archive: Entry, folder: Path, limits: UnpackLimits) -> list[Entry]:
+def unpack_archive(archive: Entry, folder: Path, left: UnpackLimits) -> list[Entry]:
     """Unpacks the files of an archive into `folder`, numbered; hidden files, such as macOS adds, are left out.
 
     Raises:
         UserError: the archive is damaged, encrypted, neither zip nor tar (plain, gzip or bzip2), or hostile: it has a
-            name that leads out of it or is used twice, a link, a device, more files or bytes than `limits` allow, or
+            name that leads out of it or is used twice, a link, a device, more files or bytes than `left` allows, or
             more bytes than the disk has room for. Names the archive and the file in it. Some files may have been
             written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[Entry] = []
     with _errors_of(archive), archive.path.open("rb") as file:
-        members = _members(file, folder, limits)
+        members = _members(file, folder, left)
         for parts, content in tqdm(members, desc=archive.base, unit=" files", delay=1, leave=False):
             if parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts):
                 continue
@@ -147,22 +124,22 @@ def _errors_of(archive: Entry) -> Iterator[None]:
         raise UserError(f"{name} is a damaged archive ({reason}); nothing was imported") from None
 
 
-def _members(file: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+def _members(file: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
     """Yields name, as its parts, and content of each file, in the archive's order."""
     start = file.read(512)
     file.seek(0)
     if start.startswith((b"PK\3\4", b"PK\5\6")):
-        return _zip_members(file, folder, limits)
+        return _zip_members(file, folder, left)
     if start.startswith(b"\x1f\x8b"):
-        return _tar_members(gzip.GzipFile(fileobj=file), folder, limits)
+        return _tar_members(gzip.GzipFile(fileobj=file), folder, left)
     if start.startswith(b"BZh"):
-        return _tar_members(bz2.BZ2File(file), folder, limits)
+        return _tar_members(bz2.BZ2File(file), folder, left)
     if start[257:262] == b"ustar":
-        return _tar_members(file, folder, limits)
+        return _tar_members(file, folder, left)
     raise UserError("neither a zip nor a tar archive (plain, gzip or bzip2)")
 
 
-def _zip_members(file: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+def _zip_members(file: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
     reader = _LimitedReader(file, MAX_HEADER_BYTES)
     with zipfile.ZipFile(reader) as archive:
         reader.left = sys.maxsize  # only the directory is read at once
@@ -170,7 +147,7 @@ def _zip_members(file: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator
             raise UserError("a file in it has no name; pack it again")
         members = [member for member in archive.infolist() if not member.is_dir()]
         size = sum(member.file_size for member in members)
-        limits.use(len(members), size)
+        left.use(len(members), size)
         check_disk_space(folder, size)
         seen: set[tuple[str, ...]] = set()
         names = [_new_name(_zip_name(member), seen) for member in members]
@@ -203,7 +180,7 @@ def _check_zip_member(member: zipfile.ZipInfo) -> None:
         raise UserError(f"'{name}' in it is compressed in an unusual way; pack it with Deflate")
 
 
-def _tar_members(stream: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+def _tar_members(stream: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
     """Works in one pass, since a tar has no directory: each file is checked before its bytes are unpacked."""
     reader = _LimitedReader(stream, MAX_HEADER_BYTES)
     seen: set[tuple[str, ...]] = set()
@@ -215,7 +192,7 @@ def _tar_members(stream: BinaryIO, folder: Path, limits: UnpackLimits) -> Iterat
             parts = _new_name(member.name, seen)
             if not member.isreg() or member.issparse():
                 raise UserError(f"'{plain(member.name)}' in it is a link, a device or a sparse file")
-            limits.use(1, member.size)
+            left.use(1, member.size)
             check_disk_space(folder, member.size)
             reader.left = member.size + MAX_HEADER_BYTES
             yield parts, archive.extractfile(member)
@@ -257,6 +234,7 @@ def _new_name(name: str, seen: set[tuple[str, ...]]) -> tuple[str, ...]:
         raise UserError("a file in it has no name; pack it again")
     if parts[0][0] == "/" or PureWindowsPath(name).drive or ".." in parts or "\0" in name:
         raise UserError(f"'{plain(name)}' in it leads out of the archive")
+    limits.check_name("/".join(parts))
     if parts in seen:
         raise UserError(f"'{plain(name)}' is in it twice")
     seen.add(parts)

@@ -1,6 +1,8 @@
 """Import of a data set: photos, annotation files and lists are recognised among a source's files and copied flat."""
 
 import filecmp
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from apparel import boxes, images
-from apparel.annotations import fiat
+from apparel.annotations import fiat, pascal_voc
 from apparel.data.ingest.archives import UNSUPPORTED_SUFFIXES, Entry, check_copies_fit, is_archive, move_or_copy
 from apparel.errors import UserError, plain
-from apparel.utils import csv_tables, files
+from apparel.utils import csv_tables, files, limits
 from apparel.utils.names import file_name, folded
 
 PARTS = ("photos", "annotations", "lists")
@@ -32,9 +34,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".ti
 START_BYTES = 1 << 20
 """Bytes at the start of a file that are searched for an annotation."""
 
-
-MAX_LIST_BYTES = 100 << 20
-"""Bytes of a text file that are searched for names of photos."""
+MAX_BYTES = {".xml": pascal_voc.MAX_BYTES, ".csv": limits.MAX_TABLE_BYTES, ".txt": limits.MAX_TABLE_BYTES}
+"""Bytes of an annotation file or a list by suffix; a larger one is left out, as convert or split would refuse it."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,11 @@ def _kind(entry: Entry, left_out: list[str]) -> str:
         return ""
     with entry.path.open("rb") as file:
         start = file.read(START_BYTES)
+    if entry.path.stat().st_size > MAX_BYTES.get(suffix, sys.maxsize):
+        left_out.append(
+            f"{plain(entry.name)} is larger than {MAX_BYTES[suffix]:,} bytes, too large for a {suffix} file"
+        )
+        return ""
     text = start.replace(b"\0", b"")  # UTF-16 has a zero byte beside each ASCII letter
     if suffix == ".xml" and (b"<annotation" in text or not text.strip()):  # convert reports an empty one
         return "annotations"
@@ -173,10 +179,11 @@ def _kind(entry: Entry, left_out: list[str]) -> str:
 def _lists_photos(entry: Entry, photos: dict[str, Entry]) -> bool:
     """Whether more than half of a text file's lines are names of photos."""
     with entry.path.open("rb") as file:
-        text = file.read(MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
-    names = [file_name(line) for line in text.splitlines() if line.strip()]
+        text = file.read().decode("utf-8-sig", errors="replace")
+    lines = (line[0] for line in re.finditer(r"[^\r\n]+", text))  # one by one: a file may have millions
     photo_names = {folded(name) for name in photos}
-    return 2 * sum(folded(name) in photo_names for name in names) > len(names)
+    named = [folded(file_name(line)) in photo_names for line in lines if line.strip()]
+    return 2 * sum(named) > len(named)
 
 
 def _below_common_folder(entries: list[Entry]) -> list[tuple[str, Entry]]:

@@ -1,10 +1,8 @@
 """Sources of an import: a folder, an archive or a git repository, opened as one list of files."""
 
-import filecmp
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,33 +10,14 @@ from pathlib import Path, PureWindowsPath
 
 from tqdm import tqdm
 
-from apparel.data.ingest.archives import Entry, UnpackLimits, is_archive, unpack_archive
+from apparel.data.ingest import git_source
+from apparel.data.ingest.archives import Entry, is_archive, unpack_archive
 from apparel.errors import UserError, plain
-from apparel.versioning import git
-
-PROTOCOLS = "file:git:https:ssh"
-"""Protocols that git may use, its GIT_ALLOW_PROTOCOL; others, such as `ext`, run commands."""
-
-SAFE_GIT = [
-    *("-c", f"core.hooksPath={os.devnull}"),
-    *("-c", "core.symlinks=false"),
-    *("-c", "core.autocrlf=false"),
-    *("-c", "core.fsmonitor=false"),
-]
-"""Options of git that keep a foreign repository from running commands, making links or changing line endings."""
+from apparel.utils import limits
+from apparel.utils.limits import UnpackLimits
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """Start of a file that Git LFS has not replaced by its content."""
-
-OTHER_REPOSITORY = {
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-}
-"""Variables that name another repository if a git hook or alias runs the import."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +46,8 @@ def open_source(source: str, rev: str | None, only: Sequence[str], work: Path) -
         raise UserError(f"--rev is for git repositories, and {source} is not one")
     origin = {"source": source_address(source), "kind": kind}
     if kind == "git":
-        origin |= {"rev": rev or "HEAD", "revision": _clone(source, rev, work / "clone")}
-        origin |= _submodules(work / "clone")
+        files, revision = _git_files(source, rev, only, work)
+        origin |= {"rev": rev or "HEAD"} | revision
     if only:
         origin["only"] = list(only)
     if kind == "file":
@@ -78,10 +57,8 @@ def open_source(source: str, rev: str | None, only: Sequence[str], work: Path) -
             entry for entry in unpacked if _matches(entry.name, only) or _matches(entry.name.partition("/")[2], only)
         ]
     else:
-        root = work / "clone" if kind == "git" else Path(source)
-        files = _matching_files(root, only)
-        if kind == "git" and not rev and Path(source, ".git").exists():
-            _print_uncommitted(Path(source), root, only)
+        if kind == "folder":
+            files = _matching_files(Path(source), only)
         _check_no_pointers(files)
         entries = [entry for entry in _unpack_archives(files, work / "unpacked") if _matches(entry.name, only)]
     origin["archives"] = [_describe(entry) for entry in _sorted(files) if is_archive(entry.name)]
@@ -123,45 +100,16 @@ def _source_kind(source: str) -> str:
     return "folder"
 
 
-def _clone(source: str, rev: str | None, folder: Path) -> str:
-    """Checks a revision out into `folder`, without hooks, templates, links and submodules; returns its full hash."""
-    address = source_address(source)
-    if _git("clone", "--no-checkout", "--template=", "--", source, str(folder)).returncode:
-        raise UserError(f"git could not clone {address}; see its message above")
-    for name in (rev, f"origin/{rev}") if rev else ("HEAD",):
-        query = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
-        commit = _git("-C", str(folder), *query, stdout=subprocess.PIPE).stdout.strip()
-        if commit:
-            break
-    else:
-        raise UserError(f"{address} has no revision '{rev or 'HEAD'}'; name a commit, a branch or a tag")
-    if _git("-C", str(folder), "checkout", "--quiet", "--detach", commit).returncode:
-        raise UserError(f"git could not check out {commit} of {address}; see its message above")
-    return commit
-
-
-def _submodules(clone: Path) -> dict[str, list[str]]:
-    """Returns and prints the submodules, which are empty folders in the clone; nothing if there are none."""
-    listed = _git("-C", str(clone), "ls-files", "--stage", stdout=subprocess.PIPE).stdout.splitlines()
-    submodules = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]  # mode of a submodule
-    if not submodules:
-        return {}
-    print(f"submodules, not imported; import each from its own address: {plain(', '.join(submodules))}")
-    return {"submodules": submodules}
-
-
-def _print_uncommitted(worktree: Path, clone: Path, only: Sequence[str]) -> None:
-    """Warns of files that differ from the commit that is imported, or are not in it.
-
-    The files are compared here, since `git status` would run the filters that a foreign repository configures.
-    """
-    names = [entry.name for entry in _walk(worktree) if _matches(entry.name, only) and not entry.path.is_symlink()]
-    _, changed, missing = filecmp.cmpfiles(worktree, clone, names, shallow=False)
-    if uncommitted := sorted(changed + missing):
-        print(
-            f"warning: the last commit is imported; not committed are {len(uncommitted):,} files, such as "
-            f"{plain(uncommitted[0])}: commit them first, or import a copy of the folder without its .git"
-        )
+def _git_files(source: str, rev: str | None, only: Sequence[str], work: Path) -> tuple[list[Entry], dict]:
+    """Returns the files of a revision that match, and archives that may hold matching files; with what to record."""
+    commit = git_source.clone(source, rev, work / "clone", source_address(source))
+    files, submodules = git_source.files_of(
+        work / "clone", commit, lambda name: _matches(name, only) or _has_matches(name, only), work / "files"
+    )
+    if not rev and Path(source, ".git").exists():
+        worktree = [entry for entry in _walk(Path(source)) if _matches(entry.name, only)]
+        git_source.print_uncommitted([entry for entry in worktree if not entry.path.is_symlink()], files)
+    return files, {"revision": commit} | ({"submodules": submodules} if submodules else {})
 
 
 def _check_no_pointers(entries: Sequence[Entry]) -> None:
@@ -180,13 +128,6 @@ def _starts_with(path: Path, start: bytes) -> bool:
         return file.read(len(start)) == start
 
 
-def _git(*arguments: str, stdout: int | None = None) -> subprocess.CompletedProcess:
-    """Runs git with its progress and errors on the terminal; git may not ask for a password."""
-    environment = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
-    environment |= {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
-    return git.run(*SAFE_GIT, *arguments, env=environment, stdout=stdout, stderr=None, text=True)
-
-
 def _matching_files(root: Path, only: Sequence[str]) -> list[Entry]:
     """Returns the files below `root` that match, and archives that may hold matching files; prints skipped links."""
     files = [entry for entry in _walk(root) if _matches(entry.name, only) or _has_matches(entry.name, only)]
@@ -202,9 +143,15 @@ def _walk(root: Path) -> Iterator[Entry]:
     def raise_error(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}")
 
+    seen = 0
     for folder, folders, files in os.walk(root, onerror=raise_error):
+        seen += 1 + len(files)
+        if seen > limits.MAX_FILES:
+            raise UserError(f"{root} holds more than {limits.MAX_FILES:,} files and folders; split it up")
         files += [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files + folders):
+            limits.check_name(Path(folder, name).relative_to(root).as_posix())
         for name in sorted(files):
             path = Path(folder, name)
             if not name.startswith(".") and (path.is_symlink() or path.is_file()):
@@ -216,10 +163,10 @@ def _unpack_archives(entries: Sequence[Entry], work: Path) -> list[Entry]:
     unpacked = []
     for number, entry in enumerate(entries):
         if is_archive(entry.name):
-            limits = UnpackLimits(entry.path.stat().st_size)
-            for inner in unpack_archive(entry, work / f"{number:06}", limits):
+            left = UnpackLimits(entry.path.stat().st_size)
+            for inner in unpack_archive(entry, work / f"{number:06}", left):
                 folder = inner.path.with_suffix(".unpacked")
-                unpacked += unpack_archive(inner, folder, limits) if is_archive(inner.name) else [inner]
+                unpacked += unpack_archive(inner, folder, left) if is_archive(inner.name) else [inner]
         else:
             unpacked.append(entry)
     return unpacked

@@ -89,5 +89,7 @@ def draw_demo_if_missing() -> None:
         command = [sys.executable, "-m", "dvc", "repro", pipeline.as_posix()]
         nothing = subprocess.DEVNULL
         environment = processes.with_this_python(os.environ)
-        if subprocess.run(command, env=environment, stdin=nothing, stdout=nothing, check=False).returncode:
+        with processes.guarded(command, env=environment, stdin=nothing, stdout=nothing) as drawing:
+            failed = drawing.wait()
+        if failed:
             print(f"warning: drawing failed; `dvc repro {pipeline.as_posix()}` tries again")

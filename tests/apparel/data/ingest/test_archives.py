@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel.data.ingest import archives
-from apparel.data.ingest.archives import Entry, UnpackLimits
+from apparel.data.ingest.archives import Entry
 from apparel.errors import UserError
+from apparel.utils import limits
+from apparel.utils.limits import UnpackLimits
 
 FILES = {"samples/a.jpg": b"photo" * 1000, "b c/d-é.xml": b"<annotation/>", "empty": b""}
 
@@ -34,9 +36,9 @@ def tarred(path, files, kind=tarfile.REGTYPE, mode="w:gz", target=""):
     return path
 
 
-def unpack(path, limits=None):
+def unpack(path, left=None):
     entry = Entry(path.name, path)
-    return archives.unpack_archive(entry, path.with_name("unpacked"), limits or UnpackLimits(path.stat().st_size))
+    return archives.unpack_archive(entry, path.with_name("unpacked"), left or UnpackLimits(path.stat().st_size))
 
 
 @pytest.mark.parametrize("write", [zipped, tarred])
@@ -112,17 +114,26 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
 
 def test_archives_in_an_archive_share_its_limits(tmp_path):
     path = zipped(tmp_path / "zip", [("x", bytes(6_000_000))])
-    limits = UnpackLimits(path.stat().st_size)
-    unpack(path, limits)
+    left = UnpackLimits(path.stat().st_size)
+    unpack(path, left)
     with pytest.raises(UserError, match="decompression bomb"):
-        unpack(path, limits)
+        unpack(path, left)
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_FILES", 3)
+    monkeypatch.setattr(limits, "MAX_FILES", 3)
     files = [(str(number), b"") for number in range(4)]
     for path in (zipped(tmp_path / "zip", files), tarred(tmp_path / "tar", files)):
         with pytest.raises(UserError, match="more than 3 files"):
+            unpack(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("a/" * 101 + "x", "more than 100 folders"), ("a" * 1001, "1,000 bytes")]
+)
+def test_names_that_are_too_deep_or_too_long_are_refused(tmp_path, name, message):
+    for path in (zipped(tmp_path / "zip", [(name, b"")]), tarred(tmp_path / "tar", [(name, b"")])):
+        with pytest.raises(UserError, match=message):
             unpack(path)
 
 
