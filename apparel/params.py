@@ -78,6 +78,7 @@ class Split(Section):
     val_fraction: Share
     test_list: str | None
     train_list: str | None
+    val_list: str | None
     keep_duplicates_together: bool
 
 

@@ -2,7 +2,8 @@
 
 from apparel import boxes, errors, params, paths
 from apparel.data.duplicates import find_duplicates, group_duplicates
-from apparel.data.split import SPLITS, assign_photos, count_boxes, read_pinned_split, split_notes
+from apparel.data.pinned_split import SPLITS, read_pinned_split
+from apparel.data.split import assign_photos, count_boxes, split_notes
 from apparel.utils import csv_tables
 from apparel.versioning import integrity
 from apparel.versioning.stage import stage

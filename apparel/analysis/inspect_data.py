@@ -11,7 +11,7 @@ import pandas as pd
 from apparel import paths
 from apparel.analysis import anchors
 from apparel.annotations.convert import Converted, convert_data_set
-from apparel.data import duplicates, split
+from apparel.data import duplicates, pinned_split, split
 from apparel.errors import UserError
 from apparel.models.tfod import pipeline_file
 from apparel.params import Params
@@ -147,17 +147,17 @@ def findings(inspection: Inspection) -> list[str]:
     """Lines on what is unusual about a data set and not in convert's report."""
     lines = []
     if inspection.unreadable:
-        names = split.some_photos(inspection.unreadable)
+        names = pinned_split.some_photos(inspection.unreadable)
         lines.append(f"photos that cannot be decoded: {len(inspection.unreadable)} ({names})")
     for name, missing in inspection.missing_photos.items():
-        lines.append(f"photos in lists/{name} that are missing: {len(missing)} ({split.some_photos(missing)})")
+        lines.append(f"photos in lists/{name} that are missing: {len(missing)} ({pinned_split.some_photos(missing)})")
     lines.append(
         f"pairs of near duplicates: {len(inspection.pairs)}, byte for byte the same: {inspection.pairs['exact'].sum()}"
     )
     for division in inspection.divisions:
         lines.append(f"pairs that straddle train and test in {division.source}: {len(division.straddling)}")
         if division.in_several:
-            names = split.some_photos(division.in_several)
+            names = pinned_split.some_photos(division.in_several)
             lines.append(f"photos in both train and test of {division.source}: {len(division.in_several)} ({names})")
     if inspection.anchors is None:
         lines.append(f"anchors of {inspection.detector}: not plain SSD anchors, so boxes are not compared with them")
@@ -198,7 +198,7 @@ def _read_lists(folder: Path, photos: set[str]) -> dict[str, set[str]]:
     lists = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".csv", ".txt")):
         try:
-            lists[path.relative_to(folder).as_posix()] = split.read_photo_list(path, photos)
+            lists[path.relative_to(folder).as_posix()] = pinned_split.read_photo_list(path, photos)
         except UserError:  # another table, such as counts by class
             continue
     return lists

@@ -5,79 +5,14 @@ Data", ECML PKDD 2011): photos of the rarest class are assigned first, to the sp
 without boxes are stratified as a class of their own.
 """
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from apparel import params
-from apparel.errors import UserError, nearest, plain, some_of
-from apparel.utils import csv_tables
-from apparel.utils.names import file_name, folded, unique
-
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class PinnedSplit:
-    """The photos that published lists pin; photos pinned to `train` are divided into train and val.
-
-    `train` and `test` are None where there is no such list; `missing` are listed names that are not photos here.
-    """
-
-    train: frozenset[str] | None
-    test: frozenset[str] | None
-    missing: tuple[str, ...]
-
-
-def read_pinned_split(config: params.Split, folder: Path, names: Collection[str]) -> PinnedSplit:
-    """Reads the lists that pin photos to train and test.
-
-    Args:
-        config: names the lists, relative to `folder`.
-        folder: the data set's folder of lists.
-        names: the photos of the data set.
-
-    Raises:
-        UserError: a list lies outside the folder, is missing, is not a list, or names no photo of the data set; or a
-            photo is in both lists.
-    """
-    photos = set(names)
-    train, test = (
-        None if name is None else read_photo_list(_list_path(folder, name, key), photos)
-        for key, name in (("split.train_list", config.train_list), ("split.test_list", config.test_list))
-    )
-    both = sorted((train or set()) & (test or set()))
-    if both:
-        raise UserError(f"{some_photos(both)} in both split.train_list and split.test_list: a photo can be in one only")
-    for name, listed in ((config.train_list, train), (config.test_list, test)):
-        if listed is not None and not listed & photos:
-            some = some_photos(sorted(listed))
-            raise UserError(f"{folder / name} names {len(listed)} photos ({some}), none of which is in the data set")
-    missing = tuple(sorted(((train or set()) | (test or set())) - photos))
-    return PinnedSplit(*(None if listed is None else frozenset(listed & photos) for listed in (train, test)), missing)
-
-
-def read_photo_list(path: Path, photos: Collection[str]) -> set[str]:
-    """Reads photo names from a CSV file with a column `filename`, or from a `.txt` file with one name a line.
-
-    A name that is not in `photos` stands for the one photo whose name differs from it only in case, in how accents are
-    encoded, or in the file's extension, if there is exactly one.
-
-    Raises:
-        UserError: the file is missing, not such a list, or names nothing.
-    """
-    similar = unique(sorted(photos), lambda name: folded(Path(name).stem)) | unique(sorted(photos), folded)
-    listed = _listed_names(path) - {""}
-    if not listed:
-        raise UserError(f"{path} names no photos")
-    return {
-        name if name in photos else similar.get(folded(name)) or similar.get(folded(Path(name).stem)) or name
-        for name in listed
-    }
+from apparel.data.pinned_split import SPLITS, PinnedSplit, some_photos
+from apparel.errors import UserError
 
 
 def assign_photos(
@@ -88,7 +23,7 @@ def assign_photos(
     pinned: PinnedSplit,
     groups: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """Returns the split of each photo by name, sorted; photos in neither of two pinned lists are left out.
+    """Returns the split of each photo by name, sorted; if train and test are pinned, photos in no list are left out.
 
     Args:
         names: the photos, with boxes or without.
@@ -105,7 +40,7 @@ def assign_photos(
     """
     groups = groups or {name: name for name in names}
     presence = _class_presence(names, labels, classes)
-    rest = sorted(set(names) - (pinned.train or set()) - (pinned.test or set()))
+    rest = sorted(set(names) - (pinned.train or set()) - (pinned.val or set()) - (pinned.test or set()))
     if pinned.test is not None:
         test = sorted(pinned.test)
     elif pinned.train is not None:
@@ -113,7 +48,10 @@ def assign_photos(
     else:
         test = _draw_share(rest, presence, groups, config.test_fraction, config.seed)
     train_val = sorted(pinned.train) if pinned.train is not None else sorted(set(rest) - set(test))
-    val = _draw_share(train_val, presence, groups, config.val_fraction, config.seed)
+    if pinned.val is not None:
+        val = sorted(pinned.val)
+    else:
+        val = _draw_share(train_val, presence, groups, config.val_fraction, config.seed)
     photos = {"train": sorted(set(train_val) - set(val)), "val": val, "test": test}
     _check_splits(photos, presence, classes, groups)
     return dict(sorted((name, split) for split, members in photos.items() for name in members))
@@ -153,7 +91,7 @@ def split_notes(
             f"photos in the lists that are not in the data set: {len(pinned.missing)} ({some_photos(pinned.missing)})"
         )
     if photo_count > len(assigned):
-        lines.append(f"photos in neither list, left out: {photo_count - len(assigned)}")
+        lines.append(f"photos in none of the lists, left out: {photo_count - len(assigned)}")
     for split in SPLITS[1:]:
         absent = counts.loc[counts[f"counts_{split}"] == 0, "class"]
         if len(absent):
@@ -168,37 +106,6 @@ def straddling_pairs(pairs: pd.DataFrame, assigned: Mapping[str, str]) -> pd.Dat
     """Returns the pairs of near duplicates with one photo in test and the other in train or val."""
     used = pairs[pairs["first"].isin(assigned.keys()) & pairs["second"].isin(assigned.keys())]
     return used[(used["first"].map(assigned) == "test") != (used["second"].map(assigned) == "test")]
-
-
-def some_photos(names: Iterable[str]) -> str:
-    """Returns the first three names, and how many more there are, for a message."""
-    return some_of([plain(name) for name in names], 3)
-
-
-def _listed_names(path: Path) -> set[str]:
-    if path.suffix.lower() != ".txt":
-        return {file_name(name) for name in csv_tables.read(path, ["filename"])["filename"]}
-    try:
-        lines = re.split(r"[\r\n]+", path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UserError(f"{path} not found") from None
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"{path} is not a text file in UTF-8") from None
-    return {file_name(line) for line in lines if line.strip()}
-
-
-def _list_path(folder: Path, name: str, key: str) -> Path:
-    """Returns the path of a list, which has to lie in `folder`.
-
-    This is decided by the name alone: DVC may keep the files of the folder as links to its cache, which lies outside.
-    """
-    parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
-    if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-        raise UserError(f"{key}: '{name}' leads out of {folder.as_posix()}; name a list in that folder")
-    if not (folder / name).is_file():
-        lists = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-        raise UserError(f"{key}: there is no list '{name}' in {folder.as_posix()}{nearest(name, lists)}")
-    return folder / name
 
 
 def _class_presence(names: Sequence[str], labels: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

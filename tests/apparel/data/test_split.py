@@ -4,33 +4,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apparel import boxes, params
+from apparel import boxes
 from apparel.data import duplicates
+from apparel.data.pinned_split import SPLITS, PinnedSplit, read_pinned_split
 from apparel.data.split import (
-    SPLITS,
-    PinnedSplit,
     assign_photos,
     count_boxes,
-    read_pinned_split,
     split_notes,
 )
 from apparel.errors import UserError
 from tests.support.repository import LABELS
+from tests.support.split_params import split_params
 
 MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
 NOT_PINNED = PinnedSplit(None, None, ())
-
-
-def split_params(**changes):
-    values = {
-        "seed": 0,
-        "test_fraction": 0.2,
-        "val_fraction": 0.15,
-        "test_list": None,
-        "train_list": None,
-        "keep_duplicates_together": True,
-    }
-    return params.Split(**(values | changes))
 
 
 def table(photos):
@@ -162,65 +149,20 @@ def test_pinned_photos_keep_their_split_and_val_is_drawn_from_the_others():
     assert members(assigned, "test") == other and assigned.keys() == pinned | other
 
 
-def write_lists(folder, **lists):
-    for name, text in lists.items():
-        path = folder / name.replace("_", ".")
-        path.write_text(text, encoding="utf-8")
-
-
-def test_lists_are_csv_or_text(tmp_path):
-    write_lists(tmp_path, test_csv="class,filename\na,x.jpg\nb,x.jpg\na,gone.jpg\n", train_txt="y.jpg\n\nz.jpg\r\n")
-    pinned = read_pinned_split(
-        split_params(test_list="test.csv", train_list="train.txt"), tmp_path, ["x.jpg", "y.jpg", "z.jpg"]
-    )
-    assert pinned == PinnedSplit(frozenset({"y.jpg", "z.jpg"}), frozenset({"x.jpg"}), ("gone.jpg",))
-
-
-def test_listed_names_match_photos_despite_case_and_the_encoding_of_accents(tmp_path):
-    write_lists(tmp_path, test_csv="filename\nu\u0308.jpg\nA.JPG\nB.jpg\n,\n".replace(",", '""'))
-    pinned = read_pinned_split(
-        split_params(test_list="test.csv"), tmp_path, ["ü.jpg", "a.jpg", "b.jpg", "B.jpg", "c.jpg"]
-    )
-    assert pinned == PinnedSplit(None, frozenset({"ü.jpg", "a.jpg", "B.jpg"}), ())
-
-
-def test_listed_names_match_photos_despite_the_extension_if_only_one_fits(tmp_path):
-    write_lists(tmp_path, test_csv="filename\na.png\nb.thumbnail\nC.JPEG\nd.gif\ne.jpg\n")
-    names = ["a.jpg", "b.thumbnail.jpg", "c.jpg", "d.jpg", "d.png", "e.jpg", "e.png"]
-    pinned = read_pinned_split(split_params(test_list="test.csv"), tmp_path, names)
-    assert pinned == PinnedSplit(None, frozenset({"a.jpg", "b.thumbnail.jpg", "c.jpg", "e.jpg"}), ("d.gif",))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"test_list": "../test.csv"}, "split.test_list: '../test.csv' leads out"),
-        ({"train_list": "a/../../test.csv"}, "split.train_list: 'a/../../test.csv' leads out"),
-        ({"test_list": "/etc/passwd"}, "leads out"),
-        ({"test_list": "C:\\test.csv"}, "leads out"),
-        ({"test_list": "..\\test.csv"}, "leads out"),
-        ({"test_list": "none.csv"}, "split.test_list: there is no list 'none.csv'"),
-        ({"test_list": "none.txt"}, "split.test_list: there is no list 'none.txt'"),
-        ({"test_list": "bare.csv"}, "no column 'filename'"),
-        ({"test_list": "binary.txt"}, "not a text file"),
-        ({"test_list": "other.csv"}, "names 1 photos (q.jpg), none of which is in the data set"),
-        ({"test_list": "tests.csv"}, "did you mean 'test.csv'?"),
-        ({"test_list": ""}, "there is no list ''"),
-        ({"test_list": "empty.csv"}, "names no photos"),
-        ({"test_list": "empty.txt"}, "names no photos"),
-        ({"test_list": "test.csv", "train_list": "test.csv"}, "x.jpg in both"),
-    ],
-)
-def test_lists_that_cannot_be_used_are_refused(tmp_path, changes, message):
-    folder = tmp_path / "lists"
-    folder.mkdir()
-    write_lists(folder, test_csv="filename\nx.jpg\n", bare_csv="x.jpg\n", other_csv="filename\nq.jpg\n")
-    write_lists(folder, empty_csv="filename,class\n,a\n", empty_txt="\n")
-    write_lists(tmp_path, test_csv="filename\nx.jpg\n")
-    (folder / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError) as error:
-        read_pinned_split(split_params(**changes), folder, ["x.jpg"])
-    assert message in str(error.value)
+def test_photos_of_val_are_pinned_and_the_list_of_train_may_have_them_too(tmp_path):
+    for name, text in {"trainval": "1\n2\n3\n", "val": "2\n", "test": "4\n"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    config = split_params(train_list="trainval.txt", val_list="val.txt", test_list="test.txt")
+    names = [f"{number}.jpg" for number in range(1, 6)]
+    pinned = read_pinned_split(config, tmp_path, names)
+    assert (pinned.train, pinned.val, pinned.test) == ({"1.jpg", "2.jpg", "3.jpg"}, {"2.jpg"}, {"4.jpg"})
+    labels = table(dict.fromkeys(names, "a"))
+    assigned = assign_photos(names, labels, ["a"], config, pinned, None)
+    assert assigned == {"1.jpg": "train", "2.jpg": "val", "3.jpg": "train", "4.jpg": "test"}
+    pinned = read_pinned_split(config := split_params(val_list="val.txt", test_fraction=0.25), tmp_path, names)
+    assigned = assign_photos(names, labels, ["a"], config, pinned, None)
+    assert [name for name, split in assigned.items() if split == "val"] == ["2.jpg"]
+    assert sorted(assigned.values()) == ["test", "train", "train", "train", "val"]
 
 
 def test_boxes_are_counted_in_the_order_of_the_classes():
@@ -239,7 +181,7 @@ def test_notes_name_what_is_unusual():
     lines = split_notes(counts, assigned, pinned, pairs, photo_count=5)
     assert lines == [
         "photos in the lists that are not in the data set: 4 (p, q, r and 1 more)",
-        "photos in neither list, left out: 2",
+        "photos in none of the lists, left out: 2",
         "warning: val has no box of b; nothing is measured for it there",
         "warning: test has no box of b; nothing is measured for it there",
         "pairs of near duplicates with one photo in test and one in train or val: 1",
