@@ -16,9 +16,11 @@ from apparel.inference.predictor import ScoredSplit
 from apparel.models import detector
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
+from apparel.utils import csv_tables
 from stages import eval as stage
 from tests.support import photo_files
 from tests.support.repository import ROOT
+from tests.support.small_eval import HISTORY
 
 CLASSES = params.load(ROOT / "params.yaml").data.classes
 COLUMNS = ["filename", "class", "score", *boxes.CORNERS]
@@ -73,6 +75,7 @@ def run(tmp_path, monkeypatch):
             photo_files.garment().save(tmp_path / name)
         packed[split] = shards.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
     shards.write_shards(packed, CLASSES, 2, paths.TFRECORD)
+    csv_tables.write(HISTORY, paths.HISTORY)
     recorder = Recorder()
     monkeypatch.setattr(determinism, "enable", lambda seed: None)  # for the rest of the process
     monkeypatch.setattr(detector, "load_detector", lambda folder: SimpleNamespace(classes=CLASSES))
