@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from apparel.errors import UserError
+from apparel.utils import keras_weights
 
 FIRST_FILTERS = 32
 """Filters of the first layer, `conv1`, of a MobileNet v1 at a depth multiplier of 1 (Howard et al. 2017, table 1)."""
@@ -23,13 +24,13 @@ def read_checkpoint_params(folder: Path) -> dict[str, object]:
 
 
 def _keras_params(path: Path) -> dict[str, object]:
-    import h5py
-
-    with h5py.File(path, "r") as file, suppress(KeyError, TypeError, IndexError, AttributeError):
-        layer = file.get("model_weights", file)["conv1"]
-        filters = layer[layer.attrs["weight_names"][0]].shape[-1]
-        return {"checkpoint_type": "backbone", "depth_multiplier": filters / FIRST_FILTERS}
-    return {"checkpoint_type": "backbone"}
+    params: dict[str, object] = {"checkpoint_type": "backbone"}
+    with suppress(UserError), keras_weights.opened(path) as layers:
+        kernel = next(iter(keras_weights.shapes(layers, "conv1").values()))
+        depth_multiplier = kernel[-1] / FIRST_FILTERS
+        if 0 < depth_multiplier <= 1:  # another network's first layer has more
+            params["depth_multiplier"] = depth_multiplier
+    return params
 
 
 def _pipeline_params(path: Path) -> dict[str, object]:

@@ -12,7 +12,7 @@ from apparel.models.inputs import Batch
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.model import build_model
 from apparel.models.tfod.pipeline_file import PipelineConfig
-from apparel.utils import files
+from apparel.utils import files, tensor_bundle
 from apparel.versioning import integrity
 
 
@@ -196,9 +196,10 @@ def restore_checkpoint(objects: tf.train.Checkpoint, folder: Path) -> None:
 
     Raises:
         CheckpointMismatch: the checkpoint lacks a variable, or has it in another shape; names it.
-        UserError: the checkpoint is missing or damaged; names it.
+        UserError: the checkpoint is missing or damaged, or declares more than it holds; names it.
     """
     path = folder / "checkpoint" / "ckpt-0"
+    tensor_bundle.read_index(path)
     try:
         status = objects.read(str(path))
         # `read` succeeds silently when nothing matches.

@@ -8,6 +8,7 @@ from apparel import paths
 from apparel.errors import UserError, nearest
 from apparel.models.detector import CheckpointMismatch, Detector, restore_checkpoint
 from apparel.params import Train
+from apparel.utils import keras_weights
 
 
 def load_pretrained_weights(detector: Detector, train: Train) -> None:
@@ -64,24 +65,20 @@ def _checkpoint_part(detector: Detector, kind: str) -> tf.train.Checkpoint:
 
 
 def _load_keras_backbone(detector: Detector, path: Path) -> None:
-    """Loads the backbone by layer name: Keras Applications and the API have the same names for MobileNet v1."""
-    import h5py
+    """Loads the backbone by layer name: Keras Applications and the API have the same names for MobileNet v1.
 
-    backbone = detector.backbone
-    try:
-        with h5py.File(path, "r") as file:
-            stored = {_text(name) for name in file.get("model_weights", file).attrs["layer_names"]}
-        missing = sorted({layer.name for layer in backbone.layers if layer.weights} - stored)
+    Not by Keras' `load_weights`, which reads whatever shape the file declares before it looks at the layer.
+    """
+    layers = [layer for layer in detector.backbone.layers if layer.weights]
+    with keras_weights.opened(path) as stored:
+        missing = sorted({layer.name for layer in layers} - set(keras_weights.layer_names(stored)))
         if missing:
             raise UserError(f"{path} has no layer {missing[0]}: not the weights of this detector's backbone")
-        backbone.load_weights(str(path), by_name=True)
-    except (OSError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a Keras weights file: {error}") from None
-    except ValueError as error:
-        raise UserError(
-            f"{path} is of another shape than the backbone: {str(error).splitlines()[0]}; check train.depth_multiplier"
-        ) from None
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+        for layer in layers:
+            shapes = [tuple(weight.shape) for weight in layer.weights]
+            try:
+                layer.set_weights(keras_weights.read_layer(stored, layer.name, shapes))
+            except UserError as error:
+                raise UserError(
+                    f"{path} is of another shape than the backbone: {error}; check train.depth_multiplier"
+                ) from None

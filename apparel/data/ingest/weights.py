@@ -6,7 +6,7 @@ from pathlib import Path
 
 from apparel.data.ingest.archives import Entry, check_copies_fit, move_or_copy
 from apparel.errors import UserError, one_line, plain
-from apparel.utils import files
+from apparel.utils import files, keras_weights, limits, tensor_bundle
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file, such as Keras's `.h5`."""
@@ -48,8 +48,12 @@ def copy_checkpoint(checkpoint: dict[str, Entry], folder: Path, work: Path) -> N
         work: files that lie in this folder are moved, others are copied.
 
     Raises:
-        UserError: the checkpoint is damaged, or not one of TensorFlow 2.
+        UserError: the checkpoint is damaged, declares more than it holds, or is not one of TensorFlow 2.
     """
+    for name, entry in checkpoint.items():
+        limit = limits.MAX_PIPELINE_BYTES if name.endswith((".config", ".json")) else limits.MAX_WEIGHTS_BYTES
+        if entry.path.stat().st_size > limit:
+            raise UserError(f"{plain(entry.name)} is larger than {limit:,} bytes, too large for a {Path(name).name}")
     check_copies_fit(checkpoint.values(), folder.parent, work)
     for name, entry in checkpoint.items():
         move_or_copy(entry, folder / name, work)
@@ -97,31 +101,36 @@ def _zoo_files(index: Entry, entries: dict[str, Entry]) -> dict[str, Entry]:
 
 def _check_checkpoint(prefix: Path, name: str) -> None:
     """Raises a `UserError` unless all tensors can be read: TensorFlow compares the checksum of each one."""
+    try:
+        tensors = tensor_bundle.read_index(prefix)
+    except UserError as error:
+        reason = _without_folder(error, prefix.parent)
+        raise UserError(f"{plain(name)} is a damaged checkpoint ({reason}); nothing was imported") from None
     import tensorflow as tf
 
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        tensors = reader.get_variable_to_shape_map()
         for tensor in tensors:
             reader.get_tensor(tensor)
     except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
         reason = plain(one_line(error).replace(str(prefix.parent), ""))
         raise UserError(f"{plain(name)} is a damaged checkpoint ({reason}); nothing was imported") from None
-    if "_CHECKPOINTABLE_OBJECT_GRAPH" not in tensors:
+    if tensor_bundle.OBJECT_GRAPH not in tensors:
         raise UserError(f"{plain(name)} is a checkpoint of TensorFlow 1; nothing was imported")
 
 
 def _check_keras(path: Path) -> None:
     """Raises a `UserError` unless this is an undamaged file of weights as Keras saves them."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:  # raises if the file is cut short
-            has_layers = "layer_names" in file.get("model_weights", file).attrs
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{plain(path.name)} is damaged ({plain(str(error))}); nothing was imported") from None
-    if not has_layers:
-        raise UserError(f"{plain(path.name)} does not hold weights as Keras saves them; nothing was imported")
+        with keras_weights.opened(path) as layers:
+            keras_weights.layer_names(layers)
+    except UserError as error:
+        raise UserError(f"{_without_folder(error, path.parent)}; nothing was imported") from None
+
+
+def _without_folder(error: UserError, folder: Path) -> str:
+    """The message of an error without the staging folder."""
+    return str(error).replace(f"{folder}/", "").replace(f"{folder}\\", "")
 
 
 def _is_hdf5(path: Path) -> bool:

@@ -9,6 +9,7 @@ def write_keras(folder, filters):
     import h5py
 
     with h5py.File(folder / "mobilenet.h5", "w") as file:
+        file.attrs["layer_names"] = [b"conv1"]
         file.create_group("conv1").attrs["weight_names"] = [b"conv1/kernel:0"]
         file["conv1"]["conv1/kernel:0"] = np.zeros((3, 3, 3, filters), np.float32)
 
@@ -18,6 +19,11 @@ def test_keras_weights_tell_the_depth_multiplier(tmp_path, filters, depth_multip
     write_keras(tmp_path, filters)
     params = read_checkpoint_params(tmp_path)
     assert params == {"checkpoint_type": "backbone", "depth_multiplier": depth_multiplier}
+
+
+def test_no_depth_multiplier_above_1_is_proposed(tmp_path):
+    write_keras(tmp_path, 1000)
+    assert read_checkpoint_params(tmp_path) == {"checkpoint_type": "backbone"}
 
 
 def test_keras_weights_of_another_network_are_weights_of_a_backbone(tmp_path):
