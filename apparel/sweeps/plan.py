@@ -14,8 +14,8 @@ from apparel.sweeps.config import LATENCY, Range, SweepConfig, load_config, pars
 from apparel.sweeps.search_space import SearchSpace
 from apparel.sweeps.snapshot import Snapshot
 from apparel.tracking.outbox import OUTBOXES, find_outbox
-from apparel.tracking.server import without_password
 from apparel.utils import yaml
+from apparel.utils.addresses import address_only
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -59,7 +59,7 @@ class Plan:
     def command(self) -> str:
         """The command that finds the study without its file; `--report` or `--finish` is appended."""
         is_local = self.storage == storage.LOCAL
-        option = "" if is_local else f" --storage {without_password(self.storage)}"
+        option = "" if is_local else f" --storage {address_only(self.storage)}"
         return f"apparel sweep --study {self.config.study}{option}"
 
     def text(self) -> str:
@@ -112,7 +112,7 @@ class Plan:
     def _location_lines(self) -> list[str]:
         code = f"commit {self.snapshot.commit[:7]}" + (", with uncommitted changes" if self.snapshot.is_changed else "")
         return [
-            f"storage  {without_password(self.storage)}",
+            f"storage  {address_only(self.storage)}",
             f"code     {code}",
             f"watch    make dashboard, make ui, {self.command} --report; "
             f"logs in {(workspace.study_folder(self.config.study) / 'trials').as_posix()}",

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel.errors import UserError, one_line
-from apparel.tracking.server import without_password
+from apparel.errors import UserError
+from apparel.utils.addresses import address_only, reason
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -88,7 +88,7 @@ def open_storage(address: str, wait: bool = False) -> RetryingStorage:
     try:
         return RetryingStorage(_retrying(_open)(address) if wait else _open(address))
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ConnectionError, ValueError) as error:
-        raise UserError(f"cannot open the storage {without_password(address)}: {one_line(error)}") from None
+        raise UserError(f"cannot open the storage {address_only(address)}: {reason(error, [address])}") from None
 
 
 def _open(address: str) -> "BaseStorage":
@@ -123,4 +123,4 @@ def load_study(address: str, study: str, wait: bool = False) -> "Study":
     except KeyError:
         names = optuna.get_all_study_names(storage)
         others = f"; it has {', '.join(names)}" if names else ""
-        raise UserError(f"{without_password(address)} has no study '{study}'{others}") from None
+        raise UserError(f"{address_only(address)} has no study '{study}'{others}") from None

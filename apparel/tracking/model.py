@@ -3,11 +3,16 @@
 import base64
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from apparel.tracking.artifacts import Artifacts
+from apparel.tracking.receipt import Unconfirmed, require, stored_run
 from apparel.versioning import provenance
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel, Run
 
 NAME = "detector"
 """The model's name in MLflow."""
@@ -16,25 +21,49 @@ REQUIREMENTS = ("tensorflow", "tf_keras", "tf-object-detection-api", "numpy", "p
 """Packages that MLflow lists with the model, in the versions of today."""
 
 
-def log(client: Any, run: str, folder: Path, example: Path) -> None:
+def log(client: Any, run: "Run", folder: Path, example: Path) -> None:
     """Logs the model as an output of a run; completes what an interrupted attempt left.
 
     Args:
         client: MLflow's.
-        run: MLflow's id of the run.
+        run: as MLflow has it.
         folder: what `Detector.save` wrote.
         example: a photo, which MLflow shows as the example of an input.
+
+    Raises:
+        Unconfirmed: MLflow does not have all of it.
     """
     from mlflow.entities import LoggedModelOutput
 
-    experiment = client.get_run(run).info.experiment_id
-    models = client.search_logged_models([experiment], f"source_run_id = '{run}' AND name = '{NAME}'", max_results=1)
-    model = models[0] if models else client.create_logged_model(experiment, NAME, run, model_type="object detection")
+    experiment, run_id = run.info.experiment_id, run.info.run_id
+    if not _stored(client, experiment, run_id):
+        client.create_logged_model(experiment, NAME, run_id, model_type="object detection")
+    model = _stored(client, experiment, run_id)
+    require([] if model else ["the model"])
     with tempfile.TemporaryDirectory() as temporary:
-        save(folder, example, Path(temporary, "model"), model.model_id, run)
-        client.log_model_artifacts(model.model_id, str(Path(temporary, "model")))
-    client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
+        save(folder, example, Path(temporary, "model"), model.model_id, run_id)
+        Artifacts(client, model.artifact_location).upload_folder(Path(temporary, "model"))
+    if not _is_output(run, model.model_id):
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        require([] if _is_output(stored_run(client, run_id), model.model_id) else ["the model as an output of its run"])
     client.finalize_logged_model(model.model_id, "READY")
+    model = _stored(client, experiment, run_id)
+    require([] if model and model.status == "READY" else ["the model's status READY"])
+
+
+def _is_output(run: "Run", model: str) -> bool:
+    return model in {output.model_id for output in run.outputs.model_outputs} if run.outputs else False
+
+
+def _stored(client: Any, experiment: str, run: str) -> "LoggedModel | None":
+    """The run's model as MLflow has it; a second one, made after a false answer to the search, is deleted."""
+    models = client.search_logged_models([experiment], f"source_run_id = '{run}' AND name = '{NAME}'")
+    if any(model.source_run_id != run or not model.model_id or not model.artifact_location for model in models):
+        raise Unconfirmed("what answers there is not MLflow, or gives other models than it was asked for")
+    models = sorted(models, key=lambda model: (model.status != "READY", model.creation_timestamp, model.model_id))
+    for surplus in models[1:]:
+        client.delete_logged_model(surplus.model_id)
+    return models[0] if models else None
 
 
 def save(folder: Path, example: Path, target: Path, model: str | None = None, run: str | None = None) -> None:

@@ -6,7 +6,7 @@ queue is full. MLflow's own asynchronous logging keeps its queue in memory and l
     run.json     the run's header (`RunHeader`)
     lines.jsonl  what happened, one JSON object a line, only ever appended to
     files/       copies of files, each until it is sent
-    sent.json    the MLflow run, and how many bytes of lines.jsonl it has
+    sent.json    the MLflow run, how many bytes of lines.jsonl it has, and which lines before that it has not (`Held`)
 
 Lines stay after they were sent: a run that MLflow has lost can be sent again.
 """
@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,10 @@ class RunHeader:
         start: milliseconds since 1970.
         parent: the run that it is shown under: MLflow's id, or the id of its outbox.
         run: the run itself where it exists already: MLflow's id, or the id of its first outbox.
+        attempt: how often the run was sent anew, to another server or as another run. What was sent before is void.
+        replaces: MLflow's id of the run that this one was, or was to be, before it was sent anew.
+        origin: the server of `replaces`.
+        former_parent: the parent, where its server does not have that.
     """
 
     server: str
@@ -50,6 +54,10 @@ class RunHeader:
     start: int
     parent: str | None = None
     run: str | None = None
+    attempt: int = 0
+    replaces: str | None = None
+    origin: str | None = None
+    former_parent: str | None = None
 
 
 class Line(NamedTuple):
@@ -60,6 +68,13 @@ class Line(NamedTuple):
     step: int
     time: int  # milliseconds since 1970
     end: int  # offset in lines.jsonl, in bytes, of the line's end
+
+
+class Held(NamedTuple):
+    """A line, or one value of it, that MLflow does not have although it has what follows."""
+
+    line: Line
+    why: str
 
 
 class Outbox:
@@ -113,25 +128,49 @@ class Outbox:
                     except (ValueError, TypeError):
                         continue
 
+    def size(self) -> int:
+        """Bytes of lines.jsonl."""
+        return self._lines.stat().st_size if self._lines.exists() else 0
+
     def unsent_lines(self) -> Iterator[Line]:
         """The lines that MLflow has not confirmed."""
-        return self.lines(self.sent()[1])
+        yield from (held.line for held in self.held())
+        yield from self.lines(self.sent()[1])
 
     def sent(self) -> tuple[str | None, int]:
-        """MLflow's id of the run, None before there is one, and how many bytes of the lines it has."""
-        try:
-            record = json.loads((self.folder / "sent.json").read_text(encoding="utf-8"))
-            return record["run"], record["bytes"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None, 0  # sending again does no harm
+        """MLflow's id of the run, None before there is one, and how many bytes of the lines it has or holds up."""
+        record = self._record()
+        return (record["run"], record["bytes"]) if record else (None, 0)  # sending again does no harm
 
-    def advance(self, run: str | None, sent: int) -> None:
-        """Records that MLflow's `run` has the first `sent` bytes."""
-        files.write_json(self.folder / "sent.json", {"run": run, "bytes": sent})
+    def held(self) -> list[Held]:
+        """What the server did not take, before that number of bytes."""
+        record = self._record()
+        return [Held(Line(**held["line"]), held["why"]) for held in record["held"]] if record else []
+
+    def advance(self, run: str | None, sent: int, held: Sequence[Held] = ()) -> None:
+        """Records that MLflow's `run` has the first `sent` bytes, except for the lines that are held."""
+        kept = [{"line": line._asdict(), "why": why} for line, why in held]
+        record = {"run": run, "bytes": sent, "held": kept, "attempt": self.header.attempt}
+        files.write_text(self.folder / "sent.json", json.dumps(record))  # a held metric may be NaN
+
+    def send_anew(self, **changes: Any) -> None:
+        """Changes fields of the header and lets all lines be sent again, as those of another run."""
+        run, _ = self.sent()
+        if run:
+            changes = {"replaces": run, "origin": self.header.server} | changes
+        self.header = replace(self.header, attempt=self.header.attempt + 1, **changes)
+        files.write_json(self.folder / "run.json", asdict(self.header))
 
     def discard(self, file: str) -> None:
         """Deletes a copied file that was sent."""
         shutil.rmtree((self.folder / file).parent, ignore_errors=True)
+
+    def _record(self) -> dict[str, Any] | None:
+        try:
+            record = {"held": [], "attempt": 0} | json.loads((self.folder / "sent.json").read_text(encoding="utf-8"))
+            return record if record["attempt"] == self.header.attempt and record.keys() >= {"run", "bytes"} else None
+        except (OSError, ValueError, TypeError):
+            return None
 
     def _ends_with_newline(self) -> bool:
         try:
@@ -151,8 +190,9 @@ def find_outbox(name: str) -> Outbox | None:
 
 
 def outbox_of_run(run: str) -> Outbox | None:
-    """The outbox of that id, else one whose run has that id in MLflow."""
-    return find_outbox(run) or next((outbox for outbox in all_outboxes() if outbox.sent()[0] == run), None)
+    """The outbox of that id, else one whose run has that id in MLflow, or was sent in place of a run with that id."""
+    outboxes = (outbox for outbox in all_outboxes() if run in (outbox.sent()[0], outbox.header.replaces))
+    return find_outbox(run) or next(outboxes, None)
 
 
 def unsent_outboxes() -> list[Outbox]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel.errors import UserError
+from apparel.tracking.artifacts import Artifacts
+from apparel.tracking.receipt import stored_run
 from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, reason, server_address, tracking_uri
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Reader:
     def attach(self, run: str, file: Path, folder: str) -> None:
         """Uploads a file to a run, under `folder`."""
         with _mlflow_errors():
-            self._client.log_artifact(run, str(file), folder)
+            Artifacts(self._client, stored_run(self._client, run).info.artifact_uri).upload(file, folder)
 
     def _search(self, condition: str) -> list[StoredRun]:
         if self._client is None:
@@ -99,13 +101,11 @@ def _stored(run: "Run") -> StoredRun:
 
 @contextmanager
 def _mlflow_errors() -> Iterator[None]:
-    """Raises errors of MLflow and its store as `UserError`."""
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError  # MLflow lets errors of a damaged database through
-
+    """Raises errors of MLflow, of its store, and of what its client makes of an answer that is not MLflow's."""
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of several libraries
         remedy = "start or repair it, or name another with MLFLOW_TRACKING_URI"
         raise UserError(f"MLflow at {server_address()} cannot be read ({reason(error)}); {remedy}") from None

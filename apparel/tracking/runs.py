@@ -268,7 +268,7 @@ def _recorded_outbox(record: Path) -> Outbox | None:
     outbox = find_outbox(record.read_text(encoding="utf-8")) if record.exists() else None
     if outbox is None or outbox.header.server != server_address():
         return None
-    names = (None, outbox.id, outbox.header.run, outbox.sent()[0])
+    names = (None, outbox.id, outbox.header.run, outbox.header.replaces, outbox.sent()[0])
     return outbox if os.environ.get("MLFLOW_RUN_ID") in names else None
 
 

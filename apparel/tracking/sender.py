@@ -5,185 +5,158 @@ is found by its tag, MLflow ignores a metric that it has with the same step, tim
 files and data sets replace themselves.
 """
 
-import json
 import logging
 import re
 import signal
-import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
 from apparel import paths
-from apparel.tracking import model
-from apparel.tracking.outbox import OUTBOXES, Line, Outbox, outbox_of_run
-from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect, reason, with_password, without_password
+from apparel.errors import UserError
+from apparel.tracking import receipt, run_lookup
+from apparel.tracking.artifacts import artifact_path
+from apparel.tracking.delivery import VALUES, Delivery
+from apparel.tracking.outbox import OUTBOXES, Held, Line, Outbox
+from apparel.tracking.server import connect, reason, with_password, without_password
 
-ID_TAG = "apparel.id"
-"""Tag with the id of a run's outbox, by which a run is found that was created before a crash."""
-
-ENDINGS = {"failure", "pruned", "stopped"}
-"""Tags that say why a run ended, removed when it continues."""
-
-REQUEST = 1000
-"""Weight of one request: a metric counts 1, a parameter or tag 10. MLflow takes 1000 metrics, 100 params, 100 tags."""
+BATCH = 20_000
+"""Weight of what is sent and confirmed together: a metric counts 1, a parameter or tag 10. MLflow's client makes
+requests of 1000 metrics of it, the most that MLflow takes; the history of a metric is read whole to confirm a batch."""
 
 LONGEST_PAUSE = 60
 """Seconds, at most, between attempts while the server is away."""
 
+REST = 20
+"""Rest of the sender, as a multiple of the time that it worked: to confirm a long run takes seconds, which the training
+on this machine needs."""
+
+
+class _RunGoneError(Exception):
+    """MLflow has deleted the run, or its store was replaced."""
+
 
 class Sender:
-    """Sends one outbox to the server that its header names.
-
-    Attributes:
-        refused: what the server rejected for good, a message for each line.
-    """
+    """Sends one outbox to the server that its header names."""
 
     def __init__(self, outbox: Outbox) -> None:
-        self.refused: list[str] = []
         self._outbox = outbox
         self._client = connect(with_password(outbox.header.server))
         self._run: str | None = None
         self._sent = 0
+        self._held: list[Held] = []
+        self._delivery: Delivery | None = None
+        self._doubtful = outbox.size()  # an earlier process may have sent lines up to here without recording that
 
-    def send(self, progress: Callable[[int], Any] = lambda lines: None) -> None:
-        """Sends all unsent lines; calls `progress` with the number of lines of each request.
+    def send(self, progress: Callable[[int], Any] = lambda lines: None, retry: bool = True) -> None:
+        """Sends all unsent lines. What arrived is recorded, and what the server did not take is held with the reason.
+
+        Args:
+            progress: called with the number of lines of each request.
+            retry: whether to try again what is held.
 
         Raises:
             Timeout: another process sends this outbox now.
-            Exception: whatever MLflow's client raises when the server is away or fails. What arrived is recorded.
+            Gone: the server does not have what the outbox belongs to.
+            Exception: whatever MLflow's client raises when the server is away or fails, or something else answers.
         """
         with self._outbox.lock.acquire(timeout=2):
-            self._run, self._sent = self._outbox.sent()
-            limit = REQUEST
-            while batch := _first_request(self._outbox.lines(self._sent), limit):
-                self._run = self._run or self._find_or_create()
+            if (self._run, self._sent) != self._outbox.sent():
+                self._run, self._sent = self._outbox.sent()
+                self._delivery, self._doubtful = None, self._outbox.size()
+            self._held = self._outbox.held()
+            while True:
                 try:
-                    self._deliver(batch)
-                except Exception as error:
-                    if not _is_refusal(error):
-                        raise
-                    if self._run_is_gone():
-                        self._forget_run(error)
-                        continue
-                    if len(batch) > 1:
-                        limit = 1  # line by line, to find the rejected one
-                        continue
-                    self.refused.append(without_password(f"MLflow refused {batch[0].kind} {batch[0].values}: {error}"))
-                limit = REQUEST
-                self._advance(batch)
-                progress(len(batch))
+                    if retry:
+                        self._retry_held()
+                    self._send_lines(progress)
+                    return
+                except _RunGoneError:
+                    self._forget_run()
 
-    def _forget_run(self, error: Exception) -> None:
-        """Starts again from the first line with a new run; a run given by its id is not replaced."""
-        if self._outbox.header.run:
-            raise error
-        self._run, self._sent = None, 0
+    def _send_lines(self, progress: Callable[[int], Any]) -> None:
+        while batch := _first_batch(self._outbox.lines(self._sent)):
+            self._find_run()
+            held = len(self._held)
+            self._deliver(batch)
+            self._sent = batch[-1].end
+            self._outbox.advance(self._run, self._sent, self._held)
+            if len(self._held) == held:
+                self._discard(batch)
+            progress(len(batch))
 
-    def _advance(self, batch: list[Line]) -> None:
-        self._sent = batch[-1].end
-        self._outbox.advance(self._run, self._sent)
-        if batch[0].kind in ("file", "model"):
-            self._outbox.discard(batch[0].values["place"])
+    def _retry_held(self) -> None:
+        held, self._held = self._held, []
+        for index, (line, _) in enumerate(held):
+            kept = list(self._held)
+            try:
+                self._find_run()
+                if not any(_replaces(later, line) for later in self._outbox.lines(line.end)):
+                    self._deliver([line])
+            except Exception:
+                self._held = kept + held[index:]
+                raise
+            self._outbox.advance(self._run, self._sent, self._held + held[index + 1 :])
+            if len(self._held) == len(kept):
+                self._discard([line])
+
+    def _find_run(self) -> None:
+        if not self._run:
+            self._run = run_lookup.find_or_create(self._client, self._outbox, lambda other: Sender(other).send())
+        if not self._delivery:
+            self._delivery = Delivery(self._client, self._run, self._outbox)
 
     def _deliver(self, batch: list[Line]) -> None:
-        line = batch[0]
-        match line.kind:
-            case "status":
-                self._set_status(line)
-            case "inputs":
-                self._client.log_inputs(self._run, [_data_set(**line.values)])
-            case "file":
-                file = self._outbox.folder / line.values["place"]
-                if file.exists():  # else sent to an earlier run, which is gone
-                    self._client.log_artifact(self._run, str(file), line.values["folder"])
-            case "model":
-                folder = self._outbox.folder / line.values["place"]
-                if folder.exists():
-                    model.log(self._client, self._run, folder, folder.with_name("example"))
-            case _:
-                self._log_batch(batch)
+        """Sends a batch; where the server does not take it for a reason of its own, its halves, to hold a single value.
 
-    def _log_batch(self, batch: list[Line]) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        values: dict[str, dict[str, Any]] = {"params": {}, "tags": {}}
-        metrics = []
-        for line in batch:
-            if line.kind == "metrics":
-                metrics += [Metric(name, value, line.time, line.step) for name, value in line.values.items()]
-            else:
-                values[line.kind] |= line.values
-        params, tags = values["params"], values["tags"]
-        if params:  # MLflow never changes a parameter
-            logged = self._client.get_run(self._run).data.params
-            tags |= {f"changed.{name}": value for name, value in params.items() if logged.get(name, value) != value}
-            params = {name: value for name, value in params.items() if name not in logged}
-        self._client.log_batch(
-            self._run, metrics, [Param(*item) for item in params.items()], [RunTag(*item) for item in tags.items()]
-        )
-
-    def _set_status(self, line: Line) -> None:
-        if line.values["status"] != "RUNNING":
-            self._client.set_terminated(self._run, line.values["status"], line.time)
-            return
-        self._client.update_run(self._run, "RUNNING")
-        for name in ENDINGS & self._client.get_run(self._run).data.tags.keys():
-            self._client.delete_tag(self._run, name)
-
-    def _find_or_create(self) -> str:
-        header = self._outbox.header
-        experiment = self._experiment(header.experiment)
-        if header.run:
-            return self._resolve(header.run, experiment)
-        run = self._tagged(self._outbox.id, experiment)
-        if run:
-            return run
-        tags = {ID_TAG: self._outbox.id}
-        if header.parent:
-            tags["mlflow.parentRunId"] = self._resolve(header.parent, experiment)
-        return self._client.create_run(experiment, header.start, tags, header.name).info.run_id
-
-    def _resolve(self, name: str, experiment: str) -> str:
-        """MLflow's id of another run, given by that id or by the id of its outbox; one of this clone is sent first."""
-        outbox = outbox_of_run(name)
-        if outbox and outbox.header.server == self._outbox.header.server:
-            if not outbox.sent()[0]:
-                Sender(outbox).send()
-            return outbox.sent()[0]
-        return self._tagged(name, experiment) or self._client.get_run(name).info.run_id
-
-    def _tagged(self, name: str, experiment: str) -> str | None:
-        """MLflow's id of the run with that outbox."""
-        runs = self._client.search_runs([experiment], f"tags.`{ID_TAG}` = '{name}'", max_results=1)
-        return runs[0].info.run_id if runs else None
-
-    def _experiment(self, name: str) -> str:
-        existing = self._client.get_experiment_by_name(name)
-        if existing:
-            return existing.experiment_id
-        experiment = self._client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
-        if self._outbox.header.server == LOCAL_SERVER:
-            # MLflow writes an absolute path here: its files would be lost when the project is moved.
-            with closing(sqlite3.connect(DATABASE, timeout=30)) as database, database:
-                location = f"mlartifacts/{experiment}"
-                database.execute(
-                    "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (location, experiment)
-                )
-        return experiment
-
-    def _run_is_gone(self) -> bool:
-        """Whether the run was deleted in MLflow, or MLflow's store replaced."""
-        from mlflow.exceptions import MlflowException
-
+        A whole batch counts as not taken only by MLflow's own error. A file may be held for another reason, such as a
+        proxy's limit of size, if MLflow itself answers: what follows is not to wait for it.
+        """
         try:
-            return self._client.get_run(self._run).info.lifecycle_stage == "deleted"
-        except MlflowException as error:
-            return error.error_code == "RESOURCE_DOES_NOT_EXIST"
+            self._delivery.deliver(batch, repeated=batch[0].end <= self._doubtful)
+        except Exception as error:  # noqa: BLE001 - of several libraries; `_why_held` raises what it cannot judge
+            self._doubtful = self._outbox.size()
+            why = self._why_held(batch[0].kind, error)
+            halves = _halves(batch)
+            if not halves:
+                self._held.append(Held(batch[0], why))
+            for half in halves:
+                self._deliver(half)
+
+    def _why_held(self, kind: str, error: Exception) -> str:
+        """Why a line is held; raises the error where that says nothing about the line."""
+        own_error = receipt.is_mlflows(error, receipt.INVALID, receipt.MISSING)
+        if own_error and run_lookup.is_gone(self._client, self._run):
+            raise _RunGoneError from error
+        if receipt.is_mlflows(error, receipt.INVALID):
+            return f"MLflow refused it: {reason(error)}"
+        if receipt.is_too_old(self._client, kind):
+            return "MLflow's server is too old for it"
+        if kind in VALUES or kind == "status":
+            raise error
+        try:
+            receipt.stored_run(self._client, self._run)
+        except Exception:  # noqa: BLE001 - of several libraries
+            raise error from None
+        return reason(error)
+
+    def _forget_run(self) -> None:
+        """Starts again from the first line with a new run; a run given by its id is not replaced."""
+        if self._outbox.header.run:
+            raise run_lookup.gone_run(self._outbox)
+        self._outbox.send_anew(replaces=self._run, origin=self._outbox.header.server)
+        self._run, self._sent, self._held, self._delivery = None, 0, [], None
+
+    def _discard(self, batch: list[Line]) -> None:
+        for line in batch:
+            if line.kind in ("file", "model"):
+                self._outbox.discard(line.values["place"])
 
 
 def follow(outbox: Outbox) -> None:
@@ -192,11 +165,11 @@ def follow(outbox: Outbox) -> None:
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), ended.set()), daemon=True).start()
     sender, pause, last = None, 1, False
     while not last:
-        last = ended.is_set()
+        last, start, rest = ended.is_set(), time.monotonic(), 0.0
         try:
             sender = sender or Sender(outbox)
-            sender.send()
-            pause = 1
+            sender.send(retry=last)
+            pause, rest = 1, REST * (time.monotonic() - start)
         except Timeout:
             last = False  # another process sends this outbox: wait for it
         except Exception as error:
@@ -204,53 +177,74 @@ def follow(outbox: Outbox) -> None:
             if pause == 1:
                 _print(f"warning: {problem(outbox, error)}; the run is kept in {paths.LOCAL.name} and sent later")
             pause = min(2 * pause, LONGEST_PAUSE)
-        ended.wait(pause)
-    for refusal in sender.refused if sender else ():
-        _print(f"warning: {refusal}")
+        ended.wait(max(pause, rest))
+    for held in outbox.held():
+        _print(f"warning: {describe_held(held)}")
 
 
 def problem(outbox: Outbox, error: Exception) -> str:
     """One line on what went wrong, without the password of the server's address."""
     if isinstance(error, Timeout):
         return "another process sends this run now"
+    if isinstance(error, UserError):
+        return without_password(str(error))
     server, why = outbox.header.server, reason(error)
     asks = with_password(server) == server and re.search(r"\b40[13]\b|password|unauthorized", why, re.IGNORECASE)
     remedy = "; put user and password into MLFLOW_TRACKING_URI, they are not stored" if asks else ""
     return f"MLflow at {server} does not take the run ({why}){remedy}"
 
 
-def _first_request(lines: Iterable[Line], limit: int) -> list[Line]:
-    """As many lines as fit into one request; a line other than metrics, params or tags is sent alone."""
+def describe_held(held: Held) -> str:
+    """One line on what MLflow does not have, and why."""
+    line = held.line
+    match line.kind:
+        case "file":
+            what = f"file {_target(line)}"
+        case "inputs":
+            what = f"data set {line.values['path']}"
+        case "metrics" | "params" | "tags":
+            what = f"{line.kind[:-1]} {', '.join(line.values)}"
+        case _:
+            what = f"the {line.kind}"
+    return without_password(f"MLflow does not have {what}: {held.why}")
+
+
+def _first_batch(lines: Iterable[Line]) -> list[Line]:
+    """As many lines as fit into one batch; a line other than metrics, params or tags is sent alone."""
     batch: list[Line] = []
+    room = BATCH
     for line in lines:
-        weight = {"metrics": 1, "params": 10, "tags": 10}.get(line.kind, REQUEST) * len(line.values)
-        if batch and weight > limit:
+        weight = {"metrics": 1, "params": 10, "tags": 10}.get(line.kind, BATCH) * len(line.values)
+        if batch and weight > room:
             break
         batch.append(line)
-        limit -= weight
+        room -= weight
     return batch
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Whether a retry cannot help: the request is invalid, or the run is gone."""
-    from mlflow.exceptions import MlflowException
-    from requests import HTTPError
-
-    if isinstance(error, HTTPError):
-        return error.response is not None and error.response.status_code in (400, 413)
-    return isinstance(error, MlflowException) and error.error_code in (
-        "INVALID_PARAMETER_VALUE",
-        "RESOURCE_DOES_NOT_EXIST",
-        "ENDPOINT_NOT_FOUND",  # a server older than MLflow 3, which has no models
-    )
+def _halves(batch: list[Line]) -> list[list[Line]]:
+    """The halves of a batch, or of the values of its only line; none of a single value or file."""
+    middle = len(batch) // 2
+    if middle:
+        return [batch[:middle], batch[middle:]]
+    line, values = batch[0], list(batch[0].values.items())
+    if line.kind not in VALUES or len(values) < 2:
+        return []
+    middle = len(values) // 2
+    return [[line._replace(values=dict(part))] for part in (values[:middle], values[middle:])]
 
 
-def _data_set(path: str, context: str, md5: str, **description: Any) -> Any:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+def _replaces(later: Line, line: Line) -> bool:
+    """Whether what a later line sets is what a line of tags or a file would set."""
+    if later.kind != line.kind:
+        return False
+    if line.kind == "tags":
+        return line.values.keys() <= later.values.keys()
+    return line.kind == "file" and _target(later) == _target(line)
 
-    # DVC's hash of a folder, `<md5>.dir`, has 36 characters, the longest digest that MLflow takes.
-    dataset = Dataset(path, md5, "dvc", json.dumps({"path": path}), profile=json.dumps(description))
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+
+def _target(line: Line) -> str:
+    return artifact_path(Path(line.values["place"]).name, line.values["folder"])
 
 
 class _PasswordFreeFormatter(logging.Formatter):

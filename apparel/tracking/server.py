@@ -9,12 +9,13 @@ import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote
 
 from filelock import FileLock
 
 from apparel import paths
-from apparel.errors import UserError, one_line
+from apparel.errors import UserError
+from apparel.utils import addresses
+from apparel.utils.addresses import address_only
 
 LOCAL_SERVER = "sqlite:///mlflow.db"
 """Tracking URI unless MLFLOW_TRACKING_URI names another: a database in the project's root folder."""
@@ -25,16 +26,8 @@ DATABASE = Path("mlflow.db")
 LONGEST_NAME = 250
 """Characters: MLflow's limit for the name of a metric, parameter, tag or file."""
 
-SHORTEST_PASSWORD = 4
-"""Characters. A shorter password is masked in addresses only: elsewhere it would match parts of words."""
-
-_URI_USER = re.compile(r"^([\w+.-]+://)[^/:]*(?::.*)?@")
-_TEXT_USER = re.compile(r"([\w+.-]+://)[^/\s:]*(?::\S*)?@")
-"""User and password in an address, and in running text, where a space ends the address. A password extends to the last
-`@`."""
-
-_SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token)[^=&\s]*)=[^&\s]*", re.IGNORECASE)
-"""A password in the options of an address, such as `?password=…` of a PostgreSQL database."""
+_remembered: list[str] = []
+"""Addresses given in other ways than by MLFLOW_TRACKING_URI."""
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -51,20 +44,29 @@ def tracking_uri() -> str:
     """The tracking URI in use.
 
     Raises:
-        UserError: MLFLOW_TRACKING_URI is a host and port without a scheme, a scheme without a host, or has a password
-            that MLflow would take for a path. Runs would wait for such a server for ever.
+        UserError: as `check_address`.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_SERVER
+    check_address(address, "MLFLOW_TRACKING_URI")
+    return address
+
+
+def check_address(address: str, name: str) -> None:
+    """Refuses a tracking URI that can name no server: runs would wait for it for ever.
+
+    Raises:
+        UserError: `address`, given as `name`, is a host and port without a scheme, a scheme without a host, or has a
+            password that MLflow would take for a path.
+    """
     if re.match(r"https?://[^/?#]*[/?#].*@|(?!file:)[^/:]+:(?!//).*@", address):
         raise UserError(
-            "MLFLOW_TRACKING_URI has an '@' where MLflow sees no password; the form is http://USER:PASSWORD@HOST:PORT, "
+            f"{name} has an '@' where MLflow sees no password; the form is http://USER:PASSWORD@HOST:PORT, "
             "with %40 for '@' and %2F for '/' in the password"
         )
     if re.match(r"[\w.-]+:\d+(/|$)", address):
-        raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which is no address; did you mean 'http://{address}'?")
+        raise UserError(f"{name} is '{address}', which is no address; did you mean 'http://{address}'?")
     if re.match(r"https?:/*$", address):
-        raise UserError(f"MLFLOW_TRACKING_URI is '{address}', which names no server")
-    return address
+        raise UserError(f"{name} is '{address}', which names no server")
 
 
 def server_address() -> str:
@@ -72,33 +74,33 @@ def server_address() -> str:
     return address_only(tracking_uri())
 
 
-def address_only(uri: str) -> str:
-    """A tracking URI without user name and password."""
-    return _SECRET_OPTION.sub(r"\1=***", _URI_USER.sub(r"\1", uri))
+def remember(address: str) -> None:
+    """Lets `with_password` know an address with its password, for as long as this process lasts."""
+    _remembered.append(address)
 
 
 def with_password(server: str) -> str:
     """The tracking URI for a request: the password is that of MLFLOW_TRACKING_URI if it names this server."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    return given if given and address_only(given) == server else server
+    return next((address for address in _known_addresses() if address_only(address) == server), server)
 
 
 def without_password(text: str) -> str:
     """A text without the users and passwords of its addresses, nor any form of the one in MLFLOW_TRACKING_URI."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    if given:  # whole, since only here a space does not end it
-        text = text.replace(given, address_only(given))
-        user = re.match(r"[\w+.-]+://[^/:]*:(.*)@", given)
-        password = user[1] if user else ""
-        for form in {password, unquote(password), quote(unquote(password), safe="")}:
-            if len(form) >= SHORTEST_PASSWORD:  # a shorter one is part of many words
-                text = text.replace(form, "***")
-    return _SECRET_OPTION.sub(r"\1=***", _TEXT_USER.sub(r"\1", text))
+    return addresses.without_password(text, _secret_addresses())
 
 
 def reason(error: BaseException) -> str:
-    """The message of a library's error on one line without passwords, cut only then: half a password has no `@`."""
-    return without_password(one_line(error, limit=sys.maxsize))[:300]
+    """The message of a library's error on one line, without passwords."""
+    return addresses.reason(error, _secret_addresses())
+
+
+def _known_addresses() -> list[str]:
+    return [*_remembered, *filter(None, [os.environ.get("MLFLOW_TRACKING_URI")])]
+
+
+def _secret_addresses() -> list[str]:
+    secrets = filter(None, map(os.environ.get, ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")))
+    return [*_known_addresses(), *(f"http://user:{secret}@" for secret in secrets)]
 
 
 def clean_name(name: str) -> str:
@@ -135,11 +137,11 @@ def serve(uri: str, host: str, port: int) -> None:
         UserError: MLflow fails; it has printed why.
         SystemExit: on SIGTERM, after MLflow's processes were ended.
     """
-    options = ["--backend-store-uri", uri, "--host", host, "--port", str(port)]
-    options += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    options = ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
     # Job execution starts seven more processes, for features that the project does not use.
     environment = {**quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    environment["MLFLOW_BACKEND_STORE_URI"] = uri  # every user of the machine can read a command line, and its password
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # runs `finally` below
     with subprocess.Popen([sys.executable, "-m", "mlflow", "server", *options], env=environment) as process:
         try:

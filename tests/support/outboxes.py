@@ -3,7 +3,7 @@
 import math
 
 from apparel.tracking.outbox import Outbox, RunHeader
-from apparel.tracking.sender import ID_TAG
+from apparel.tracking.run_lookup import ID_TAG
 from apparel.tracking.server import LOCAL_SERVER
 
 
@@ -31,7 +31,7 @@ def fill(outbox):
 
 
 def runs_of(client, outbox):
-    experiment = client.get_experiment_by_name("demo").experiment_id
+    experiment = client.get_experiment_by_name(outbox.header.experiment).experiment_id
     return client.search_runs([experiment], f"tags.`{ID_TAG}` = '{outbox.id}'")
 
 

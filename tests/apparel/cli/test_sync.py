@@ -24,6 +24,12 @@ def here(project, monkeypatch):
     shutil.rmtree(OUTBOXES, ignore_errors=True)
 
 
+def apparel_sync(*arguments):
+    parser = argparse.ArgumentParser()
+    sync.add_arguments(parser)
+    sync.main(parser.parse_args(arguments))
+
+
 @pytest.fixture
 def client(here):
     return connect(LOCAL_SERVER)
@@ -36,13 +42,13 @@ def outbox(here):
 
 def test_sync_lists_what_it_would_send_then_sends_it(client, outbox, capsys):
     fill(outbox)
-    sync.main(argparse.Namespace(dry_run=True))
+    apparel_sync("--dry-run")
     assert "would send 56 entries and 1 files of run 'a run'" in capsys.readouterr().out
     assert len(list(outbox.unsent_lines())) == 56
-    sync.main(argparse.Namespace(dry_run=False))
+    apparel_sync()
     check_whole(client, outbox)
     assert f"run {outbox.sent()[0]}" in capsys.readouterr().out
-    sync.main(argparse.Namespace(dry_run=False))
+    apparel_sync()
     assert "Nothing waits" in capsys.readouterr().out
 
 
@@ -51,7 +57,7 @@ def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, cap
     away.append("tags", {"a": "b"})
     fill(outbox)
     with pytest.raises(UserError, match="1 run waits still"):
-        sync.main(argparse.Namespace(dry_run=False))
+        apparel_sync()
     check_whole(client, outbox)
     printed = capsys.readouterr().out
     assert "not sent: MLflow at http://127.0.0.1:1" in printed
@@ -61,6 +67,19 @@ def test_sync_fails_while_something_waits_and_sends_the_rest(client, outbox, cap
 def test_sync_leaves_alone_an_outbox_that_another_process_sends(client, outbox, capsys):
     fill(outbox)
     with find_outbox(outbox.id).lock, pytest.raises(UserError, match="1 run waits still"):
-        sync.main(argparse.Namespace(dry_run=False))
+        apparel_sync()
     assert "another process sends this run now" in capsys.readouterr().out
     assert not runs_of(client, outbox)
+
+
+def test_sync_sends_only_the_runs_that_are_named(client, outbox, capsys):
+    fill(outbox)
+    other = new_outbox(name="another run")
+    fill(other)
+    apparel_sync("another run")
+    assert find_outbox(other.id).sent()[0] and not find_outbox(outbox.id).sent()[0]
+    with pytest.raises(UserError, match="--to is 'host:5000', which is no address"):
+        apparel_sync("--to", "host:5000")
+    apparel_sync("--dry-run", "--to", "http://me:p4ss@w0rd@host")
+    printed = capsys.readouterr().out
+    assert "to http://host\n" in printed and "w0rd" not in printed

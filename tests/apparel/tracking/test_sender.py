@@ -8,7 +8,8 @@ import pytest
 from apparel import params
 from apparel.tracking import runs, sender_process
 from apparel.tracking.outbox import OUTBOXES, find_outbox
-from apparel.tracking.sender import ID_TAG, Sender, problem
+from apparel.tracking.run_lookup import ID_TAG
+from apparel.tracking.sender import Sender, describe_held, problem
 from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support.outboxes import add_file, check_whole, fill, new_outbox, runs_of
 from tests.support.repository import ROOT
@@ -117,6 +118,7 @@ def test_a_run_is_shown_under_its_parent(client, parent_given):
 
 
 def test_a_run_waits_for_a_parent_that_another_clone_has_not_sent_yet(client, outbox):
+    outbox.append("status", {"status": "RUNNING"})
     orphan = new_outbox(parent=outbox.id)
     orphan.append("status", {"status": "RUNNING"})
     outbox.folder.rename(outbox.folder.with_name("elsewhere"))
@@ -168,8 +170,8 @@ def test_a_refused_line_is_named_and_all_others_are_sent(client, outbox):
     sender.send()
     (run,) = runs_of(client, outbox)
     assert [point.step for point in client.get_metric_history(run.info.run_id, "good")] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
-    (refusal,) = sender.refused
-    assert "bad#name" in refusal
+    (held,) = outbox.held()
+    assert "MLflow does not have metric bad#name: MLflow refused it" in describe_held(held)
 
 
 def test_files_are_found_after_the_project_moved(client, outbox, project, monkeypatch):

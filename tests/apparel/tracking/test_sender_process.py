@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from apparel.tracking.outbox import OUTBOXES, unsent_outboxes
-from apparel.tracking.sender import ID_TAG
+from apparel.tracking.run_lookup import ID_TAG
 from apparel.tracking.server import clean_name, connect, tracking_uri
 from tests.support import postgres
 from tests.support.repository import ROOT
