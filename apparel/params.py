@@ -67,6 +67,10 @@ class Convert(Section):
     """How annotation files are read."""
 
     first_pixel: Annotated[int, Field(ge=0, le=1)]
+    pairing: Literal["auto", "name", "filename"]
+    exif: Literal["auto", "stored", "shown"]
+    sizes: Literal["auto", "scaled", "own"]
+    incomplete_as_negative: bool
     strict: bool
 
 

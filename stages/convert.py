@@ -15,9 +15,8 @@ def main() -> None:
     data = config.data.name
     check_imported_files(paths.DATA / data)
     integrity.check_tracked(paths.annotations(data))
-    converted = convert_data_set(
-        paths.photos(data), paths.annotations(data), config.data.classes, config.convert.first_pixel
-    )
+    options = config.convert.model_dump(exclude={"strict"})
+    converted = convert_data_set(paths.photos(data), paths.annotations(data), config.data.classes, **options)
     if config.convert.strict:
         report.check_strict(converted.report, paths.REFUSED)
     boxes.write_labels(converted.labels, paths.LABELS)

@@ -77,7 +77,7 @@ def inspect(name: str, config: Params) -> Inspection:
         UserError: there is no such data set, or nothing in it can be read.
     """
     folder, detector = paths.photos(name), config.train.detector
-    converted = convert_data_set(folder, paths.annotations(name), None, config.convert.first_pixel)
+    converted = convert_data_set(folder, paths.annotations(name), None, **config.convert.model_dump(exclude={"strict"}))
     model = pipeline_file.read(paths.CONFIGS / f"{detector}.config")
     shapes, threshold = anchors.anchor_shapes(model), anchors.matched_threshold(model)
     measured = measure_boxes(converted.labels, shapes)

@@ -2,14 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from tqdm import tqdm
@@ -17,12 +17,14 @@ from tqdm import tqdm
 from apparel import boxes, images, paths
 from apparel.annotations import fiat, pascal_voc
 from apparel.annotations.class_list import check_class_list
-from apparel.annotations.matching import match_photos
+from apparel.annotations.frames import Frame, decide_frames
+from apparel.annotations.pairing import Pairing, pair_photos
 from apparel.annotations.placement import place_boxes
 from apparel.annotations.problems import Problem, Problems
 from apparel.annotations.records import Annotation, Box
 from apparel.annotations.report import group_by_reason
 from apparel.errors import UserError, some_of
+from apparel.images import Header
 
 WORTH_PROCESSES = 5_000
 """Files from which on several processes are faster: one has read fewer before others have started."""
@@ -33,8 +35,8 @@ class Converted:
     """The result of converting a data set.
 
     `labels` and `difficult` are label tables, the second with those rows of the first that are marked difficult.
-    `photos` is a photo table of every photo that has an annotation, with boxes or without. `report` is the content of
-    convert.json.
+    `photos` is a photo table of every photo that has an annotation, with boxes or without, but for those all of whose
+    boxes were dropped: they do not show a photo without garments. `report` is the content of convert.json.
     """
 
     labels: pd.DataFrame
@@ -45,12 +47,16 @@ class Converted:
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """A photo with an annotation: its upright size in pixels, and its boxes inside that."""
+    """A photo with an annotation: its upright size in pixels, and its boxes inside that.
+
+    `lost_boxes` is the number of boxes that were dropped.
+    """
 
     filename: str
     width: int
     height: int
     boxes: list[Box]
+    lost_boxes: int
 
 
 def convert_data_set(
@@ -58,6 +64,10 @@ def convert_data_set(
     annotation_folder: Path,
     class_list: Sequence[str] | None,
     first_pixel: int = 0,
+    pairing: Literal["auto", "name", "filename"] = "auto",
+    exif: Literal["auto", "stored", "shown"] = "auto",
+    sizes: Literal["auto", "scaled", "own"] = "auto",
+    incomplete_as_negative: bool = False,
     cores: int | None = None,
 ) -> Converted:
     """Reads every annotation file of a data set and places its boxes on the photos.
@@ -67,18 +77,34 @@ def convert_data_set(
         annotation_folder: `.xml` (PASCAL VOC) and `.csv` (FIAT) files, at any depth.
         class_list: the classes to keep; boxes of others are left out and counted. None keeps all, sorted.
         first_pixel: see `apparel.annotations.pascal_voc.read`.
+        pairing: see `apparel.annotations.pairing.pair_photos`.
+        exif: see `apparel.annotations.frames.decide_frames`, as for `sizes`.
+        sizes: whether boxes with another size than the photo's are scaled, or in the photo's own pixels.
+        incomplete_as_negative: whether photos all of whose boxes were dropped stay, as photos without garments.
         cores: how many processes work at once, by default all cores; the result does not depend on it.
 
     Raises:
-        UserError: a folder is missing or empty, no annotation belongs to a photo, or the class list does not fit.
+        UserError: a folder is missing or empty, no annotation belongs to a photo, the set contradicts itself, or the
+            class list does not fit.
     """
     photo_names = _photo_names(photo_folder)
     files = _annotation_files(annotation_folder)
     read = list(_map(partial(_read_annotations, annotation_folder, first_pixel), files, cores, "annotations"))
-    matched, unmatched = match_photos(chain.from_iterable(annotations for annotations, _ in read), photo_names)
-    placed = list(_map(partial(_annotate, photo_folder), sorted(matched.items()), cores, "photos"))
-    problems = [*_all_problems(read), *unmatched, *_all_problems(placed)]
-    annotated = [image for image, _ in placed if image]
+    headers = Headers(photo_folder, cores)
+    paired = pair_photos(chain.from_iterable(found for found, _ in read), photo_names, headers.read, pairing)
+    readable = {
+        photo: (annotation, headers.readable[photo])
+        for photo, annotation in sorted(paired.annotations.items())
+        if photo in headers.readable
+    }
+    frames, decisions = decide_frames(readable, exif, sizes)
+    work = [(photo, *readable[photo], frames[photo], paired.lost_boxes[photo]) for photo in readable]
+    placed = list(_map(_annotate, work, 1, "boxes"))  # to send them to other processes would take as long
+    problems = [*_all_problems(read), *paired.problems, *_unreadable_photos(paired, headers), *_all_problems(placed)]
+    annotated = [image for image, _ in placed]
+    incomplete = [image for image in annotated if image.lost_boxes and not image.boxes]
+    if not incomplete_as_negative:
+        annotated = [image for image in annotated if image.boxes or not image.lost_boxes]
     if not annotated:
         first = next((f"; first, {p.file}: {p.reason} ({p.detail})" for p in problems), "")
         raise UserError(f"none of {len(files)} files in {annotation_folder} annotates a photo in {photo_folder}{first}")
@@ -92,11 +118,14 @@ def convert_data_set(
         "annotation_files": len(files),
         "photos": len(photos),
         "photos_without_boxes": len(photos) - labels["filename"].nunique(),
-        "photos_without_annotation": len(photo_names) - len(matched),
+        "photos_without_annotation": len(photo_names) - len(paired.annotations),
+        "photos_that_lost_all_boxes": len(incomplete),
+        "photos_that_lost_some_boxes": sum(bool(image.lost_boxes and image.boxes) for image in annotated),
         "boxes": len(labels),
         "boxes_marked_difficult": len(difficult),
         "boxes_per_class": {name: box_counts[name] for name in class_list},
         "boxes_of_other_classes": {name: box_counts[name] for name in sorted(box_counts) if name not in class_list},
+        "decided": [*paired.decisions, *decisions],
     }
     return Converted(labels, difficult, photos, report | group_by_reason(problems))
 
@@ -153,31 +182,63 @@ def _read_annotations(folder: Path, first_pixel: int, file: Path) -> tuple[list[
             annotations = [annotation]
         return annotations, problems.entries
     except UserError as error:
-        return [], [_unreadable("annotation file cannot be read", name, folder / file, error, boxes=0)]
+        problems = Problems(name)
+        problems.add("dropped", "annotation file cannot be read", _without_path(error, folder / file), boxes=0)
+        return [], problems.entries
 
 
-def _annotate(folder: Path, matched: tuple[str, Annotation]) -> tuple[AnnotatedImage | None, list[Problem]]:
-    """The photo with its boxes placed on it; None, and the problem, if the photo cannot be read."""
-    name, annotation = matched
+class Headers:
+    """Headers of a folder's photos; `readable` by name, and for the others in `unreadable` why they cannot be read."""
+
+    def __init__(self, folder: Path, cores: int | None) -> None:
+        self._folder, self._cores = folder, cores
+        self.readable: dict[str, Header] = {}
+        self.unreadable: dict[str, str] = {}
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Header]:
+        """Reads the headers of these photos, and returns those that can be read."""
+        found = _map(partial(_read_header, self._folder), names, self._cores, "photos")
+        for name, header in zip(names, found, strict=True):
+            if isinstance(header, Header):
+                self.readable[name] = header
+            else:
+                self.unreadable[name] = header
+        return self.readable
+
+
+def _read_header(folder: Path, name: str) -> Header | str:
+    """A photo's header, or why it cannot be read."""
     try:
-        header = images.read_header(folder / name)
+        return images.read_header(folder / name)
     except UserError as error:
-        lost = len(annotation.boxes)
-        return None, [_unreadable("photo cannot be read", annotation.file, folder, error, lost)]
+        return _without_path(error, folder)
+
+
+def _unreadable_photos(paired: Pairing, headers: Headers) -> Iterator[Problem]:
+    for photo, annotation in paired.annotations.items():
+        if photo in headers.unreadable:
+            problems = Problems(annotation.file)
+            reason = headers.unreadable[photo]
+            problems.add("dropped", "photo cannot be read", reason, len(annotation.boxes))
+            yield problems.entries[0]
+
+
+def _annotate(work: tuple[str, Annotation, Header, Frame, int]) -> tuple[AnnotatedImage, list[Problem]]:
+    """The photo with its boxes placed on it."""
+    name, annotation, header, frame, lost = work
     problems = Problems(annotation.file, where="" if annotation.stem else name)
-    placed = place_boxes(annotation, header, problems)
-    return AnnotatedImage(name, header.upright_width, header.upright_height, placed), problems.entries
+    placed = place_boxes(annotation, header, frame, problems)
+    lost += annotation.dropped + len(annotation.boxes) - len(placed)
+    return AnnotatedImage(name, header.upright_width, header.upright_height, placed, lost), problems.entries
 
 
 def _all_problems(results: list[tuple[Any, list[Problem]]]) -> Iterator[Problem]:
     return chain.from_iterable(problems for _, problems in results)
 
 
-def _unreadable(reason: str, file: str, path: Path, error: UserError, boxes: int) -> Problem:
-    """The problem without the path that the error names, since paths differ between machines."""
-    problems = Problems(file)
-    problems.add("dropped", reason, str(error).removeprefix(str(path)).lstrip("/\\: "), boxes)
-    return problems.entries[0]
+def _without_path(error: UserError, path: Path) -> str:
+    """The error without the path that it names, since paths differ between machines."""
+    return str(error).removeprefix(str(path)).lstrip("/\\: ")
 
 
 def _tables(

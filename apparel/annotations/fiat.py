@@ -51,17 +51,22 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
     if [field.lower() for field in rows[0][1]] == columns:
         rows = rows[1:]
     problems = Problems(file)
-    photos: dict[str, list[Box]] = {}
+    # By the whole path: photos of one name in two folders are two, of which convert takes and reports one.
+    photos: dict[str, list[Box | None]] = {}
     for line, values in rows:
         problems.where = f"line {line}"
+        box = None
         if len(values) != len(columns) or not file_name(values[0]):
             problems.add("dropped", "row does not have the columns")
         else:
-            row = dict(zip(columns, values, strict=True))
-            box = _box(row, problems)
-            # By the whole path: photos of one name in two folders are two, of which convert takes and reports one.
-            photos.setdefault(row["path"].replace("\\", "/").removeprefix("./"), []).extend([box] if box else [])
-    return [Annotation(file, file_name(photo), tuple(boxes)) for photo, boxes in photos.items()], problems
+            box = _box(dict(zip(columns, values, strict=True)), problems)
+        if values and file_name(values[0]):
+            photos.setdefault(values[0].replace("\\", "/").removeprefix("./"), []).append(box)
+    annotations = [
+        Annotation(file, file_name(photo), tuple(filter(None, boxes)), dropped=boxes.count(None))
+        for photo, boxes in photos.items()
+    ]
+    return annotations, problems
 
 
 def looks_like(start: bytes) -> bool:

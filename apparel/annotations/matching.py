@@ -1,50 +1,46 @@
-"""Matching of annotations to photos by file name, by the annotation's own name, or by a similar name."""
+"""Photos that an annotation may belong to, by the annotation file's own name and by the file name written in it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from apparel.annotations.problems import Problem, Problems
 from apparel.annotations.records import Annotation
+from apparel.images import Header
 from apparel.utils.names import folded, unique
 
 SIMILAR = "a name that differs in case or in how accents are written"
+WITHOUT_ENDING = "its name without ending"
 
 
-def match_photos(
-    annotations: Iterator[Annotation], photo_names: Sequence[str]
-) -> tuple[dict[str, Annotation], list[Problem]]:
-    """The annotation of each photo by its name, and the problems of annotations that belong to none.
+@dataclass(frozen=True)
+class Claim:
+    """The photos that an annotation names.
 
-    Of several for one photo, the first that is called as the photo is, else the first: copies of annotation files keep
-    the name of the original's photo. Those whose photo was only found by a similar name come last.
+    `by_name` are those called as the annotation file is, several where they differ in their endings, none for a file
+    that annotates many photos. `by_filename` is the photo of the file name inside. `name_match` and `filename_match`
+    say how they were found; "" stands for an exact name.
     """
-    photos = PhotoNames(photo_names)
-    matched: dict[str, Annotation] = {}
-    problems = []
-    candidates = [(annotation, *photos.find(annotation)) for annotation in annotations]
-    for annotation, photo, match in sorted(candidates, key=_precedence):
-        log = Problems(annotation.file)
-        if not photo:
-            several = f"; it may be any of {', '.join(fit)}" if (fit := photos.of_any_extension(annotation)) else ""
-            detail = f"'{annotation.photo}', {len(annotation.boxes)} boxes{several}"
-            log.add("dropped", "photo is missing", detail, len(annotation.boxes))
-        elif photo in matched:
-            detail = f"{photo} in {matched[photo].file}"
-            log.add("dropped", "photo has an earlier annotation", detail, len(annotation.boxes))
-        else:
-            matched[photo] = annotation
-            if match:
-                log.add("repaired", f"photo found by {match}", f"{photo} for '{annotation.photo}'")
-            elif other := photos.of_same_stem(annotation, photo):
-                log.add("noted", "annotates another photo than the one it is called as", f"{photo}, not {other}")
-        problems += log.entries
-    return matched, problems
 
+    annotation: Annotation
+    by_name: tuple[str, ...]
+    name_match: str
+    by_filename: str | None
+    filename_match: str
 
-def _precedence(candidate: tuple[Annotation, str | None, str]) -> tuple[bool, bool]:
-    annotation, _, match = candidate
-    return match == SIMILAR, annotation.stem != Path(annotation.photo).stem
+    @property
+    def agrees(self) -> bool:
+        """Whether both names lead to one photo."""
+        return self.by_filename in self.by_name
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether the two names lead to different photos."""
+        return bool(self.by_name) and self.by_filename is not None and not self.agrees
+
+    def photos(self) -> set[str]:
+        """All photos that are named."""
+        return {*self.by_name} | ({self.by_filename} if self.by_filename else set())
 
 
 class PhotoNames:
@@ -59,31 +55,72 @@ class PhotoNames:
         self._similar = unique(names, folded)
         self._similar_stems = unique(names, lambda name: folded(_stem(name)))
 
-    def find(self, annotation: Annotation) -> tuple[str | None, str]:
-        """Returns the matching photo (or None), and how it was matched ("" for an exact name)."""
-        name, stem, own = annotation.photo, _stem(annotation.photo), annotation.stem or ""
-        if name in self._names:
-            return name, ""
-        for names, key, match in (
-            (self._stems, own, "the annotation's own name"),
-            (self._stems, stem, "its name without ending"),
-            (self._similar, folded(name), SIMILAR),
-            (self._similar_stems, folded(own), SIMILAR),
-            (self._similar_stems, folded(stem), SIMILAR),
-        ):
-            if key in names:
-                return names[key], match
-        return None, ""
-
-    def of_same_stem(self, annotation: Annotation, photo: str) -> str | None:
-        """The photo that has the name of the annotation file itself, if that is another than `photo`."""
-        other = self._stems.get(annotation.stem or "")
-        return None if other == photo else other
+    def claim(self, annotation: Annotation) -> Claim:
+        """The photos that the annotation names; `similar` names are looked up where no name is the same."""
+        by_name, name_match = self._of_own_name(annotation.stem or "")
+        return Claim(annotation, by_name, name_match, *self._of_file_name(annotation.photo))
 
     def of_any_extension(self, annotation: Annotation) -> list[str]:
         """Photos that differ only in their extension, any of which the annotation may mean."""
-        own, written = annotation.stem or "", _stem(annotation.photo)
-        return self._by_stem.get(own) or self._by_stem.get(written) or []
+        return self._by_stem.get(annotation.stem or "") or self._by_stem.get(_stem(annotation.photo)) or []
+
+    def _of_own_name(self, own: str) -> tuple[tuple[str, ...], str]:
+        if own in self._names:  # `a.jpg.xml`
+            return (own,), ""
+        if own in self._by_stem:
+            return tuple(self._by_stem[own]), ""
+        similar = self._similar.get(folded(own)) or self._similar_stems.get(folded(own))
+        return ((similar,), SIMILAR) if similar else ((), "")
+
+    def _of_file_name(self, name: str) -> tuple[str | None, str]:
+        if name in self._names:
+            return name, ""
+        if _stem(name) in self._stems:
+            return self._stems[_stem(name)], WITHOUT_ENDING
+        similar = self._similar.get(folded(name)) or self._similar_stems.get(folded(_stem(name)))
+        return (similar, SIMILAR) if similar else (None, "")
+
+
+class SizeEvidence:
+    """What the sizes in annotations say about the photos that they belong to.
+
+    `headers` are the headers of the photos that can be read, by name.
+    """
+
+    def __init__(self, headers: Mapping[str, Header]) -> None:
+        self._headers = headers
+        self._of_any_photo = {size for header in headers.values() for size in photo_sizes(header)}
+
+    def fit(self, annotation: Annotation, photo: str) -> int:
+        """1 if the annotation gives the photo's size, -1 if it gives another's or a size of another shape, else 0."""
+        header, size = self._headers.get(photo), annotation.size
+        if header is None or size is None:
+            return 0
+        if size in photo_sizes(header):
+            return 1
+        scaled = any(is_scaled(size, of_photo) for of_photo in photo_sizes(header))
+        return 0 if scaled and size not in self._of_any_photo else -1
+
+    def only_fit(self, annotation: Annotation, photos: Sequence[str]) -> str | None:
+        """The one of several photos that has the size in the annotation, if the others have not."""
+        fitting = [photo for photo in photos if self.fit(annotation, photo) == 1]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def size(self, photo: str) -> tuple[int, int] | None:
+        """The size of a photo as a viewer shows it."""
+        header = self._headers.get(photo)
+        return photo_sizes(header)[1] if header else None
+
+
+def photo_sizes(header: Header) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Width and height of a photo as it is stored, and as a viewer shows it."""
+    return (header.width, header.height), (header.upright_width, header.upright_height)
+
+
+def is_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size is the other scaled, with both sides rounded to whole pixels."""
+    small, large = sorted((size, other))
+    return abs(small[1] * large[0] - large[1] * small[0]) <= (large[0] + large[1]) / 2
 
 
 def _stem(name: str) -> str:

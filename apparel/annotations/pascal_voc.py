@@ -13,6 +13,7 @@ from lxml import etree
 from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import Annotation, Box
+from apparel.annotations.voc_objects import find_objects, fold_names
 from apparel.boxes import CORNERS, LONGEST_SIDE, hull
 from apparel.errors import UserError
 from apparel.utils.names import file_name
@@ -39,16 +40,21 @@ def read(path: Path, file: str, first_pixel: int = 0) -> tuple[Annotation, Probl
             bombs and references to other files come from.
     """
     root = _parse(path)
+    fold_names(root)
     if root.tag != "annotation":
         raise UserError(f"{path}: not a PASCAL VOC annotation: its root is <{root.tag[:50]}>, not <annotation>")
     problems = Problems(file)
-    objects = [_box(element, first_pixel, problems) for element in root.iterfind("object")]
+    objects, unread = find_objects(root)
+    for element in unread:
+        problems.add("dropped", "looks like an object, but is none of PASCAL VOC's", f"<{element.tag}>")
+    annotated = [_box(element, first_pixel, problems) for element in objects]
     annotation = Annotation(
         file=file,
-        photo=file_name(root.findtext("filename") or ""),
-        boxes=tuple(box for box in objects if box),
+        photo=_photo_name(root, problems),
+        boxes=tuple(box for box in annotated if box),
         size=_size(root, problems),
         stem=path.stem,
+        dropped=problems.dropped_boxes(),
     )
     return annotation, problems
 
@@ -112,8 +118,16 @@ def _encoding(data: bytes) -> str | None:
     return None
 
 
+def _photo_name(root: etree._Element, problems: Problems) -> str:
+    names = {file_name(element.text or "") for element in root.iterfind("filename")}
+    if len(names) > 1:
+        problems.add("repaired", "file name is there more than once; not used", ", ".join(sorted(names)))
+    return names.pop() if len(names) == 1 else ""
+
+
 def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
-    width, height = (parse_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    sizes = {(size.findtext("width"), size.findtext("height")) for size in root.iterfind("size")}
+    width, height = map(parse_number, sizes.pop() if len(sizes) == 1 else (None, None))
     if not (width and height and min(width, height) >= 1 and width % 1 == height % 1 == 0):
         problems.add("repaired", "size is missing or zero; taken from the photo")
     elif max(width, height) > LONGEST_SIDE:
@@ -126,12 +140,23 @@ def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
 def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box | None:
     written = element.findtext("name") or ""
     label = parse_class_name(written)
-    bounds = element.find("bndbox")  # a child of the object: boxes of its parts are one level below
-    if not label:
+    # Children of the object: boxes of its parts are one level below.
+    bounds, polygon = element.findall("bndbox"), element.find("polygon")
+    if (element.findtext("deleted") or "").strip() == "1":  # LabelMe keeps the objects that its user removed
+        problems.add("noted", "object is marked as deleted; left out", label)
+    elif not label:
         problems.add("dropped", "object has no class")
-    elif bounds is None:
+    elif len({parse_class_name(name.text or "") for name in element.iterfind("name")}) > 1:
+        problems.add("dropped", "object has several classes", label)
+    elif len(bounds) > 1:
+        problems.add("dropped", "object has several boxes", label, len(bounds))
+    elif not bounds and polygon is None:
         problems.add("dropped", "object has no box", label)
-    elif written_corners := parse_corners([bounds.findtext(corner) for corner in CORNERS], problems, label):
+    elif written_corners := parse_corners(
+        [bounds[0].findtext(corner) for corner in CORNERS] if bounds else _polygon_hull(polygon), problems, label
+    ):
+        if not bounds:
+            problems.add("repaired", "object has a polygon; its upright hull is taken", Box(label, written_corners))
         if label != written:
             around = label == written.strip()
             problems.add("repaired", "class name has white space around it" if around else NOT_PLAIN, label)
@@ -139,14 +164,34 @@ def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box |
         if xmin > xmax or ymin > ymax:
             problems.add("repaired", "corners are swapped", Box(label, written_corners))
         upright = Box(label, (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
-        xmin, ymin, xmax, ymax = _turned(element, upright, problems)
+        if (turned := _turned(element, upright, problems)) is None:
+            return None
+        xmin, ymin, xmax, ymax = turned
         difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
         return Box(label, (xmin - first_pixel, ymin - first_pixel, xmax, ymax), difficult)
     return None
 
 
-def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[float, ...]:
-    """The corners of an object's upright box; an attribute `rotation` of CVAT turns it about its centre, in degrees."""
+def _polygon_hull(polygon: etree._Element) -> list[str | None]:
+    """The corners, as text, of the smallest box around a polygon; None for each if it has no three points.
+
+    The points are RectLabel's `<x1>`, `<y1>`, `<x2>` and so on, or LabelMe's `<pt>` with `<x>` and `<y>`.
+    """
+    hull = []
+    for axis in "xy":
+        texts = [child.text for child in polygon if re.fullmatch(rf"{axis}\d+", child.tag)]
+        texts += [point.findtext(axis) for point in polygon if point.tag in ("pt", "point")]
+        values = [parse_number(text) for text in texts]
+        hull.append([None, None] if len(values) < 3 or None in values else [str(min(values)), str(max(values))])
+    (xmin, xmax), (ymin, ymax) = hull
+    return [xmin, ymin, xmax, ymax]
+
+
+def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[float, ...] | None:
+    """The corners of an object's upright box; an attribute `rotation` of CVAT turns it about its centre, in degrees.
+
+    None, with the problem added, if that is not a number.
+    """
     attributes = element.iterfind("attributes/attribute")
     values = [
         attribute.findtext("value")
@@ -155,7 +200,8 @@ def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[
     ]
     degrees = parse_number(values[0]) if values else 0
     if degrees is None:
-        problems.add("noted", "rotation is not a number; box taken to be upright", upright)
+        problems.add("dropped", "rotation is not a number", upright)
+        return None
     if not degrees:
         return upright.corners
     problems.add("repaired", "box is turned; its upright hull is taken", upright)

@@ -34,3 +34,7 @@ class Problems:
         """Adds a problem. Texts come from outside, so what a terminal cannot show in them is masked."""
         detail = ": ".join(filter(None, (self.where, str(detail))))
         self.entries.append(Problem(outcome, reason, plain(self.file), plain(detail), boxes))
+
+    def dropped_boxes(self) -> int:
+        """The number of boxes that were dropped."""
+        return sum(problem.boxes for problem in self.entries if problem.outcome == "dropped")

@@ -20,7 +20,8 @@ class Annotation:
     """The boxes of one photo in one annotation file.
 
     `file` is the annotation file, `photo` the photo's file name as written there, or empty. `stem` is a name without
-    extension by which to find the photo when that fails, `size` the photo's width and height in pixels if known.
+    extension by which to find the photo, too: the annotation file's own, if it annotates one photo only. `size` is the
+    photo's width and height in pixels if known, `dropped` the number of boxes there that could not be read.
     """
 
     file: str
@@ -28,3 +29,4 @@ class Annotation:
     boxes: tuple[Box, ...]
     size: tuple[int, int] | None = None
     stem: str | None = None
+    dropped: int = 0

@@ -28,13 +28,13 @@ def check_strict(report: dict, refused: Path) -> None:
     """Checks that a report has no faults, as `convert.strict` demands; writes it to `refused` if it has.
 
     Raises:
-        UserError: anything was repaired or dropped; names each reason and its first files.
+        UserError: anything was repaired, dropped or noted; names each reason and its first files.
     """
-    faults = list(_lines(report, "repaired", "dropped"))
+    faults = list(_lines(report, *get_args(Outcome)))
     if faults:
         files.write_json(refused, report)
         first = f"convert.strict is true, and the annotations have faults (all of them: {refused.as_posix()}):"
-        raise UserError("\n  ".join([first, *faults]))
+        raise UserError("\n  ".join([first, *report["decided"], *faults]))
 
 
 def summary(report: dict) -> str:
@@ -45,10 +45,13 @@ def summary(report: dict) -> str:
     ]
     if report["photos_without_annotation"]:
         lines.append(f"{report['photos_without_annotation']:,} photos have no annotation and are left out")
+    if report["photos_that_lost_all_boxes"]:
+        lost = report["photos_that_lost_all_boxes"]
+        lines.append(f"{lost:,} photos lost all their boxes: left out, unless convert.incomplete_as_negative is true")
     if report["boxes_of_other_classes"]:
         others = ", ".join(f"{name} {count:,}" for name, count in report["boxes_of_other_classes"].items())
         lines.append(f"left out, not in data.classes: {others}")
-    return "\n".join([*lines, *_lines(report, *get_args(Outcome))])
+    return "\n".join([*lines, *report["decided"], *_lines(report, *get_args(Outcome))])
 
 
 def _lines(report: dict, *outcomes: Outcome) -> Iterator[str]:

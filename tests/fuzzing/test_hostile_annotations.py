@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from apparel import boxes, images
 from apparel.annotations import fiat, pascal_voc, report
+from apparel.annotations.frames import decide_frames
 from apparel.annotations.placement import place_boxes
 from apparel.annotations.records import Box
 from apparel.data.synthetic.dataset import labelimg_xml
@@ -31,10 +32,10 @@ LABELS = b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,Tops,1,
 def hold(annotation, problems):
     """What was read fits the photo, and every box that was lost on the way there is counted."""
     before = len(problems.entries)
-    kept = place_boxes(annotation, PHOTO, problems)
-    assert len(kept) + sum(problem.outcome == "dropped" for problem in problems.entries[before:]) == len(
-        annotation.boxes
-    )
+    frames, _ = decide_frames({"a.jpg": (annotation, PHOTO)}, exif="stored", sizes="own")
+    kept = place_boxes(annotation, PHOTO, frames["a.jpg"], problems)
+    dropped = sum(problem.boxes for problem in problems.entries[before:] if problem.outcome == "dropped")
+    assert len(kept) + dropped == len(annotation.boxes)
     for box in kept:
         xmin, ymin, xmax, ymax = box.corners
         assert 0 <= xmin < xmax <= PHOTO.upright_width

@@ -39,7 +39,7 @@ def make(folder: Path) -> None:
     damaged = paths.photos("shop") / "damaged.png"
     damaged.write_bytes(damaged.read_bytes()[:1000])
     annotate("a.png", ("Tops", (0, 0, 32, 16)), ("Tops", (0, 0, 64, 64)))
-    annotate("copy.png", ("<b>Tops", (0, 0, 64, 2)), size=(128, 128))
+    annotate("copy.png", ("<b>Tops", (0, 0, 128, 4)), size=(128, 128))
     annotate(HOSTILE, ("Tops", (8, 8, 24, 40)))
     annotate("empty.png")
     annotate("damaged.png")

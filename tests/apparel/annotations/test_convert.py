@@ -1,12 +1,14 @@
 """Annotation files and photos become one label table; every problem is in the report."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from apparel import boxes
+from apparel import boxes, images
 from apparel.annotations.convert import convert_data_set
 from apparel.annotations.records import Box
 from apparel.data.synthetic.dataset import labelimg_xml
@@ -14,9 +16,10 @@ from apparel.errors import UserError
 from apparel.utils import csv_tables
 from tests.support.annotated_photos import DataSet, reasons
 from tests.support.photo_files import save_turned
-from tests.support.repository import APPAREL
+from tests.support.repository import APPAREL, SHARED
 
 CLASSES = ["Dresses", "Lingerie", "Pants_Leggings", "Shorts", "Skirts", "Tops"]
+CASE_RED = (220, 40, 40)
 MISSING = "41429154_915a98d4a8a223a795032108cdd335d2.thumbnail.jpg"
 
 
@@ -43,10 +46,13 @@ def test_tables_hold_what_the_files_say(data):
         "photos": 3,
         "photos_without_boxes": 1,
         "photos_without_annotation": 1,
+        "photos_that_lost_all_boxes": 0,
+        "photos_that_lost_some_boxes": 0,
         "boxes": 3,
         "boxes_marked_difficult": 1,
         "boxes_per_class": {"Tops": 2, "Skirts": 1},
         "boxes_of_other_classes": {},
+        "decided": [],
         "repaired": {},
         "dropped": {},
         "noted": {},
@@ -95,12 +101,13 @@ def test_a_csv_file_labels_many_photos(data):
 
 
 def test_boxes_are_counted_that_go_with_a_whole_annotation(data):
-    data.photo("a.jpg")
+    data.photo("a.jpg", "c.jpg")
+    data.xml("c.xml", "c.jpg", ("Tops", (1, 2, 3, 4)))
     (data.annotations / "1.csv").write_text("a.jpg,Tops,5,5,4,4\n")
     (data.annotations / "2.csv").write_text("a.jpg,Skirts,5,5,4,4\na.jpg,Skirts,9,9,4,4\nb.jpg,Skirts,9,9,4,4\n")
     dropped = data.convert().report["dropped"]
     assert {reason: (found["count"], found["boxes"]) for reason, found in dropped.items()} == {
-        "photo has an earlier annotation": (1, 2),
+        "photo has several annotations that differ": (2, 3),
         "photo is missing": (1, 1),
     }
 
@@ -174,6 +181,44 @@ def test_any_number_of_cores_gives_the_same(data, tmp_path):
         csv_tables.write(getattr(one, table), tmp_path / "one.csv")
         csv_tables.write(getattr(two, table), tmp_path / "two.csv")
         assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_a_photo_all_of_whose_boxes_were_dropped_is_not_one_without_garments(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Tops", (200, 2, 300, 4)))
+    data.xml("c.xml", "c.jpg", ("Tops", (1, 2, 3, 4)), ("Tops", (1, 2, 1, 4)))
+    data.xml("d.xml", "d.jpg")
+    (data.annotations / "e.xml").write_text("<annotation><filename>e.jpg</filename><obj><b>1</b></obj></annotation>")
+    (data.annotations / "f.csv").write_text("path,class,x,y,w,h\nf.jpg,Tops,1,2,x,3\n")
+    converted = data.convert()
+    assert converted.photos["filename"].tolist() == ["a.jpg", "c.jpg", "d.jpg"]
+    counts = ("photos", "photos_without_boxes", "photos_that_lost_all_boxes", "photos_that_lost_some_boxes")
+    assert [converted.report[count] for count in counts] == [3, 1, 3, 1]
+    assert len(data.convert(incomplete_as_negative=True).photos) == 6
+
+
+CASES = {
+    "renamed-with-xml": (20, "by their own names 20 fit better, by <filename> 0"),
+    "stale-size": (24, "(320x240 for 640x480): boxes are in the photos' own pixels"),
+    "exif-as-stored": (24, "12 prove that boxes were drawn on the pixels as stored, 0 as shown"),
+}
+
+
+@pytest.mark.shared("cases")
+@pytest.mark.parametrize("case", CASES)
+def test_all_boxes_of_the_cases_lie_on_the_red(data, case):
+    for path in (SHARED / "cases" / case).iterdir():
+        shutil.copy(path, data.annotations if path.suffix == ".xml" else data.photos)
+    converted = data.convert(["red"])
+    count, decided = CASES[case]
+    assert (len(converted.labels), converted.report["dropped"]) == (count, {})
+    assert decided in converted.report["decided"][0]
+    for name, *corners in converted.labels[["filename", *boxes.CORNERS]].itertuples(index=False):
+        xmin, ymin, xmax, ymax = map(int, corners)
+        pixels = np.asarray(images.read(data.photos / name)).astype(int)
+        red = (np.abs(pixels - CASE_RED) < 60).all(axis=2)
+        assert red[ymin + 2 : ymax - 2, xmin + 2 : xmax - 2].mean() > 0.99
 
 
 @pytest.mark.shared("apparel")

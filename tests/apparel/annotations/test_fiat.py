@@ -105,8 +105,20 @@ def test_classes_written_in_other_ways_are_one(read):
 @pytest.mark.parametrize("first", ['"a.jpg,Tops,1,1,2,2', "a.jpg,Tops", "a.jpg,Tops,x,y"])
 def test_a_first_row_without_the_columns_does_not_make_the_file_unreadable(read, first):
     found, problems = read(f"{first}\nb.jpg,Tops,4,4,2,2\n")
-    assert found == {"b.jpg": [("Tops", 4, 4, 6, 6)]}
+    assert found.pop("b.jpg") == [("Tops", 4, 4, 6, 6)]
+    assert found in ({}, {"a.jpg": []})
     assert len(problems) == 1
+
+
+def test_rows_that_cannot_be_read_are_counted_for_their_photo(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("a.jpg,Tops,4,4,2,2\na.jpg,Tops,x,4,2,2\na.jpg,Tops\nb.jpg,Tops,4,4\nc.jpg,Tops,4,4,2,2\n")
+    annotations, _ = fiat.read(path, "out.csv")
+    assert {annotation.photo: (len(annotation.boxes), annotation.dropped) for annotation in annotations} == {
+        "a.jpg": (1, 2),
+        "b.jpg": (0, 1),
+        "c.jpg": (1, 0),
+    }
 
 
 def test_other_column_names_drop_only_their_row(read):

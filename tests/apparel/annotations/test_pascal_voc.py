@@ -240,8 +240,118 @@ def test_a_box_rotated_by_cvat_becomes_its_hull(read, degrees, corners):
     assert problems == [("repaired", "box is turned; its upright hull is taken")] * (degrees != "0.0")
 
 
-def test_a_rotation_that_is_not_a_number_is_noted(read):
+def test_a_box_whose_rotation_is_not_a_number_is_dropped(read):
     rotation = "<attributes><attribute><name>rotation</name><value>a bit</value></attribute></attributes>"
     annotation, problems = read(xml(obj(more=rotation)))
-    assert annotation.boxes[0].corners == (1, 2, 30, 40)
-    assert problems == [("noted", "rotation is not a number; box taken to be upright")]
+    assert (annotation.boxes, annotation.dropped) == ((), 1)
+    assert problems == [("dropped", "rotation is not a number")]
+
+
+UNREAD = "looks like an object, but is none of PASCAL VOC's"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<objects>{obj()}{obj('Skirts')}</objects>",
+        f"<objects><group>{obj()}</group></objects>{obj('Skirts')}",
+        f"<object><name>Tops</name>{BOX}{obj('Skirts')}</object>",
+        f"<obj><name>Tops</name>{BOX}</obj><item><name>Skirts</name>{BOX}</item>",
+        (obj() + obj("Skirts")).replace("object>", "Object>").replace("name>", "NAME>").replace("xmin>", "xMin>"),
+        (obj() + obj("Skirts")).replace("bndbox>", "BndBox>"),
+    ],
+)
+def test_objects_are_read_wherever_they_are_and_in_any_case(read, content):
+    annotation, problems = read(xml(content))
+    assert [(box.label, box.corners) for box in annotation.boxes] == [
+        ("Tops", (1, 2, 30, 40)),
+        ("Skirts", (1, 2, 30, 40)),
+    ]
+    assert (annotation.dropped, problems) == (0, [])
+
+
+def test_namespaces_do_not_hide_objects(read):
+    for text in (
+        xml(obj()).replace("<annotation>", '<annotation xmlns="urn:voc">'),
+        xml(obj()).replace("<", "<v:").replace("<v:/", "</v:").replace("<v:annotation>", '<v:annotation xmlns:v="u">'),
+        xml(obj()).replace("annotation>", "Annotation>"),
+    ):
+        annotation, problems = read(text)
+        assert (annotation.photo, annotation.size, len(annotation.boxes)) == ("a.jpg", (100, 80), 1)
+        assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("points", "corners"),
+    [
+        ("<x1>5</x1><y1>6</y1><x2>50</x2><y2>8</y2><x3>20</x3><y3>70.5</y3>", (5, 6, 50, 70.5)),
+        ("<pt><x>5</x><y>6</y></pt><pt><x>50</x><y>8</y></pt><pt><x>20</x><y>70</y></pt>", (5, 6, 50, 70)),
+    ],
+)
+def test_of_a_polygon_the_hull_is_read(read, points, corners):
+    annotation, problems = read(xml(obj(box=f"<polygon>{points}</polygon>")))
+    assert annotation.boxes[0].corners == corners
+    assert problems == [("repaired", "object has a polygon; its upright hull is taken")]
+
+
+def test_a_polygon_beside_a_box_does_not_count(read):
+    annotation, problems = read(xml(obj(more="<polygon><x1>1</x1></polygon>")))
+    assert (annotation.boxes[0].corners, problems) == ((1, 2, 30, 40), [])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "lost"),
+    [
+        (obj(box=BOX + BOX), "object has several boxes", 2),
+        (obj(more="<name>Skirts</name>"), "object has several classes", 1),
+        (obj(box="<polygon><x1>1</x1><y1>2</y1></polygon>"), "coordinate is not a number", 1),
+        (
+            obj(box="<robndbox><cx>50</cx><cy>40</cy><w>9</w><h>9</h><angle>1</angle></robndbox>"),
+            "object has no box",
+            1,
+        ),
+        (BOX, UNREAD, 1),
+        (f"<obj><label>Tops</label>{BOX}</obj>", UNREAD, 1),
+        ("<objects><item><class>Tops</class><coords>1, 2, 30, 40</coords></item></objects>", UNREAD, 1),
+        ("<item><class>Tops</class><x1>1</x1><y1>2</y1><x2>30</x2><y2>40</y2></item>", UNREAD, 1),
+        ('<box label="Tops" xtl="1" ytl="2" xbr="30" ybr="40"/>', UNREAD, 1),
+        ('<shape name="Tops" left="1" top="2" width="30" height="40"/>', UNREAD, 1),
+        ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", UNREAD, 1),
+        ("<obj><name>Tops</name></obj>", UNREAD, 1),
+        ("<objects>Tops 1 2 30 40</objects>", UNREAD, 1),
+        (f"<part><name>Sleeve</name>{BOX}</part>", UNREAD, 1),
+    ],
+)
+def test_what_looks_like_an_object_and_is_not_read_is_counted(read, content, reason, lost):
+    annotation, problems = read(xml(content))
+    assert (annotation.boxes, annotation.dropped) == ((), lost)
+    assert problems == [("dropped", reason)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<objects/>",
+        "<segmented>0</segmented><verified>1</verified><scenedescription>1 2 3 4</scenedescription>",
+        "<source><submittedBy>me</submittedBy><date>2026 11 28 12</date></source>",
+    ],
+)
+def test_fields_of_the_photo_are_no_objects(read, content):
+    annotation, problems = read(xml(content))
+    assert (annotation.boxes, annotation.dropped, problems) == ((), 0, [])
+
+
+def test_an_object_that_was_deleted_in_labelme_is_left_out(read):
+    annotation, problems = read(xml(obj(more="<deleted>1</deleted>"), obj("Skirts", more="<deleted>0</deleted>")))
+    assert ([box.label for box in annotation.boxes], annotation.dropped) == (["Skirts"], 0)
+    assert problems == [("noted", "object is marked as deleted; left out")]
+
+
+def test_names_and_sizes_that_contradict_each_other_are_not_used(read):
+    names, sizes = "<filename>a.jpg</filename><filename>b.jpg</filename>", SIZE + SIZE.replace("100", "99")
+    annotation, problems = read(xml(obj(), filename=names, size=sizes))
+    assert (annotation.photo, annotation.size, len(annotation.boxes)) == ("", None, 1)
+    assert [reason for _, reason in problems] == [
+        "file name is there more than once; not used",
+        "size is missing or zero; taken from the photo",
+    ]

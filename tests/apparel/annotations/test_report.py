@@ -32,13 +32,19 @@ def test_problems_are_counted_by_reason_and_named_by_file():
 def test_strict_names_the_first_files_and_the_report_with_the_others(tmp_path):
     many = [Problem("repaired", "corners are swapped", f"{number}.xml", "") for number in range(5)]
     with pytest.raises(UserError, match=r"repaired 5: corners are swapped \(0\.xml, 1\.xml, 2\.xml and 2 more\)"):
-        check_strict(group_by_reason(many), tmp_path / "all.json")
+        check_strict(group_by_reason(many) | {"decided": []}, tmp_path / "all.json")
     whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert list(whole["repaired"]["corners are swapped"]["files"]) == [f"{number}.xml" for number in range(5)]
 
 
-def test_strict_accepts_notes(tmp_path):
-    check_strict(group_by_reason([Problem("noted", "EXIF turns the photo", "a.xml", "")]), tmp_path / "all.json")
+def test_strict_refuses_notes_and_shows_what_was_decided(tmp_path):
+    noted = group_by_reason([Problem("noted", "the same box is there more than once", "a.xml", "")])
+    with pytest.raises(UserError, match=r"faults .*\n  12 photos .*\n  noted 1: the same box is there more than once"):
+        check_strict(noted | {"decided": ["12 photos are turned"]}, tmp_path / "all.json")
+
+
+def test_strict_accepts_annotations_without_a_problem(tmp_path):
+    check_strict(group_by_reason([]) | {"decided": ["all photos are taken as shown"]}, tmp_path / "all.json")
     assert not list(tmp_path.iterdir())
 
 
