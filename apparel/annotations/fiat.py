@@ -30,6 +30,9 @@ SEPARATORS = ",;\t"
 MAX_BYTES = 100_000_000
 """Bytes; a larger file is refused unread: a million boxes take less."""
 
+MAX_ROWS = 1_000_000
+"""Rows of a file; each takes up to a kilobyte of memory."""
+
 
 def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
     """Reads one CSV file.
@@ -118,7 +121,10 @@ def _lines(path: Path) -> list[str]:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-        return re.split(r"\r\n|\n|\r", _decode(data))
+        text = _decode(data)
+        if max(text.count("\n"), text.count("\r")) > MAX_ROWS:
+            raise UserError(f"{path} has more than {MAX_ROWS:,} rows, too many for an annotation; split it up")
+        return re.split(r"\r\n|\n|\r", text)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

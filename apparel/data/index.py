@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from apparel.errors import UserError
-from apparel.utils import files
+from apparel.utils import files, limits
 from apparel.versioning import dvc_hash
 
 FILE_NAME = "index.json"
+
+MAX_BYTES = 10_000_000
+"""Bytes of an index; a shard of a hundred photos takes a few hundred."""
+
+MAX_BOXES = 100_000
+"""Boxes on one photo: the batches are padded to the photo that has most, which takes some kilobytes a box."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +81,23 @@ def read_index(folder: Path) -> Index:
     TensorFlow's own checksums are of single records: they show neither a missing nor a shortened file.
 
     Raises:
-        UserError: the index or a shard is missing, or is not the one that was written; names it.
+        UserError: the index or a shard is missing, is not the one that was written, or declares more than it holds;
+            names it.
     """
     path = folder / FILE_NAME
     try:
-        index = _from_json(json.loads(path.read_text(encoding="utf-8")))
+        index = _from_json(json.loads(limits.read_bytes(path, MAX_BYTES)))
     except FileNotFoundError:
         raise UserError(f"{path} not found; run `dvc repro tfrecord`") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path} is damaged; run `dvc repro --force tfrecord`") from None
     for split in index.splits.values():
+        if split.most_boxes > MAX_BOXES:
+            raise UserError(
+                f"{path}: {split.most_boxes:,} boxes on one photo are more than the {MAX_BOXES:,} that it may have"
+            )
         for shard in split.shards:
-            _check_shard(folder / shard.file, shard.md5)
+            _check_shard(folder / shard.file, shard)
     return index
 
 
@@ -106,8 +117,25 @@ def _from_json(values: dict[str, Any]) -> Index:
     return Index(tuple(values["classes"]), splits)
 
 
-def _check_shard(path: Path, md5: str) -> None:
+def _check_shard(path: Path, shard: Shard) -> None:
     if not path.is_file():
         raise UserError(f"{path} is missing; run `dvc repro --force tfrecord`")
-    if dvc_hash.file_md5(path) != md5:
+    if dvc_hash.file_md5(path) != shard.md5:
         raise UserError(f"{path} is damaged: its content changed; run `dvc repro --force tfrecord`")
+    if _count_records(path) != shard.photos:
+        raise UserError(f"{path} does not hold {shard.photos:,} records; run `dvc repro --force tfrecord`")
+
+
+def _count_records(path: Path) -> int | None:
+    """How many records a TFRecord file holds; None if the lengths that it declares do not add up.
+
+    TensorFlow takes memory for the length that a record declares before it reads any of it. The format: length (8
+    bytes) and its checksum (4), the record, its checksum (4); tensorflow/core/lib/io/record_writer.h.
+    """
+    size, place, records = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while place < size:
+            file.seek(place)
+            place += 12 + int.from_bytes(file.read(8), "little") + 4
+            records += 1
+    return records if place == size else None

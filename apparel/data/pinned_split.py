@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from apparel import params
 from apparel.errors import UserError, nearest, plain, some_of
-from apparel.utils import csv_tables
+from apparel.utils import csv_tables, limits
 from apparel.utils.names import file_name, folded, unique
 
 SPLITS = ("train", "val", "test")
@@ -110,7 +110,7 @@ def _listed_names(path: Path, photos: Collection[str]) -> set[str]:
     if path.suffix.lower() != ".txt":
         return {file_name(name) for name in csv_tables.read(path, ["filename"])["filename"]}
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = limits.read_bytes(path, limits.MAX_TABLE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} not found") from None
     except (OSError, UnicodeDecodeError):

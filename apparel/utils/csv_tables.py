@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from apparel.errors import UserError, nearest
-from apparel.utils import files
+from apparel.utils import files, limits
 
 
 def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -19,8 +19,8 @@ def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         The columns asked for, in that order, all of type `str`; the index holds the line on which each row ends.
 
     Raises:
-        UserError: the file is missing, not UTF-8, or not CSV; a column is missing or named twice; a row has too many
-            or too few fields. Names the file, and the line where there is one.
+        UserError: the file is missing, too large, not UTF-8, or not CSV; a column is missing or named twice; a row has
+            too many or too few fields. Names the file, and the line where there is one.
     """
     rows = _rows(path)
     _, header = next(rows, (0, []))
@@ -63,7 +63,7 @@ def _texts(column: pd.Series) -> list:
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, with the number of the line on which it ends."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = limits.read_bytes(path, limits.MAX_TABLE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} not found") from None
     except OSError as error:
@@ -71,8 +71,14 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    fields = 0
     try:
         for row in reader:
+            fields += len(row)
+            if fields > limits.MAX_TABLE_FIELDS:
+                raise UserError(
+                    f"{path}, line {reader.line_num}: more than {limits.MAX_TABLE_FIELDS:,} fields; split it up"
+                )
             if row:
                 yield reader.line_num, row
     except csv.Error as error:

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from apparel.errors import UserError, one_line
+from apparel.utils import limits
 
 
 def load(path: Path, if_missing: str = "") -> Any:
     """Reads a file as plain values: YAML 1.2, no tags that construct objects; None when it is empty.
 
     Raises:
-        UserError: there is no such file, and `if_missing` says what to do; or it is not UTF-8 or not YAML.
+        UserError: there is no such file, and `if_missing` says what to do; or it is too large, not UTF-8 or not YAML.
     """
     try:
-        content = path.read_bytes()
+        content = limits.read_bytes(path, limits.MAX_YAML_BYTES)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path} not found{if_missing and f'; {if_missing}'}") from None
     return parse(content, str(path))
@@ -31,7 +32,12 @@ def parse(content: bytes | str, name: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe").load(content.decode("utf-8") if isinstance(content, bytes) else content)
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        if "*" in text and _written_out(YAML(typ="safe").compose(text), {}) > limits.MAX_YAML_VALUES:
+            raise UserError(
+                f"{name}: its aliases stand for more than {limits.MAX_YAML_VALUES:,} values; write them out"
+            )
+        return YAML(typ="safe").load(text)
     except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid YAML: {one_line(error)}") from None
 
@@ -56,3 +62,19 @@ def edit(text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:
     changed = StringIO()
     yaml.dump(document, changed)
     return changed.getvalue()
+
+
+def _written_out(node: Any, counted: dict[int, int]) -> int:
+    """How many values a node of a document stands for, with each alias in place of what it stands for.
+
+    Raises:
+        ValueError: a node is in itself.
+    """
+    if id(node) not in counted:
+        counted[id(node)] = -1
+        values = node.value if node is not None and isinstance(node.value, list) else []
+        members = [member for value in values for member in (value if isinstance(value, tuple) else (value,))]
+        counted[id(node)] = 1 + sum(_written_out(member, counted) for member in members)
+    if counted[id(node)] < 0:
+        raise ValueError("an alias stands for what it is in")
+    return counted[id(node)]

@@ -153,3 +153,12 @@ def test_a_label_table_is_not_taken_for_annotations():
     assert not fiat.looks_like(b"filename,class,xmin,ymin,xmax,ymax\n0.jpg,Dresses,10,10,200,300\n")
     assert fiat.looks_like(b"path,class,x,y,w,h\n0.jpg,Dresses,10,10,200,300\n")
     assert fiat.looks_like(b"0.jpg,Dresses,10,10,200,300\n")
+
+
+def test_rows_without_end_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(fiat, "MAX_ROWS", 10)
+    (tmp_path / "a.csv").write_text("a.jpg,Tops,1,2,3,4\n" * 10)
+    assert len(fiat.read(tmp_path / "a.csv", "a.csv")[0][0].boxes) == 10
+    (tmp_path / "a.csv").write_text("\n" * 11)
+    with pytest.raises(UserError, match="more than 10 rows"):
+        fiat.read(tmp_path / "a.csv", "a.csv")

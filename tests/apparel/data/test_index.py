@@ -1,12 +1,15 @@
 """The index of the TFRecord shards: read back as it was written; what was damaged since is named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from apparel.data import index, shards
 from apparel.data.example_writer import Photo
-from apparel.data.index import read_index
+from apparel.data.index import read_index, write_index
 from apparel.errors import UserError
+from apparel.versioning import dvc_hash
 from tests.support import photo_files
 
 CLASSES = ("Dresses", "Tops")
@@ -79,4 +82,25 @@ def test_a_missing_shard_or_index_is_named(written):
 def test_a_damaged_index_is_named(written, content):
     (written / "index.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(UserError, match=r"index\.json is damaged"):
+        read_index(written)
+
+
+@pytest.mark.parametrize("length", [2**63, 10**12, 0])
+def test_a_record_that_declares_what_the_file_does_not_hold_is_refused(written, length):
+    """Its checksum in the index is right: whoever wrote both may mean harm."""
+    made = read_index(written)
+    counts = made.splits["train"]
+    path = written / counts.shards[0].file
+    path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+    shard = replace(counts.shards[0], md5=dvc_hash.file_md5(path))
+    changed = replace(counts, shards=(shard, *counts.shards[1:]))
+    write_index(replace(made, splits={"train": changed}), written)
+    with pytest.raises(UserError, match=rf"{path.name} does not hold \d+ records"):
+        read_index(written)
+
+
+def test_batches_are_not_padded_to_a_billion_boxes(written):
+    made = read_index(written)
+    write_index(replace(made, splits={"train": replace(made.splits["train"], most_boxes=10**9)}), written)
+    with pytest.raises(UserError, match="1,000,000,000 boxes on one photo"):
         read_index(written)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel.errors import UserError
-from apparel.utils import csv_tables
+from apparel.utils import csv_tables, limits
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r"))
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -72,3 +72,14 @@ def test_a_byte_order_mark_and_windows_line_ends_are_understood(tmp_path):
     table = csv_tables.read(path, ["b", "a"])
     assert table.to_dict("records") == [{"b": "x\ny", "a": "1"}]
     assert table.index.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [("MAX_TABLE_BYTES", "is larger than 20 bytes"), ("MAX_TABLE_FIELDS", "line 11: more than 20 fields")],
+)
+def test_a_table_without_end_is_refused(tmp_path, monkeypatch, limit, message):
+    monkeypatch.setattr(limits, limit, 20)
+    (tmp_path / "list.csv").write_text("filename,class\n" * 100)
+    with pytest.raises(UserError, match=rf"list\.csv.* {message}"):
+        csv_tables.read(tmp_path / "list.csv", ["filename"])

@@ -30,3 +30,28 @@ def test_a_file_that_is_not_yaml_is_named_on_one_line(content):
 def test_an_edit_keeps_comments_quotes_and_order():
     text = "# first\na:\n  b: 'x'  # why\n  c: 1\n\nd:\n  e: [1, 2]\n"
     assert yaml.edit(text, {"a": {"c": None}}) == text.replace("c: 1", "c: null")
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n}\n  <<: [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAUGHS, "aliases stand for more than 100,000 values"),
+        (MERGES, "aliases stand for more than 100,000 values"),
+        ("a: &a [*a]", "not valid YAML"),
+        ("[" * 100_000, "not valid YAML"),
+        ("a: 1\n" * 300_000, "larger than 1,000,000 bytes"),
+    ],
+)
+def test_a_file_that_stands_for_gigabytes_is_refused(tmp_path, text, message):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"params\.yaml.*{message}"):
+        yaml.load(tmp_path / "params.yaml")
+
+
+def test_a_few_aliases_are_read(tmp_path):
+    (tmp_path / "params.yaml").write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 2 * 3\n")
+    assert yaml.load(tmp_path / "params.yaml") == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": "2 * 3"}}

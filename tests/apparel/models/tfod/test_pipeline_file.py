@@ -33,6 +33,15 @@ def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None
         (b"model {\n  sdd { }\n}\n", "is not a pipeline file of the Object Detection API, line 2:"),
         (b"train_config {", "is not a pipeline file of the Object Detection API, line 1:"),
         (b"train_config { gradient_clipping_by_norm: -inf }", "gradient_clipping_by_norm: -inf is no finite number"),
+        (
+            b"model { ssd { box_predictor { convolutional_box_predictor { max_depth: 2000000000 } } } }",
+            "max_depth: 2,000,000,000 is more than a detector that fits into memory has",
+        ),
+        (
+            b"model { ssd { anchor_generator { ssd_anchor_generator { scales: [" + b"1," * 100_001 + b"1] } } } }",
+            "scales: ",
+        ),
+        (b"# " * 600_000, "is larger than 1,000,000 bytes"),
     ],
 )
 def test_what_is_no_pipeline_file_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
