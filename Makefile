@@ -61,7 +61,7 @@ plots: setup ## draw the curves on a page that opens without a network
 	$(RUN) -m apparel plots
 
 experiments: setup ## list commits and experiments, what differs and how they did
-	$(RUN) -m dvc exp show --only-changed --drop '(apparel|stages|configs|data/results)/.*'
+	@$(RUN) -m apparel experiments
 
 test: $(INSTALLED_DEV) $(VEGA) ## run the tests
 	$(RUN) -m pytest

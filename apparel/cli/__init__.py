@@ -11,6 +11,7 @@ COMMANDS = {
     ),
     "completion": ("completion", "print a script that completes commands and options in bash or zsh"),
     "dashboard": ("dashboard", "open optuna-dashboard on sweeps, also while they run"),
+    "experiments": ("experiments", "list the results of all commits and experiments, and how their parameters differ"),
     "import": (
         "import_data",
         "import photos with annotations, or starting weights, from a folder, an archive or a git repository",
