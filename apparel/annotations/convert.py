@@ -35,8 +35,9 @@ class Converted:
     """The result of converting a data set.
 
     `labels` and `difficult` are label tables, the second with those rows of the first that are marked difficult.
-    `photos` is a photo table of every photo that has an annotation, with boxes or without, but for those all of whose
-    boxes were dropped: they do not show a photo without garments. `report` is the content of convert.json.
+    `photos` is a photo table of every photo that has an annotation, with boxes or without, but for those that have no
+    box of the classes left after some were dropped: they do not show a photo without garments. `report` is the content
+    of convert.json.
     """
 
     labels: pd.DataFrame
@@ -57,6 +58,10 @@ class AnnotatedImage:
     height: int
     boxes: list[Box]
     lost_boxes: int
+
+    def has_box_of(self, class_list: Sequence[str] | None) -> bool:
+        """Whether a box is of one of these classes; None stands for any."""
+        return any(class_list is None or box.label in class_list for box in self.boxes)
 
 
 def convert_data_set(
@@ -80,7 +85,8 @@ def convert_data_set(
         pairing: see `apparel.annotations.pairing.pair_photos`.
         exif: see `apparel.annotations.frames.decide_frames`, as for `sizes`.
         sizes: whether boxes with another size than the photo's are scaled, or in the photo's own pixels.
-        incomplete_as_negative: whether photos all of whose boxes were dropped stay, as photos without garments.
+        incomplete_as_negative: whether photos that have no box left after some were dropped stay, as photos without
+            garments.
         cores: how many processes work at once, by default all cores; the result does not depend on it.
 
     Raises:
@@ -102,9 +108,9 @@ def convert_data_set(
     placed = list(_map(_annotate, work, 1, "boxes"))  # to send them to other processes would take as long
     problems = [*_all_problems(read), *paired.problems, *_unreadable_photos(paired, headers), *_all_problems(placed)]
     annotated = [image for image, _ in placed]
-    incomplete = [image for image in annotated if image.lost_boxes and not image.boxes]
+    incomplete = {image.filename for image in annotated if image.lost_boxes and not image.has_box_of(class_list)}
     if not incomplete_as_negative:
-        annotated = [image for image in annotated if image.boxes or not image.lost_boxes]
+        annotated = [image for image in annotated if image.filename not in incomplete]
     if not annotated:
         first = next((f"; first, {p.file}: {p.reason} ({p.detail})" for p in problems), "")
         raise UserError(f"none of {len(files)} files in {annotation_folder} annotates a photo in {photo_folder}{first}")
@@ -120,7 +126,9 @@ def convert_data_set(
         "photos_without_boxes": len(photos) - labels["filename"].nunique(),
         "photos_without_annotation": len(photo_names) - len(paired.annotations),
         "photos_that_lost_all_boxes": len(incomplete),
-        "photos_that_lost_some_boxes": sum(bool(image.lost_boxes and image.boxes) for image in annotated),
+        "photos_that_lost_some_boxes": sum(
+            bool(image.lost_boxes) and image.filename not in incomplete for image in annotated
+        ),
         "boxes": len(labels),
         "boxes_marked_difficult": len(difficult),
         "boxes_per_class": {name: box_counts[name] for name in class_list},

@@ -15,7 +15,7 @@ import numpy as np
 from apparel.annotations.matching import is_scaled, photo_sizes
 from apparel.annotations.pairing import EXCEPTIONS
 from apparel.annotations.records import Annotation
-from apparel.errors import UserError, some_of
+from apparel.errors import UserError, plain, some_of
 from apparel.images import Header
 
 Size = tuple[int, int]
@@ -24,6 +24,9 @@ Pair = tuple[Size | None, Size]
 
 BEYOND = 0.1
 """Share of a side by which a box may reach beyond a photo whose annotation gives no size: hulls of turned boxes do."""
+
+PROOF = 0.03
+"""Share of an image's longer side by which a box has to reach beyond it to prove that it lies in another image."""
 
 ROUNDING = 1.0
 """Pixels by which annotators count the last pixel differently."""
@@ -112,7 +115,7 @@ def _decide_exif(annotated: Mapping[str, tuple[Annotation, Header]], exif: str, 
         decisions.append(f"{counted}; convert.exif takes all as {exif}")
         return exif
     if stored and shown:
-        first = [next(photo for photo, vote in votes.items() if vote == reading) for reading in ("stored", "shown")]
+        first = [next(plain(photo) for photo, vote in votes.items() if vote == image) for image in ("stored", "shown")]
         raise UserError(
             f"{counted} (first {first[0]} and {first[1]}); convert.exif in params.yaml decides for all: stored or shown"
         )
@@ -131,7 +134,7 @@ def _exif_vote(annotation: Annotation, header: Header) -> str | None:
         return None
     size, corners = annotation.size, _corners(annotation)
     if size in (None, stored, shown):
-        fits = (_fits(corners, stored), _fits(corners, shown))
+        fits = (_may_lie_in(corners, stored), _may_lie_in(corners, shown))
         if fits[0] != fits[1]:
             return "stored" if fits[0] else "shown"
     if size is None:
@@ -160,8 +163,8 @@ def _decide_size(size: Size | None, image: Size, boxes: Sequence[np.ndarray], si
         return Frame(image)
     if sizes != "auto":
         return Frame(size if sizes == "scaled" else image, reach=ROUNDING)
-    in_size = [_fits(corners, size) for corners in boxes]
-    in_image = [_fits(corners, image) for corners in boxes]
+    in_size = [_may_lie_in(corners, size) for corners in boxes]
+    in_image = [_may_lie_in(corners, image) for corners in boxes]
     prove_own = sum(own and not scaled for own, scaled in zip(in_image, in_size, strict=True))
     prove_scaled = sum(scaled and not own for own, scaled in zip(in_image, in_size, strict=True))
     usable = sum(own or scaled for own, scaled in zip(in_image, in_size, strict=True))
@@ -177,7 +180,11 @@ def _decide_swapped(decided: dict[Pair, Frame], boxes: Mapping[Pair, Sequence[np
     """Decides sizes with width and height exchanged, which tools write for a whole set, by those that prove it."""
     swapped = [pair for pair in decided if pair[0] == pair[1][::-1] and pair[0] != pair[1]]
     proved = sum(len(boxes[pair]) for pair in swapped if not decided[pair].undecided)
-    turned = any(_fits(corners, pair[0]) and not _fits(corners, pair[1]) for pair in swapped for corners in boxes[pair])
+    turned = any(
+        _may_lie_in(corners, pair[0]) and not _may_lie_in(corners, pair[1])
+        for pair in swapped
+        for corners in boxes[pair]
+    )
     if proved >= 2 and not turned:
         decided |= {pair: Frame(pair[1], reach=ROUNDING) for pair in swapped}
 
@@ -210,7 +217,7 @@ def _check_undecided(
         reasons = Counter(frames[photo].undecided for photo in undecided)
         raise UserError(
             f"of {len(with_boxes)} annotated photos, {len(undecided)} have boxes that cannot be placed "
-            f"({some_of(undecided, 3)}):\n  "
+            f"({some_of([plain(photo) for photo in undecided], 3)}):\n  "
             + "\n  ".join([*(f"{count}: {reason}" for reason, count in sorted(reasons.items())), *decisions])
         )
 
@@ -233,7 +240,12 @@ def _corners(annotation: Annotation) -> np.ndarray:
     return np.array([box.corners for box in annotation.boxes], dtype=np.float64).reshape(-1, 4)
 
 
-def _fits(corners: np.ndarray, size: Size, margin: float = ROUNDING) -> bool:
+def _may_lie_in(corners: np.ndarray, size: Size) -> bool:
+    """Whether no box proves that it lies in another image than that of this size."""
+    return _fits(corners, size, max(ROUNDING, PROOF * max(size)))
+
+
+def _fits(corners: np.ndarray, size: Size, margin: float) -> bool:
     """Whether all boxes lie in an image of that size, within a margin in pixels."""
     return bool((corners >= -margin).all() and (corners <= np.array(size * 2) + margin).all())
 

@@ -13,7 +13,7 @@ from typing import Literal
 from apparel.annotations.matching import SIMILAR, Claim, PhotoNames, SizeEvidence
 from apparel.annotations.problems import Problem, Problems
 from apparel.annotations.records import Annotation
-from apparel.errors import UserError, some_of
+from apparel.errors import UserError, plain, some_of
 from apparel.images import Header
 
 Reading = Literal["name", "filename"]
@@ -114,7 +114,9 @@ def decide_reading(claims: Sequence[Claim], sizes: SizeEvidence, decisions: list
     if few:
         decisions.append(f"{counts}; they are dropped ({REMEDY})")
         return None
-    first = some_of([f"{claim.annotation.file}: {claim.by_name[0]} or {claim.by_filename}" for claim in conflicts], 3)
+    first = some_of(
+        [plain(f"{claim.annotation.file}: {claim.by_name[0]} or {claim.by_filename}") for claim in conflicts], 3
+    )
     raise UserError(f"{counts} ({first}); {REMEDY}")
 
 
@@ -172,7 +174,7 @@ def _drop_contradicting(
         many = len(against) > EXCEPTIONS * len(group)
         where = f"{len(against)} of {len(group)} annotations that {described} give the size of another photo or shape"
         if many and len(group) > EXCEPTIONS * len(claims) and len(group) > 2:
-            some = some_of([f"{claim.annotation.file}: {photos[id(claim)]}" for claim in against], 3)
+            some = some_of([plain(f"{claim.annotation.file}: {photos[id(claim)]}") for claim in against], 3)
             raise UserError(
                 f"{where} ({some}): they may belong to other photos; pair the files anew; if only their sizes are "
                 f"wrong, {REMEDY}"

@@ -198,6 +198,15 @@ def test_a_photo_all_of_whose_boxes_were_dropped_is_not_one_without_garments(dat
     assert len(data.convert(incomplete_as_negative=True).photos) == 6
 
 
+def test_a_photo_that_keeps_boxes_of_other_classes_only_is_not_one_without_garments_either(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "b.jpg", ("Hats", (1, 2, 3, 4)), ("Tops", (200, 2, 300, 4)))
+    data.xml("c.xml", "c.jpg", ("Hats", (1, 2, 3, 4)))
+    assert data.convert(["Tops"]).photos["filename"].tolist() == ["a.jpg", "c.jpg"]
+    assert data.convert(["Tops", "Hats"]).photos["filename"].tolist() == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 CASES = {
     "renamed-with-xml": (20, "by their own names 20 fit better, by <filename> 0"),
     "stale-size": (24, "(320x240 for 640x480): boxes are in the photos' own pixels"),

@@ -156,6 +156,17 @@ def test_boxes_that_fit_only_the_photo_as_shown_contradict_a_size_as_stored(red)
     assert placed(red.convert(exif="shown"), red) == (20, [])
 
 
+def test_a_box_drawn_a_little_beyond_a_photo_proves_nothing(red):
+    add_turned(red, 12, (48, 64), (6,), stored=False)
+    red.xml("0.xml", "0.jpg", box=(10, 10, 49.3, 40))
+    add(red, 4, (128, 96), (64, 48), inside=(64, 48))
+    red.xml("13.xml", "13.jpg", size=(64, 48), box=(10, 10, 65.5, 40))
+    converted = red.convert()
+    assert (len(converted.labels), red.wrong(converted.labels)) == (12, ["0.jpg"])
+    assert "0 prove that boxes were drawn on the pixels as stored, 12 as shown" in converted.report["decided"][0]
+    assert converted.report["dropped"][frames.UNDECIDED_SIZE]["boxes"] == 4
+
+
 def test_turned_photos_of_which_none_proves_it_are_dropped(red):
     add(red, 12, (64, 48), (64, 48))
     add_turned(red, 3, (60, 60), (6,), stored=False)
