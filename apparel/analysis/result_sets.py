@@ -21,6 +21,7 @@ from apparel.errors import UserError, one_line
 from apparel.params import flatten
 from apparel.tracking.server import clean_name
 from apparel.utils import csv_tables, yaml
+from apparel.utils.addresses import reason
 from apparel.versioning import dvc_lock, git
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _download(files: "DVCFileSystem", path: Path, target: Path, name: str) -> No
             "`dvc repro` runs eval, `dvc fetch` and `dvc exp pull` bring results from a remote"
         ) from None
     except (DvcException, OSError) as error:
-        raise UserError(f"{path.as_posix()} of {name} cannot be read: {one_line(error)}") from None
+        raise UserError(f"{path.as_posix()} of {name} cannot be read: {reason(error)}") from None
 
 
 def _from_run(name: str, run: "StoredRun", reader: "Reader") -> ResultSet:

@@ -5,8 +5,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from apparel import paths
-from apparel.errors import UserError, one_line, some_of
+from apparel.errors import UserError, some_of
 from apparel.utils import yaml
+from apparel.utils.addresses import reason
 from apparel.versioning import dvc_hash, dvc_lock, git
 
 NAMED = 3
@@ -154,6 +155,4 @@ def _cache() -> Any:
         with Repo() as repo:
             return repo.cache.local
     except DvcException as error:
-        raise UserError(
-            f"DVC cannot open the project ({one_line(error)}); run from the root folder of a clone"
-        ) from None
+        raise UserError(f"DVC cannot open the project ({reason(error)}); run from the root folder of a clone") from None

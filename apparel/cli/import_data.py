@@ -7,6 +7,7 @@ from apparel import paths
 from apparel.data.ingest import recovery, staging
 from apparel.errors import UserError, plain
 from apparel.utils import processes
+from apparel.utils.addresses import address_only
 
 EXAMPLES = """examples:
   apparel import ../shop --name shop                           a folder, with or without archives in it
@@ -54,7 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
     staging.check_import_name(arguments.name)
     target = (paths.PRETRAINED if arguments.checkpoint else paths.DATA) / arguments.name
     record = target.with_name(f"{target.name}.source.json") if arguments.checkpoint else target / "source.json"
-    source = str(Path(arguments.source).resolve()) if Path(arguments.source).exists() else arguments.source
+    is_here = Path(arguments.source).exists()
+    source = str(Path(arguments.source).resolve()) if is_here else address_only(arguments.source)
     request = [source, arguments.rev, arguments.only]
     with staging.import_lock():
         imported = recovery.recover_imports(target).get(record.as_posix()) == request

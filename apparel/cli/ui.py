@@ -5,6 +5,7 @@ import re
 
 from apparel.cli.arguments import check_port_free
 from apparel.tracking import ui_view
+from apparel.tracking.reader import mlflow_errors
 from apparel.tracking.server import connect, serve, server_address, tracking_uri
 
 
@@ -30,7 +31,9 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"MLflow is at {server_address()}")
         return
     check_port_free(arguments.host, arguments.port)
-    client = connect(uri)  # creates a missing database, and Ctrl-C leaves no half-made one, which MLflow's server would
-    page = f"http://{arguments.host}:{arguments.port}/#{ui_view.share_view(client)}"
+    with mlflow_errors():
+        # Creates a missing database, and Ctrl-C leaves no half-made one, which MLflow's server would.
+        client = connect(uri)
+        page = f"http://{arguments.host}:{arguments.port}/#{ui_view.share_view(client)}"
     print(f"{page}\nanswers in about 15 seconds; Ctrl-C ends it", flush=True)
     serve(uri, arguments.host, arguments.port)

@@ -39,11 +39,23 @@ class StoredRun:
     data: dict[str, str]
 
 
+@contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Raises errors of MLflow, of its store, and of what its client makes of an answer that is not MLflow's."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of several libraries
+        remedy = "start or repair it, or name another with MLFLOW_TRACKING_URI"
+        raise UserError(f"MLflow at {server_address()} cannot be read ({reason(error)}); {remedy}") from None
+
+
 class Reader:
     """The runs of the server in use. Every method raises `UserError` when the server cannot be reached."""
 
     def __init__(self) -> None:
-        with _mlflow_errors():
+        with mlflow_errors():
             # `connect` would create a missing database, which takes seconds; it has no runs.
             empty = tracking_uri() == LOCAL_SERVER and not DATABASE.exists()
             self._client = None if empty else connect(tracking_uri())
@@ -73,7 +85,7 @@ class Reader:
         Raises:
             UserError: the run has no such file.
         """
-        with _mlflow_errors():
+        with mlflow_errors():
             parent = path.rpartition("/")[0] or None
             if path not in {file.path for file in self._client.list_artifacts(run, parent)}:
                 raise UserError(f"MLflow's run {run} has no {path}")
@@ -81,13 +93,13 @@ class Reader:
 
     def attach(self, run: str, file: Path, folder: str) -> None:
         """Uploads a file to a run, under `folder`."""
-        with _mlflow_errors():
+        with mlflow_errors():
             Artifacts(self._client, stored_run(self._client, run).info.artifact_uri).upload(file, folder)
 
     def _search(self, condition: str) -> list[StoredRun]:
         if self._client is None:
             return []
-        with _mlflow_errors():
+        with mlflow_errors():
             experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
             return [_stored(run) for run in self._client.search_runs(experiments, condition)]
 
@@ -97,15 +109,3 @@ def _stored(run: "Run") -> StoredRun:
     digests = {entry.dataset.name: entry.dataset.digest for entry in inputs}
     info, data = run.info, run.data
     return StoredRun(info.run_id, info.run_name, info.status, data.params, data.tags, data.metrics, digests)
-
-
-@contextmanager
-def _mlflow_errors() -> Iterator[None]:
-    """Raises errors of MLflow, of its store, and of what its client makes of an answer that is not MLflow's."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - of several libraries
-        remedy = "start or repair it, or name another with MLFLOW_TRACKING_URI"
-        raise UserError(f"MLflow at {server_address()} cannot be read ({reason(error)}); {remedy}") from None

@@ -27,7 +27,7 @@ from apparel.params import Params
 from apparel.tracking import local_runs
 from apparel.tracking.outbox import Outbox, RunHeader, find_outbox, now_ms, outbox_of_run
 from apparel.tracking.sender_process import SenderProcess
-from apparel.tracking.server import clean_name, server_address
+from apparel.tracking.server import clean_name, server_address, without_password
 from apparel.utils import files
 from apparel.versioning import dvc_hash, provenance
 
@@ -231,7 +231,8 @@ class Run:
         self._sender.finish()
 
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
-        for part in _split_values({clean_name(name): str(value)[:LONGEST_VALUE] for name, value in values.items()}):
+        texts = {clean_name(name): without_password(str(value))[:LONGEST_VALUE] for name, value in values.items()}
+        for part in _split_values(texts):
             self._outbox.append(kind, part)
 
 

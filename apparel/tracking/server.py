@@ -1,6 +1,7 @@
 """The MLflow tracking server: its address, a client for it, and the names that it accepts."""
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ LONGEST_NAME = 250
 _remembered: list[str] = []
 """Addresses given in other ways than by MLFLOW_TRACKING_URI."""
 
+_log_record = logging.getLogRecordFactory()
+
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -56,12 +59,16 @@ def check_address(address: str, name: str) -> None:
 
     Raises:
         UserError: `address`, given as `name`, is a host and port without a scheme, a scheme without a host, or has a
-            password that MLflow would take for a path.
+            password that MLflow or a database would take for a path or a host.
     """
     if re.match(r"https?://[^/?#]*[/?#].*@|(?!file:)[^/:]+:(?!//).*@", address):
         raise UserError(
             f"{name} has an '@' where MLflow sees no password; the form is http://USER:PASSWORD@HOST:PORT, "
             "with %40 for '@' and %2F for '/' in the password"
+        )
+    if re.match(r"(?!https?:|file:|sqlite)[\w+.-]+://[^/?#]*@[^/?#]*@", address):
+        raise UserError(
+            f"{name} has two '@', and a database takes the first for the end of the password; write %40 in it"
         )
     if re.match(r"[\w.-]+:\d+(/|$)", address):
         raise UserError(f"{name} is '{address}', which is no address; did you mean 'http://{address}'?")
@@ -121,6 +128,7 @@ def connect(address: str) -> Any:
     """An MLflow client. Creates the project's own database first if it is missing."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    logging.setLogRecordFactory(_password_free_record)  # MLflow logs a database's errors, which may have its address
     from mlflow import MlflowClient
 
     # Two processes that create the tables of one database at once leave a broken one.
@@ -128,6 +136,12 @@ def connect(address: str) -> Any:
         if address == LOCAL_SERVER and not DATABASE.exists():
             _create_database()
         return MlflowClient(address)
+
+
+def _password_free_record(*arguments: Any, **named: Any) -> logging.LogRecord:
+    record = _log_record(*arguments, **named)
+    record.msg, record.args = without_password(record.getMessage()), ()
+    return record
 
 
 def serve(uri: str, host: str, port: int) -> None:

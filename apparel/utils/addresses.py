@@ -21,7 +21,12 @@ _SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token)[^=&\s]*)=([
 
 def address_only(address: str) -> str:
     """An address without user name and password."""
-    return _SECRET_OPTION.sub(r"\1=***", _USER.sub(r"\1", address))
+    return mask_options(_USER.sub(r"\1", address))
+
+
+def mask_options(address: str) -> str:
+    """An address whose options, such as `?token=…`, show no password."""
+    return _SECRET_OPTION.sub(r"\1=***", address)
 
 
 def without_password(text: str, addresses: Iterable[str] = ()) -> str:
@@ -39,7 +44,7 @@ def without_password(text: str, addresses: Iterable[str] = ()) -> str:
                 for part in sorted({form, *re.split(r"[@:/?#]", form)}, key=len, reverse=True):
                     text = text.replace(part, "***") if len(part) >= SHORTEST_PASSWORD else text
                     text = text.replace(f"{part}@", "***@") if part else text
-    return _SECRET_OPTION.sub(r"\1=***", _TEXT_USER.sub(r"\1", text))
+    return mask_options(_TEXT_USER.sub(r"\1", text))
 
 
 def reason(error: BaseException, addresses: Iterable[str] = ()) -> str:

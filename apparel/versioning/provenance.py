@@ -24,6 +24,10 @@ WRITTEN_BY_STAGES = (":(exclude,glob)**/dvc.lock", f":(exclude){paths.RESULTS.as
 """Patterns of git for what a running pipeline writes: a change there is no edit of the code."""
 
 
+ACCESS = ":(exclude).dvc/config"
+"""Pattern of git for what changes no result and may hold the password of a DVC remote; the patch goes to MLflow."""
+
+
 def tags(params: Params) -> dict[str, str]:
     """The whole provenance as names and values."""
     digests = {path: entry["md5"] for path, entry in data(params).items()}
@@ -52,7 +56,7 @@ def patch() -> bytes | None:
     """The difference of tracked files from the git commit, as `git apply` takes it: empty when there is none, None when
     git cannot tell. The options overrule the user's own settings of how differences are shown."""
     plain = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-    return _git("diff", *plain, "HEAD", "--", ".", *WRITTEN_BY_STAGES)
+    return _git("diff", *plain, "HEAD", "--", ".", *WRITTEN_BY_STAGES, ACCESS)
 
 
 def data(params: Params) -> dict[str, dict[str, Any]]:

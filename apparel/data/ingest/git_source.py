@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from tqdm import tqdm
 
 from apparel.data.ingest.archives import Entry, check_disk_space
+from apparel.data.ingest.git_credentials import split_credentials
 from apparel.errors import UserError, plain
 from apparel.utils import limits, processes
 from apparel.versioning import git
@@ -84,8 +85,9 @@ def clone(source: str, rev: str | None, folder: Path, address: str) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     local = local_path(source)
     how = ["--shared"] if local else [f"--filter=blob:limit={limits.MAX_FILE_BYTES}"]
-    options = ("clone", "--no-checkout", "--template=", *how, "--", str(local or source), str(folder))
-    with processes.guarded(["git", *SAFE_GIT, *options], env=_environment()) as cloning:
+    bare_address, credentials = split_credentials(source)
+    options = ("clone", "--no-checkout", "--template=", *how, "--", str(local or bare_address), str(folder))
+    with processes.guarded(["git", *SAFE_GIT, *options], env=_environment() | credentials) as cloning:
         while cloning.poll() is None:
             _check_fetched(folder, address)
             time.sleep(SECONDS_BETWEEN_LOOKS)

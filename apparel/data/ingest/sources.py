@@ -14,6 +14,7 @@ from apparel.data.ingest import git_source
 from apparel.data.ingest.archives import Entry, is_archive, unpack_archive
 from apparel.errors import UserError, plain
 from apparel.utils import limits
+from apparel.utils.addresses import mask_options
 from apparel.utils.limits import UnpackLimits
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -75,7 +76,7 @@ def source_address(source: str) -> str:
     if re.match(r"file:", source, re.IGNORECASE) or Path(source).is_absolute() or PureWindowsPath(source).is_absolute():
         return PureWindowsPath(source.rstrip("/\\")).name
     if "://" in source:
-        return re.sub(r"//[^/]*@", "//", source)
+        return mask_options(re.sub(r"//[^/]*@", "//", source))
     return source.replace("\\", "/") if Path(source).exists() else source
 
 
@@ -96,7 +97,8 @@ def _source_kind(source: str) -> str:
     if bare or (path / ".git").exists() or re.match(r"\w+://|[\w.-]+@[\w.-]+:", source):
         return "git"
     if not path.is_dir():
-        raise UserError(f"{source} not found; name a folder, an archive, or the address of a git repository")
+        shown = re.sub(r"[^/]*:.*@", "***@", source)  # an address without `//` may have a password
+        raise UserError(f"{shown} not found; name a folder, an archive, or the address of a git repository")
     return "folder"
 
 

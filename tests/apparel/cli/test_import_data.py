@@ -120,6 +120,14 @@ def test_a_hostile_archive_leaves_nothing_behind(project):
     assert {name for name in tree(project.parent) - before if not name.endswith("import.lock")} == set()
 
 
+def test_no_password_of_an_address_is_kept(project, monkeypatch):
+    requests = []
+    keep_request = lambda source, request, *_: requests.append(request)  # noqa: E731
+    monkeypatch.setattr("apparel.data.ingest.import_source.import_source", keep_request)
+    run("https://me:p4ss@w0rd@example.com/shop.git", "--name", "shop")
+    assert requests == [["https://example.com/shop.git", None, []]]
+
+
 @pytest.mark.parametrize("name", ["results", "pretrained", "demo", "../x", ".x", "a/b", "", "-x", "a\n", "x.dvc"])
 def test_unusable_names_are_refused(name):
     with pytest.raises(UserError, match="--name"):

@@ -50,6 +50,15 @@ def statuses(run):
     return [line.values["status"] for line in lines(run, "status")]
 
 
+def test_no_tag_holds_a_password(config, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:p4ss@w0rd@127.0.0.1:1")
+    with runs.open_run(config, "k1") as run:
+        run.fail("cannot reach postgresql://me:secret@db/optuna, nor w0rd@127.0.0.1")
+    record = "".join(path.read_text() for path in find_outbox(run.id).folder.iterdir() if path.is_file())
+    assert "cannot reach postgresql://db/optuna" in record
+    assert "secret" not in record and "w0rd" not in record
+
+
 def test_a_run_has_parameters_tags_and_metrics(config):
     with runs.open_run(config, "k1") as run:
         run.log_metrics({"train/loss": 0.5}, step=7)

@@ -1,5 +1,6 @@
 """Addresses of MLflow servers, and the names that MLflow accepts."""
 
+import logging
 import posixpath
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel.errors import UserError
-from apparel.tracking.server import clean_name, reason, server_address, tracking_uri, with_password, without_password
+from apparel.tracking.server import (
+    clean_name,
+    connect,
+    reason,
+    serve,
+    server_address,
+    tracking_uri,
+    with_password,
+    without_password,
+)
 
 
 @pytest.mark.parametrize("name", ["test/AP50/Pants_Leggings", "train/loss", "val/mAP50", "mlflow.source.git.commit"])
@@ -79,6 +89,43 @@ def test_the_password_for_a_request_is_that_of_the_environment_if_it_names_the_s
     assert with_password("http://other:5000") == "http://other:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:mlflow@mlflow:5000")
     assert server_address() == "http://mlflow:5000"
+
+
+def test_two_ends_of_a_password_are_refused_where_a_database_takes_the_first(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:p4ss@w0rd@db/mlflow")
+    with pytest.raises(UserError, match="two '@'") as error:
+        tracking_uri()
+    assert "w0rd" not in str(error.value)
+
+
+def test_no_library_logs_the_password(monkeypatch, tmp_path, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:p4ss@w0rd@127.0.0.1:1")
+    before = logging.getLogRecordFactory()
+    connect(tracking_uri())
+    logging.getLogger("database").error("cannot resolve %s", "w0rd@127.0.0.1")
+    logging.setLogRecordFactory(before)
+    assert caplog.messages == ["cannot resolve ***@127.0.0.1"]
+
+
+def test_no_password_is_on_the_command_line_of_mlflows_server(monkeypatch):
+    started = {}
+
+    class Server:
+        returncode = 0
+
+        def __init__(self, command, env):
+            started.update(command=command, environment=env)
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = wait = terminate = lambda *_: None
+
+    monkeypatch.setattr("subprocess.Popen", Server)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "sqlite:///another.db")
+    serve("postgresql://me:secret@db/mlflow", "127.0.0.1", 5000)
+    assert "secret" not in " ".join(started["command"])
+    assert started["environment"]["MLFLOW_BACKEND_STORE_URI"] == "postgresql://me:secret@db/mlflow"
 
 
 @pytest.mark.parametrize("address", ["localhost:5000", "server.example:80/", "http://", "https:/"])

@@ -83,6 +83,16 @@ def test_what_the_pipeline_writes_and_untracked_files_make_nothing_dirty(reposit
     assert provenance.code()["git.dirty"] == "false"
 
 
+def test_the_password_of_a_remote_is_in_no_patch(repository):
+    Path(".dvc").mkdir(exist_ok=True)
+    Path(".dvc/config").write_text("[core]\n")
+    project_copy.git(repository, "add", "--force", ".dvc/config")
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    project_copy.git(repository, *author, "commit", "--quiet", "--message", "dvc")
+    Path(".dvc/config").write_text("['remote \"store\"']\n    password = secret\n")
+    assert (provenance.patch(), provenance.code()["git.dirty"]) == (b"", "false")
+
+
 def test_no_repository_is_no_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))

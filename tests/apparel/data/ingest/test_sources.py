@@ -228,6 +228,10 @@ def test_other_sources_are_refused(repository, tmp_path, source, rev, message):
     [
         ("../shared/apparel", "../shared/apparel"),
         ("https://name:secret@example.com/a/b.git", "https://example.com/a/b.git"),
+        (
+            "https://name:sec@ret@example.com:8443/a@b/c.git?private_token=secret",
+            "https://example.com:8443/a@b/c.git?private_token=***",
+        ),
         ("git@example.com:a/b.git", "git@example.com:a/b.git"),
         ("/home/someone/shop/", "shop"),
         ("C:\\Users\\someone\\shop.zip", "shop.zip"),
