@@ -8,6 +8,7 @@ from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
 from apparel.utils import files
+from apparel.versioning import stage_inputs
 from apparel.versioning.stage import stage
 
 
@@ -39,6 +40,7 @@ def main() -> None:
     report.write_page(test, val, groups, photos, config.flat())
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
+        stage_inputs.check_unchanged("eval")  # before MLflow gets numbers of it
         # Of test only: train logs val's learning curves under these names, and a further point would bend them.
         run.log_metrics(evaluate.headline_metrics(test))
         run.log_metrics({"test/seconds_per_photo": latency, "test/photos_per_second": 1 / latency})

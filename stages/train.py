@@ -13,7 +13,7 @@ from apparel.training import loop, memory, trial_messages
 from apparel.training.checkpoints import Progress, checkpoint_folder, training_key
 from apparel.training.progress import ProgressReport
 from apparel.utils import csv_tables, files
-from apparel.versioning import integrity
+from apparel.versioning import integrity, stage_inputs
 from apparel.versioning.stage import stage
 
 
@@ -24,15 +24,19 @@ def main() -> None:
     index = read_index(paths.TFRECORD)
     integrity.check_tracked(paths.PRETRAINED / config.train.checkpoint)
     key = training_key(config)
-    with checkpoint_folder(key) as folder, runs.open_run(config, key) as run:
-        progress, detector = train(config, index, folder, run)
-        detector.save(paths.MODEL)
-        csv_tables.write(loop.history_table(progress), paths.HISTORY)
-        files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
-        run.record_model(paths.MODEL)
-        run.log_file(paths.HISTORY)
-        run.log_folder(paths.MODEL, "model")
-        run.log_model(paths.MODEL, inputs.first_photo(index, "val"))
+    stage_inputs.check_unchanged("train")  # the key is of the code and the data that were read
+    with checkpoint_folder(key) as folder:
+        with runs.open_run(config, key) as run:
+            progress, detector = train(config, index, folder, run)
+            detector.save(paths.MODEL)
+            csv_tables.write(loop.history_table(progress), paths.HISTORY)
+            files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
+            stage_inputs.check_unchanged("train")  # before MLflow hears of a model that is not recorded
+            run.record_model(paths.MODEL)
+            run.log_file(paths.HISTORY)
+            run.log_folder(paths.MODEL, "model")
+            run.log_model(paths.MODEL, inputs.first_photo(index, "val"))
+        stage_inputs.check_unchanged("train")  # as long as there are checkpoints to resume from
     best = progress.best
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 

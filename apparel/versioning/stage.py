@@ -1,4 +1,4 @@
-"""Context of a stage's work: one process at a time in a folder, and a guard for DVC's files beside it."""
+"""Context of a stage's work: one process at a time in a folder, inputs that stay the same, a guard for DVC's files."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from apparel import paths
 from apparel.utils import locking
+from apparel.versioning import stage_inputs
 
 
 @contextmanager
@@ -17,10 +18,10 @@ def stage(name: str) -> Iterator[None]:
     If DVC runs the stage, a guard repairs what a kill of DVC would break, see `apparel/versioning/dvc_guard.py`.
 
     Raises:
-        UserError: the stage is running in this folder already.
+        UserError: the stage is running in this folder already, or what it reads changed while it ran.
     """
     refusal = f"the stage {name} is running already in this folder; wait for it to end, or stop it"
-    with locking.only_one(paths.STAGE_LOCKS / f"{name}.lock", refusal):
+    with locking.only_one(paths.STAGE_LOCKS / f"{name}.lock", refusal), stage_inputs.unchanged(name):
         if "DVC_STAGE" in os.environ:
             _start_dvc_guard()
         yield

@@ -124,6 +124,24 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(ran: Path, lock: byt
     assert not list((ran / ".apparel" / "training").glob("*/"))
 
 
+def test_a_training_beside_which_params_were_edited_is_taken_up_at_once_with_the_values_back(
+    ran: Path, lock: bytes
+) -> None:
+    forget(ran, "train")
+    before, params = (ran / "dvc.lock").read_bytes(), (ran / "params.yaml").read_bytes()
+    process = _start(ran, "repro", "train")
+    assert _wait(process, lambda: any(ran.glob(".apparel/training/*/latest/ckpt-*.index")))
+    project_copy.set_params(ran / "params.yaml", train={"learning_rate": 0.4})
+    assert process.wait() != 0
+    assert _says(ran, "train.learning_rate from 0.004 to 0.4 (params.yaml)")()
+    assert (ran / "dvc.lock").read_bytes() == before
+    assert not list((ran / ".dvc" / "cache").glob("runs/*/*/*"))
+    (ran / "params.yaml").write_bytes(params)
+    steps = SETTINGS["train"]["steps"]
+    assert f"resuming from step {steps} of {steps}" in _finish(ran, lock, "train")
+    assert not list((ran / ".apparel" / "training").glob("*/"))
+
+
 def test_a_killed_drawing_of_the_photos_is_done_again(ran: Path, lock: bytes, tmp_path: Path) -> None:
     folder = _small(tmp_path)
     process = _start(folder, "repro", "tfrecord")

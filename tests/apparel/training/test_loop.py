@@ -83,6 +83,15 @@ def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_check
     assert _weights(resumed) == _weights(undisturbed[0])
 
 
+def test_a_finished_training_whose_checkpoints_stayed_ends_at_once_with_the_same_weights(
+    undisturbed: tuple[Detector, Progress], index: Index, project: Path, capsys: pytest.CaptureFixture
+) -> None:
+    resumed, progress = _train(index, project / "undisturbed", kill_at=6)
+    assert "resuming from step 6 of 6" in capsys.readouterr().out
+    assert progress.history == undisturbed[1].history
+    assert _weights(resumed) == _weights(undisturbed[0])
+
+
 def test_the_kept_weights_load_and_score_as_they_did_in_training(
     undisturbed: tuple[Detector, Progress], project: Path, index: Index
 ) -> None:

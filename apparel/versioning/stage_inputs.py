@@ -1,0 +1,160 @@
+"""What a stage reads (parameters, code, data), compared at its end with what is there then.
+
+DVC reads all of it after the stage's command, for `dvc.lock` and for its run cache: whatever was edited meanwhile would
+be recorded as if the stage had used it. A stage whose inputs changed fails instead, so that DVC records nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from apparel import paths
+from apparel.errors import UserError, some_of
+from apparel.params import flatten
+from apparel.utils import files, yaml
+from apparel.versioning import dvc_hash
+
+PIPELINES = (Path("dvc.yaml"), paths.DATA / "demo" / "dvc.yaml")
+"""The pipeline, and that of the drawn data set; the paths in both start at the project's root."""
+
+CODE = ("apparel", "stages")
+"""Folders of the project's code."""
+
+LONGEST_LIST = 5
+"""Changed parameters or files that an error names."""
+
+FileState = str | tuple[int, int, int]
+"""MD5 of a file; of one in a data folder its size, time stamp and inode, as DVC has it: photos are many and large."""
+
+
+@dataclass(frozen=True)
+class StageInputs:
+    """What a stage reads, as dvc.yaml lists it, and as it was when the stage started.
+
+    Attributes:
+        sections: parameters by file: dotted names of sections or single values.
+        deps: files and folders.
+        parameters: values by file and dotted name.
+        states: of all files, by path.
+    """
+
+    sections: dict[str, list[str]]
+    deps: list[Path]
+    parameters: dict[tuple[str, str], Any] = field(default_factory=dict)
+    states: dict[str, FileState] = field(default_factory=dict)
+
+
+_started: dict[str, StageInputs] = {}
+"""What each stage that runs in this process reads."""
+
+_imported_code: dict[Path, dict[str, FileState]] = {}
+"""The code before Python read it, by the project's folder."""
+
+
+def record_code() -> None:
+    """Records the code, for a process that imports a stage: an edit after that does not reach what runs."""
+    if PIPELINES[0].is_file():
+        _imported_code[Path.cwd()] = _file_states([Path(folder) for folder in CODE])
+
+
+@contextmanager
+def unchanged(stage: str) -> Iterator[None]:
+    """Around a stage's work: what it reads must be the same at its end. Without dvc.yaml nothing is compared.
+
+    Raises:
+        UserError: as `check_unchanged`.
+    """
+    inputs = _read_inputs(stage)
+    if inputs is None:
+        yield
+        return
+    _started[stage] = inputs
+    try:
+        yield
+        check_unchanged(stage)
+    finally:
+        del _started[stage]
+
+
+def check_unchanged(stage: str) -> None:
+    """Compares what a stage reads with what it was when the stage started; does nothing outside `unchanged`.
+
+    Raises:
+        UserError: it differs; names the parameters with both values, the files, and the remedy.
+    """
+    inputs = _started.get(stage)
+    if inputs is None:
+        return
+    before, now = inputs.parameters, _parameters(inputs.sections)
+    changes = [
+        f"{name} from {before.get((file, name))!r} to {now.get((file, name))!r} ({file})"
+        for file, name in _differing(before, now)
+    ]
+    changes += _differing(inputs.states, _file_states(inputs.deps))
+    if changes:
+        raise UserError(
+            f"nothing is recorded, since what {stage} reads changed while it ran: {some_of(changes, LONGEST_LIST)}; "
+            "put it back and run again, which takes up a finished training at once, or run again with what is there "
+            "now; `dvc exp run --temp` runs a copy of the project, so that you can edit meanwhile"
+        )
+
+
+def _read_inputs(stage: str) -> StageInputs | None:
+    """What a stage reads; None where no dvc.yaml has the stage."""
+    pipelines = [yaml.load(path) or {} for path in PIPELINES if path.is_file()]
+    definition = next((made["stages"][stage] for made in pipelines if stage in made.get("stages", {})), None)
+    if definition is None:
+        return None
+    sections: dict[str, list[str]] = {}
+    for entry in definition.get("params", []):
+        for file, names in (entry if isinstance(entry, dict) else {paths.PARAMS.as_posix(): [entry]}).items():
+            sections.setdefault(file, []).extend(names)
+    values = _flat_file(paths.PARAMS)
+    deps = [Path(_resolved(dep, values)) for dep in definition.get("deps", [])]
+    states = _file_states(deps)
+    imported = _imported_code.get(Path.cwd(), {})
+    states |= {name: imported[name] for name in states.keys() & imported.keys()}
+    return StageInputs(sections, deps, _parameters(sections), states)
+
+
+def _resolved(dep: str, values: dict[str, Any]) -> str:
+    """A path of dvc.yaml with its `${data.name}` replaced, as DVC does from params.yaml."""
+    return re.sub(r"\$\{\s*([^}\s]+)\s*\}", lambda found: str(values.get(found[1], found[0])), dep)
+
+
+def _parameters(sections: dict[str, list[str]]) -> dict[tuple[str, str], Any]:
+    return {
+        (file, name): value
+        for file, wanted in sections.items()
+        for name, value in _flat_file(Path(file)).items()
+        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in wanted)
+    }
+
+
+def _flat_file(path: Path) -> dict[str, Any]:
+    """All values of a params file by dotted name; empty where it has no sections, which the stage refuses."""
+    values = yaml.load(path, "run from the project's root folder")
+    return flatten(values) if isinstance(values, dict) else {}
+
+
+def _file_states(deps: list[Path]) -> dict[str, FileState]:
+    """The state of each file that is, or lies below, one of these paths; Python's compiled files are left out."""
+    states: dict[str, FileState] = {}
+    for dep in deps:
+        by_content = dep.is_file() or dep.parts[0] in CODE
+        for path in files.below(dep) if dep.is_dir() else [dep]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                states[path.as_posix()] = dvc_hash.file_md5(path) if by_content else _stat(path)
+    return states
+
+
+def _stat(path: Path) -> FileState:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _differing(before: dict[Any, Any], now: dict[Any, Any]) -> list[Any]:
+    return sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
