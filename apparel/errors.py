@@ -20,6 +20,10 @@ class Pruned(UserError):
     """A sweep ended this training before its last step, since other trials do better; this is no failure."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal ended this process, as Ctrl-C does, but with a reason. No `UserError`: whoever handles those goes on."""
+
+
 def plain(text: str) -> str:
     """`text` on one line, cut at 200 characters, with `?` for each character that cannot be printed."""
     return "".join(character if character.isprintable() else "?" for character in text[:200])
@@ -61,8 +65,8 @@ def run(main: Callable[[], None]) -> None:
             sys.stdout.flush()
     except UserError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(str(stopped) or "interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough; at its end Python would write once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

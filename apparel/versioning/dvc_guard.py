@@ -1,9 +1,12 @@
-"""Repairs DVC's files when DVC is killed while writing them: `python -m apparel.versioning.dvc_guard PID`.
+"""Ends a stage whose DVC was killed, and repairs DVC's files: `python -m apparel.versioning.dvc_guard PID STAGE_PID`.
 
 After a stage DVC writes for up to a second: the stage's entry of the run cache, then `dvc.lock`, both in place. Killed
 meanwhile, it leaves incomplete files, and refuses to work from then on. Each stage starts this process in a session of
 its own, so that it outlives such a kill. It removes an incomplete entry, and restores the `dvc.lock` that was there
 when the stage began; the next `dvc repro` takes the stage's outputs from the run cache, or runs the stage again.
+
+A signal to DVC alone leaves its stage at work, whose result nobody would take. The guard ends the stage then: its
+checkpoints stay, and the next `dvc repro` resumes from them.
 
 The guard sleeps until DVC ends, but for a look at `dvc.lock` each second: once the stage is recorded there, its work is
 done, and the guard of the next stage has a newer lock to restore. It may go once DVC replaces `dvc.lock` in one step,
@@ -11,6 +14,7 @@ and ignores incomplete entries of its run cache.
 """
 
 import json
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -32,20 +36,42 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """At `dvc.lock`; shorter than any stage, so that rarely two guards are at work."""
 
 
-def watch(dvc: psutil.Process | None) -> None:
-    """Waits until DVC has recorded the stage in `dvc.lock`, or has ended, and repairs what it left incomplete then."""
+SECONDS_TO_END = 90
+"""How long the stage may take to end before it is killed; MLflow's last lines may take a minute."""
+
+
+def watch(dvc: psutil.Process | None, stage: psutil.Process | None = None) -> None:
+    """Waits until DVC has recorded the stage in `dvc.lock`, or has ended; ends the stage then, if it is still at work,
+    and repairs what DVC left incomplete."""
     before = dvc_lock.read_files(Path())
     while dvc and _runs(dvc):
         with suppress(psutil.TimeoutExpired):
             dvc.wait(SECONDS_BETWEEN_LOOKS)  # a killed DVC wakes the guard at once
         now = dvc_lock.read_files(Path())
+        if stage and _runs(stage):  # DVC cannot have recorded it: git, or a person, changed the file
+            before = now if all(map(dvc_lock.is_whole, now.values())) else before
+            continue
         if now != before and all(map(dvc_lock.is_whole, now.values())):
             return
+    if stage:
+        _end_stage(stage)
     with _lock_of_dvc("lock"):
         _restore_dvc_locks(before)
         _remove_incomplete_entries()
     with _lock_of_dvc("rwlock.lock"):
         _remove_broken_rwlock(DVC / "tmp" / "rwlock")
+
+
+def _end_stage(stage: psutil.Process) -> None:
+    """Ends a stage in order; one that does not react is killed."""
+    with suppress(psutil.Error):
+        if sys.platform == "win32":
+            stage.terminate()
+        elif _runs(stage):
+            stage.send_signal(signal.SIGUSR1)
+        stage.wait(SECONDS_TO_END)
+    with suppress(psutil.Error):
+        stage.kill()
 
 
 def dvc_process(pid: int) -> psutil.Process | None:
@@ -54,6 +80,13 @@ def dvc_process(pid: int) -> psutil.Process | None:
     with suppress(psutil.NoSuchProcess):
         ancestors = [psutil.Process(pid), *psutil.Process(pid).parents()]
         return next((process for process in ancestors if not _is_between(process)), None)
+    return None
+
+
+def stage_process(pid: int) -> psutil.Process | None:
+    """The process `pid`; None when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid)
     return None
 
 
@@ -132,4 +165,4 @@ def _is_open(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    watch(dvc_process(int(sys.argv[1])))
+    watch(dvc_process(int(sys.argv[1])), stage_process(int(sys.argv[2])))

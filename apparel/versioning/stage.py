@@ -1,33 +1,70 @@
-"""Context of a stage's work: one process at a time in a folder, inputs that stay the same, a guard for DVC's files."""
+"""Context of a stage's work: one process at a time in a folder, inputs that stay the same, a guard beside DVC."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from apparel import paths
+from apparel.errors import Stopped
 from apparel.utils import locking
 from apparel.versioning import stage_inputs
+
+SIGNALS = {
+    "SIGTERM": "the stage was ended by SIGTERM",
+    "SIGHUP": "the terminal of the stage was closed",
+    "SIGUSR1": "DVC ended before its stage",
+}
+"""Signals that end a stage in order, with the reason for MLflow; the last comes from the guard. Windows has no such."""
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Around a stage's work, or as the decorator of its `main`; two processes at once would mix their outputs.
 
-    If DVC runs the stage, a guard repairs what a kill of DVC would break, see `apparel/versioning/dvc_guard.py`.
+    If DVC runs the stage, a guard ends it when DVC is killed, and repairs what that would break, see
+    `apparel/versioning/dvc_guard.py`.
 
     Raises:
         UserError: the stage is running in this folder already, or what it reads changed while it ran.
     """
     refusal = f"the stage {name} is running already in this folder; wait for it to end, or stop it"
-    with locking.only_one(paths.STAGE_LOCKS / f"{name}.lock", refusal), stage_inputs.unchanged(name):
+    with (
+        locking.only_one(paths.STAGE_LOCKS / f"{name}.lock", refusal),
+        stage_inputs.unchanged(name),
+        _stopped_by_signals(),
+    ):
         if "DVC_STAGE" in os.environ:
             _start_dvc_guard()
         yield
 
 
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Makes `SIGNALS` raise `Stopped`, so that MLflow hears of the end; the checkpoints stay."""
+    numbers = {getattr(signal, name): reason for name, reason in SIGNALS.items() if hasattr(signal, name)}
+    if threading.current_thread() is not threading.main_thread():
+        numbers = {}  # only the main thread may handle signals
+
+    def stop(number: int, _: object) -> None:
+        for other in handled:  # a closed terminal sends SIGHUP, and the guard follows: one is enough
+            signal.signal(other, lambda *_: None)
+        raise Stopped(f"{numbers[number]}; the next run continues")
+
+    handled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in handled:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _start_dvc_guard() -> None:
-    command = [sys.executable, "-m", "apparel.versioning.dvc_guard", str(os.getppid())]
+    command = [sys.executable, "-m", "apparel.versioning.dvc_guard", str(os.getppid()), str(os.getpid())]
     nothing = subprocess.DEVNULL
     subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)

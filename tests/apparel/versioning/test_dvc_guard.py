@@ -16,6 +16,7 @@ from dvc.utils.serialize import modify_yaml
 
 from apparel.utils import processes
 from apparel.versioning import dvc_guard
+from tests.apparel.versioning.test_stage import WORK
 from tests.support import fast_project, project_copy
 from tests.support.dvc_lock_text import PART, WHOLE
 
@@ -154,6 +155,24 @@ def test_the_guard_ends_once_the_lock_is_written(here, other):
     assert not thread.is_alive()
     assert other.is_running()
     assert lock.read_text() == newer
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_the_guard_ends_the_stage_of_a_killed_dvc_although_the_lock_was_written_meanwhile(here, other):
+    script = f"import sys; sys.path.insert(0, {str(project_copy.ROOT)!r})\n{WORK}"
+    stage = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert stage.stdout.readline() == "works\n"
+    thread = threading.Thread(target=dvc_guard.watch, args=[other, psutil.Process(stage.pid)], daemon=True)
+    thread.start()
+    (here / "dvc.lock").write_text(WHOLE)  # as by `git checkout`
+    time.sleep(5 * dvc_guard.SECONDS_BETWEEN_LOOKS)
+    assert thread.is_alive() and stage.poll() is None
+    other.kill()
+    printed = stage.communicate(timeout=60)[0]
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert "Stopped DVC ended before its stage" in printed
+    assert (here / "dvc.lock").read_text() == WHOLE
 
 
 def test_a_lock_that_was_not_written_stays_as_it_is(here, other):
