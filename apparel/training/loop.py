@@ -78,9 +78,11 @@ class Training:
             UserError: the loss is no longer a finite number, or the losses do not fit the pipeline file's model.
         """
         self._resume()
+        if self._is_over():
+            self._make_model_as_trained()
         batches = iter(self.batches())
         saved = time.monotonic()
-        while self.step < self.steps and not self._patience_is_over():
+        while not self._is_over():
             requested = time.perf_counter()
             batch = next(batches)
             received = time.perf_counter()
@@ -186,8 +188,9 @@ class Training:
         """Higher mAP50 wins; ties, and val without boxes, are decided by the lower loss."""
         return not self.progress.best or _rank(measured) > _rank(self.progress.best)
 
-    def _patience_is_over(self) -> bool:
-        return 0 < self.train.patience <= self.progress.validations_since_best
+    def _is_over(self) -> bool:
+        patience_is_over = 0 < self.train.patience <= self.progress.validations_since_best
+        return self.step >= self.steps or patience_is_over
 
     def _keep_best(self, step: int, measured: dict[str, float]) -> None:
         self.checkpoints.save_best(step)
@@ -199,6 +202,12 @@ class Training:
         if progress:
             self.progress = progress
             print(f"resuming from step {int(self.step)} of {self.steps}")
+
+    def _make_model_as_trained(self) -> None:
+        """Traces a step and validates, for a training that resumes at its end. The API's model keeps the names of the
+        ground truth it was given, in that order, and a checkpoint lists them: the saved files would differ."""
+        self.train_step.get_concrete_function(next(iter(self.batches())))
+        validate(self.detector, self.index)
 
 
 def validate(detector: Detector, index: Index) -> dict[str, float]:
