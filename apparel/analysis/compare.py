@@ -173,6 +173,9 @@ def _notes(
         relabelled |= set(both.loc[~both.duplicated(keep=False), "filename"])
     if relabelled:
         yield f"The labelled boxes differ on {len(relabelled)} photos: all are scored against those of {names[-1]}."
+    uncommitted = [name for name, result in zip(names, results, strict=True) if not result.code]
+    if uncommitted:
+        yield f"Which code ran is not recorded for {', '.join(uncommitted)}: `apparel trace` says why."
 
 
 def outcomes(compared: Comparison, position: int, photo: str) -> tuple[pd.DataFrame, pd.DataFrame]:

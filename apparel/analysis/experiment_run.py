@@ -104,7 +104,7 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
 
 def _inherited(today: Values, values: Values) -> list[str]:
     """Keys, not among `values`, whose value today is not the last commit's: a run before may have left it."""
-    committed = git.read_file("HEAD", paths.PARAMS.as_posix())
+    committed = None if git.refusal() else git.read_file("HEAD", paths.PARAMS.as_posix())
     before = params.flatten(yaml.parse(committed, paths.PARAMS.name) if committed else today)
     return [
         key

@@ -79,7 +79,8 @@ def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
     """
     if name == WORKSPACE:
         return _from_revision(name, dvc_lock.read_workspace(), None)
-    if not RUN_ID.fullmatch(name):
+    refusal = git.refusal()
+    if not refusal and not RUN_ID.fullmatch(name):
         with suppress(LookupError):
             revision = git.resolve(name)
             return _from_revision(name, dvc_lock.read_commit(revision), revision)
@@ -87,7 +88,7 @@ def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
     if run is None:
         raise UserError(
             f"'{name}' is no commit or experiment here and no run in MLflow; "
-            "`dvc exp list --all-commits` and `apparel ui` list them"
+            f"{refusal or '`dvc exp list --all-commits` and `apparel ui` list them'}"
         )
     return _from_run(name, run, reader())
 

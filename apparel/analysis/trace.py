@@ -35,8 +35,10 @@ def trace(what: str) -> Chain:
     """The chain behind a file, a folder, an MLflow run, an experiment or a commit.
 
     Raises:
-        UserError: nothing of that name is found; says where else to look.
+        UserError: nothing of that name is found, says where else to look; or git reads nothing of this clone.
     """
+    if why := git.refusal():
+        raise UserError(why)
     target = _find_target(what)
     lock, stages = target.lock, target.lock.ancestry(target.stage)
     chain = Chain(what, target.stage, lock.revision, git.experiment_of(lock.revision))

@@ -143,7 +143,7 @@ def _commits(chain: Chain, reader: "Reader", run: "StoredRun", folder: Path) -> 
         seen.add(revision)
         link = Link("commit", revision, f"{stage} ran from it", "git")
         if not re.fullmatch("[0-9a-f]{40}", revision) or not git.commit(revision):
-            problem = ABSENT if revision else "the run does not name its commit"
+            problem = ABSENT if revision else _unnamed(run.tags.get("git.gap"))
             chain.links.append(Link("commit", revision, link.value, "", problem))
             continue
         chain.links.append(link)
@@ -161,6 +161,12 @@ def _commits(chain: Chain, reader: "Reader", run: "StoredRun", folder: Path) -> 
         else:
             git.export_commit(revision, folder / stage)
         yield folder / stage / "tree"
+
+
+def _unnamed(gap: str | None) -> str:
+    """The problem of a run that names no commit, for the reason that git gave when it ran."""
+    why = f", since git did not tell it then: {gap}" if gap else ""
+    return f"the run does not name its commit{why}; then `dvc repro --force train` makes a run that does"
 
 
 def _code(lock: Lock, stage: str, trees: list[Path]) -> Link:

@@ -51,7 +51,8 @@ def take(config: Path) -> Snapshot:
     try:
         top, commit = git.output("rev-parse", "--show-toplevel"), git.output("rev-parse", "HEAD")
     except UserError:
-        raise UserError("a sweep needs a git commit: run `git init`, `git add .` and `git commit`") from None
+        remedy = "a sweep needs a git commit: run `git init`, `git add .` and `git commit`"
+        raise UserError(git.refusal() or remedy) from None
     if Path(top).resolve() != Path.cwd().resolve():
         raise UserError(f"run the sweep from the root of the git repository, {top}")
     listed = git.output("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *GENERATED)

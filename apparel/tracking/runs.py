@@ -77,6 +77,7 @@ def run_of_model(model: Path, params: Params) -> "Run":
         run.set_tags({"trained": "elsewhere: this clone has the model, but no record of its training"})
     else:
         run.log_params(params.flat())
+        provenance.report_gap()
     run.set_tags({f"eval.{name.removeprefix('mlflow.source.')}": value for name, value in provenance.code().items()})
     return run
 
@@ -260,6 +261,7 @@ def _log_origin(run: Run, params: Params) -> None:
     """Logs what the run is made from: parameters, code, packages, machine and data."""
     run.log_params(params.flat())
     run.set_tags(provenance.tags(params))
+    provenance.report_gap()
     run.log_inputs(provenance.data(params), "training")
     run.log_bytes(provenance.patch(), "changes.patch")
 

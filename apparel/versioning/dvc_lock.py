@@ -98,9 +98,9 @@ def read_commit(revision: str) -> Lock:
 
 
 def read_workspace() -> Lock:
-    """The lock in the workspace, with the revision of HEAD if it is the same there."""
+    """The lock in the workspace, with the revision of HEAD if it is the same there; without one if git refuses."""
     here = read_files(Path())
-    head = git.commit("HEAD")
+    head = None if git.refusal() else git.commit("HEAD")
     committed = head is not None and here == {file: git.read_file(head, file) for file in FILES}
     return Lock(head if committed else None, _merged(here, "the workspace"))
 

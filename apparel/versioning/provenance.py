@@ -23,9 +23,17 @@ PACKAGES = (
 WRITTEN_BY_STAGES = (":(exclude,glob)**/dvc.lock", f":(exclude){paths.RESULTS.as_posix()}")
 """Patterns of git for what a running pipeline writes: a change there is no edit of the code."""
 
-
 ACCESS = ":(exclude).dvc/config"
 """Pattern of git for what changes no result and may hold the password of a DVC remote; the patch goes to MLflow."""
+
+COMMIT = "run `git init`, `git add .` and `git commit`"
+"""Remedy where no commit has the project; `git init` leaves an existing repository as it is."""
+
+DIFFERENCE = (
+    "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "HEAD",
+    "--", ".", *WRITTEN_BY_STAGES, ACCESS,
+)  # fmt: skip
+"""Arguments of git for the changes of the code; the options overrule the user's own settings."""
 
 
 def tags(params: Params) -> dict[str, str]:
@@ -44,19 +52,40 @@ def source() -> dict[str, str]:
 
 
 def code() -> dict[str, str]:
-    """The git commit, and whether tracked files differ from it; nothing outside a git repository."""
+    """The git commit, and whether tracked files differ from it; where git tells only a part, `git.gap` is `gap`."""
+    why = gap()
+    unknown = {"git.gap": why} if why else {}
     commit, changes = _git("rev-parse", "HEAD"), patch()
-    if not commit:
-        return {}
+    if not commit or not _has_project():
+        return unknown
     dirty = "unknown" if changes is None else str(bool(changes)).lower()
-    return {"mlflow.source.git.commit": commit.decode().strip(), "git.dirty": dirty}
+    return {"mlflow.source.git.commit": commit.decode().strip(), "git.dirty": dirty} | unknown
+
+
+def gap() -> str | None:
+    """Why git tells not the commit of this code, or not its changes since, with the remedy; None where it does."""
+    if why := git.refusal():
+        return why
+    if not _git("rev-parse", "--verify", "HEAD"):
+        return f"this git repository has no commit yet; {COMMIT}"
+    if not _has_project():
+        return f"the git repository around this folder does not track the project; {COMMIT} here"
+    if patch() is None:
+        said = " ".join(git.run(*DIFFERENCE).stderr.decode(errors="replace").split())
+        return f"git cannot compare the files with the commit: {said}; {git.MEND}"
+    return None
+
+
+def report_gap() -> None:
+    """Prints `gap`, so that one hears of it when a training starts, not when its result is traced."""
+    if why := gap():
+        print(f"warning: MLflow's run will not tell which code ran: {why}", file=sys.stderr, flush=True)
 
 
 def patch() -> bytes | None:
     """The difference of tracked files from the git commit, as `git apply` takes it: empty when there is none, None when
-    git cannot tell. The options overrule the user's own settings of how differences are shown."""
-    plain = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-    return _git("diff", *plain, "HEAD", "--", ".", *WRITTEN_BY_STAGES, ACCESS)
+    git cannot tell."""
+    return _git(*DIFFERENCE) if _has_project() else None
 
 
 def data(params: Params) -> dict[str, dict[str, Any]]:
@@ -116,10 +145,15 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
 
 
+def _has_project() -> bool:
+    """Whether the commit has this project: another repository, in a folder around it, tells nothing of its code."""
+    return _git("cat-file", "-e", "HEAD:./dvc.yaml") is not None
+
+
 def _git(*arguments: str) -> bytes | None:
     try:
-        done = git.run(*arguments, timeout=60)
-    except (UserError, OSError, subprocess.TimeoutExpired):
+        done = git.run(*arguments, timeout=git.SECONDS_TO_ANSWER)
+    except (UserError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None  # not 0: no repository, or no commit yet
 

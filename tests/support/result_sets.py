@@ -10,7 +10,7 @@ def result_set(name, detections, names=NAMES, ground_truth=None, classes=("Tops"
     """Results on photos of one garment each."""
     if ground_truth is None:
         ground_truth = truth_table(*((photo, "Tops", LEFT) for photo in names))
-    provenance = {"params": {}, "data": {}, "code": {}} | provenance
+    provenance = {"params": {}, "data": {}, "code": {"commit": "0123456789"}} | provenance
     return ResultSet(
         name=name,
         photos=photo_table(names).assign(sha256=sha256),

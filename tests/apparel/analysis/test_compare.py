@@ -24,6 +24,11 @@ def test_the_same_results_are_the_same():
     assert compared.notes == [] and compared.changes == []
 
 
+def test_results_whose_code_is_not_recorded_are_named_since_their_code_seems_the_same():
+    compared = compare.compare([result_set("a", finds(NAMES[:20]), code={}), result_set("b", finds(NAMES[:20]))])
+    assert compared.notes == ["Which code ran is not recorded for a: `apparel trace` says why."]
+
+
 @pytest.mark.parametrize("order, expected", [((10, 30), BETTER), ((30, 10), WORSE)])
 def test_a_large_difference_is_better_or_worse(order, expected):
     compared = compare.compare([result_set(str(count), finds(NAMES[:count])) for count in order])

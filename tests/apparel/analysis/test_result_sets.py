@@ -96,5 +96,19 @@ def test_what_no_commit_and_no_run_has_is_refused(folder):
         def find(self, name):
             return None
 
-    with pytest.raises(UserError, match="'sixx' is no commit or experiment here and no run in MLflow"):
+    with pytest.raises(UserError, match="'sixx' is no commit or experiment here and no run in MLflow; `dvc exp list"):
         result_sets.load("sixx", Nothing)
+
+
+def test_where_git_refuses_the_clone_a_commit_is_no_unknown_name_and_runs_and_the_workspace_are_compared(
+    folder, monkeypatch
+):
+    class Nothing:
+        def find(self, name):
+            return None
+
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UserError, match=r"git config --global --add safe\.directory "):
+        result_sets.load("HEAD", Nothing)
+    run, here = result_sets.load("a run", lambda: Store(below=True)), result_sets.load("workspace", None)
+    assert run.detections.equals(here.detections)

@@ -97,8 +97,16 @@ def test_an_edited_result_is_reported_as_edited(shop, name, remedy, whole_path):
         trace.trace(str(shop[0] / name) if whole_path else name)
 
 
-@pytest.mark.parametrize("part", [".dvc", ".git"])
-def test_outside_of_a_project_one_line_says_so(shop, part):
+@pytest.mark.parametrize(("part", "words"), [(".dvc", "DVC cannot open the project"), (".git", "no git repository")])
+def test_outside_of_a_project_one_line_says_so(shop, monkeypatch, part, words):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(shop[0].parent))
     shutil.rmtree(shop[0] / part)
-    with pytest.raises(UserError, match="DVC cannot open the project"):
+    with pytest.raises(UserError, match=words):
         trace.trace(DETECTIONS)
+
+
+@pytest.mark.parametrize("what", [DETECTIONS, "HEAD", "six", "first", "anything"])
+def test_a_clone_of_another_user_is_refused_with_git_s_remedy(shop, monkeypatch, what):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UserError, match=f"`git config --global --add safe.directory {shop[0]}`"):
+        trace.trace(what)

@@ -19,6 +19,11 @@ def shop(made, tmp_path, monkeypatch):
 
 TAGS = {
     "unknown commit": ({"mlflow.source.git.commit": "0" * 40}, "commit", "git fetch"),
+    "git told none": (
+        {"mlflow.source.git.commit": "", "git.gap": "another user"},
+        "commit",
+        "then: another user; then",
+    ),
     "no commit": ({"mlflow.source.git.commit": "--help"}, "commit", "git fetch"),
     "dirty without patch": ({"git.dirty": "true"}, "changes.patch", "lost"),
     "another parameter": ({"changed.train.seed": "8"}, "run", "train.seed"),

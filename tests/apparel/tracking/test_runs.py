@@ -84,8 +84,9 @@ def test_eval_adds_to_the_run_that_trained_these_weights(config, model):
 
 def test_the_code_of_train_and_the_code_of_eval_have_tags_of_their_own(config, model, folder):
     project_copy.git(folder, "init", "--quiet")
-    Path("code.py").write_text("old")
-    project_copy.git(folder, "add", "code.py")
+    for name in ("code.py", "dvc.yaml"):
+        Path(name).write_text("old")
+    project_copy.git(folder, "add", "code.py", "dvc.yaml")
     project_copy.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "first")
     with runs.open_run(config, "k1") as run:
         run.record_model(model)
@@ -94,6 +95,21 @@ def test_the_code_of_train_and_the_code_of_eval_have_tags_of_their_own(config, m
     tags = values(run, "tags")
     assert (tags["git.dirty"], tags["eval.git.dirty"]) == ("false", "true")
     assert tags["eval.git.commit"] == tags["mlflow.source.git.commit"]
+
+
+def test_a_run_without_a_commit_says_why_before_the_training_and_in_its_tags(
+    config, model, folder, monkeypatch, capsys
+):
+    project_copy.git(folder, "init", "--quiet")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for opened in (lambda: runs.open_run(config, "k1"), lambda: runs.run_of_model(model, config)):
+        with opened() as run:
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"git config --global --add safe.directory {folder}" in line
+            run.record_model(model)
+    tags = values(run, "tags")
+    assert "safe.directory" in tags["git.gap"] and tags["eval.git.gap"] == tags["git.gap"]
+    assert "mlflow.source.git.commit" not in tags and "git.dirty" not in tags
 
 
 def test_the_latest_training_of_the_same_weights_counts(config, model):

@@ -1,5 +1,9 @@
 """Git's commits, experiments and files."""
 
+import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,83 @@ def test_a_failure_is_told_in_git_s_own_words(repository):
     assert git.output("rev-parse", "--abbrev-ref", "HEAD") == "main"
     with pytest.raises(UserError, match=r"^git show: .*nothing"):
         git.output("show", "nothing")
+
+
+def _remove_objects_of(name: str) -> None:
+    revision = subprocess.run(["git", "rev-parse", name], capture_output=True, text=True, check=True).stdout.strip()
+    Path(".git", "objects", revision[:2], revision[2:]).unlink()
+
+
+DAMAGES = {
+    "another user": (
+        lambda patch: patch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"),
+        "git config --global --add safe",
+    ),
+    "no git": (lambda patch: patch.setenv("PATH", "/nowhere"), "git is not installed"),
+    "no repository": (lambda _: shutil.rmtree(".git"), "this folder is no git repository: `git clone`"),
+    "moved worktree": (lambda _: _move_worktree(), "not a git repository: /nowhere; `git fsck`"),
+    "no HEAD": (lambda _: Path(".git/HEAD").unlink(), "cannot read this clone: .*; `git fsck`"),
+    "empty branch": (lambda _: Path(".git/refs/heads/main").write_text(""), "appears to be broken; `git fsck`"),
+    "lost commit": (lambda _: _remove_objects_of("HEAD"), "bad object HEAD; `git fsck`"),
+    "bad settings": (lambda _: Path(".git/config").write_text("[core"), "bad config line .*; `git fsck`"),
+}
+
+
+def _move_worktree() -> None:
+    shutil.rmtree(".git")
+    Path(".git").write_text("gitdir: /nowhere\n")
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_clone_that_git_does_not_read_is_refused_with_the_remedy_and_not_taken_as_empty(
+    repository, monkeypatch, name
+):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.parent))
+    assert git.refusal() is None
+    damage, remedy = DAMAGES[name]
+    damage(monkeypatch)
+    assert re.search(remedy, git.refusal())
+    for query in (
+        lambda: git.commit("HEAD"),
+        lambda: git.resolve("main"),
+        lambda: git.read_file("HEAD", "a.txt"),
+        lambda: git.commits_changing("one", ["a.txt"]),
+        lambda: git.export_commit("HEAD", repository / "exported"),
+    ):
+        with pytest.raises(UserError, match=remedy):
+            query()
+
+
+def test_the_remedy_for_another_users_clone_names_its_folder(repository, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    command = re.search("`(git config .*)`", git.refusal())[1]
+    assert shlex.split(command)[-1] == str(repository)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(repository.parent / "gitconfig"))
+    subprocess.run(shlex.split(command), check=True)
+    assert git.refusal() is None
+
+
+def test_a_repository_without_a_commit_is_none_that_git_refuses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    project_copy.git(tmp_path, "init", "--quiet")
+    assert git.refusal() is None
+    assert git.commit("HEAD") is None
+    assert git.experiments() == {}
+
+
+def test_a_shallow_clone_is_read(repository, tmp_path_factory, monkeypatch):
+    shallow = tmp_path_factory.mktemp("shallow")
+    project_copy.git(repository, "clone", "--quiet", "--depth", "1", repository.as_uri(), str(shallow))
+    first, second = git.commit("HEAD~1"), git.commit("HEAD")
+    monkeypatch.chdir(shallow)
+    assert git.refusal() is None
+    assert (git.commit("HEAD"), git.commit(first)) == (second, None)
+
+
+def test_a_commit_whose_files_are_damaged_is_not_exported_in_part(repository):
+    _remove_objects_of("HEAD:a.txt")
+    with pytest.raises(UserError, match=r"git checkout-index: .*; `git fsck`"):
+        git.export_commit("HEAD", repository / "exported")
 
 
 def test_a_machine_without_git_says_so(monkeypatch, tmp_path):

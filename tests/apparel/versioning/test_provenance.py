@@ -1,5 +1,8 @@
 """The tags of a run name the commit, the data, the packages and the machine."""
 
+import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,7 +38,7 @@ def chosen():
 def repository(tmp_path, monkeypatch):
     """A git repository with one commit, as working directory."""
     monkeypatch.chdir(tmp_path)
-    for name in ("code.py", "dvc.lock", "data/demo/dvc.lock", "data/results/eval/metrics.json"):
+    for name in ("code.py", "dvc.yaml", "dvc.lock", "data/demo/dvc.lock", "data/results/eval/metrics.json"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("old\n")
     project_copy.git(tmp_path, "init", "--quiet")
@@ -62,10 +65,10 @@ def test_the_users_settings_for_differences_change_nothing(repository, key, valu
     _changed_and_back(repository, "Grüße in Latin-1".encode("latin-1"))
 
 
-def test_a_tree_that_git_cannot_compare_is_not_called_clean(repository, monkeypatch):
-    whole = provenance._git
-    monkeypatch.setattr(provenance, "_git", lambda *words: None if words[0] == "diff" else whole(*words))
+def test_a_tree_that_git_cannot_compare_is_not_called_clean(repository):
+    Path(".git/index").write_text("damaged")
     assert provenance.code()["git.dirty"] == "unknown"
+    assert re.match(r"git cannot compare the files .*index file.*; `git fsck`", provenance.code()["git.gap"])
 
 
 def _changed_and_back(repository, content):
@@ -93,11 +96,47 @@ def test_the_password_of_a_remote_is_in_no_patch(repository):
     assert (provenance.patch(), provenance.code()["git.dirty"]) == (b"", "false")
 
 
-def test_no_repository_is_no_error(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.code() == {}
+def _outside_of_a_repository():
+    shutil.rmtree(".git")
+
+
+def _repository_without_a_commit():
+    shutil.rmtree(".git")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+
+
+def _folder_of_another_repository():
+    """A copy of the project in a folder of a repository that does not track it."""
+    Path("copy").mkdir()
+    shutil.copy("dvc.yaml", "copy")
+    os.chdir("copy")
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (_outside_of_a_repository, "this folder is no git repository: `git clone`"),
+        (_repository_without_a_commit, "no commit yet; run `git init`"),
+        (_folder_of_another_repository, "does not track the project; run `git init`"),
+    ],
+)
+def test_code_without_a_commit_is_told_with_the_remedy_and_is_no_error(repository, monkeypatch, capsys, change, remedy):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.parent))
+    change()
+    tags = provenance.code()
+    assert list(tags) == ["git.gap"]
+    assert remedy in tags["git.gap"]
     assert provenance.patch() is None
+    provenance.report_gap()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: MLflow's run will not tell which code ran: {tags['git.gap']}"
+
+
+def test_nothing_is_told_of_a_commit_that_git_knows(repository, capsys):
+    Path("code.py").write_text("new\n")
+    provenance.report_gap()
+    assert capsys.readouterr().err == ""
+    assert "git.gap" not in provenance.code()
 
 
 def test_data_hashes_come_from_the_lock_and_the_data_set_in_use(tmp_path, monkeypatch, chosen):
