@@ -85,10 +85,12 @@ def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
             revision = git.resolve(name)
             return _from_revision(name, dvc_lock.read_commit(revision), revision)
     run = reader().find(name)
+    if run is None and refusal:
+        raise UserError(f"'{name}' is no run in MLflow, and whether it is a commit cannot be told: {refusal}")
     if run is None:
         raise UserError(
             f"'{name}' is no commit or experiment here and no run in MLflow; "
-            f"{refusal or '`dvc exp list --all-commits` and `apparel ui` list them'}"
+            "`dvc exp list --all-commits` and `apparel ui` list them"
         )
     return _from_run(name, run, reader())
 

@@ -108,7 +108,7 @@ def test_where_git_refuses_the_clone_a_commit_is_no_unknown_name_and_runs_and_th
             return None
 
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    with pytest.raises(UserError, match=r"git config --global --add safe\.directory "):
+    with pytest.raises(UserError, match=r"'HEAD' is no run .* safe\.directory "):
         result_sets.load("HEAD", Nothing)
     run, here = result_sets.load("a run", lambda: Store(below=True)), result_sets.load("workspace", None)
     assert run.detections.equals(here.detections)
