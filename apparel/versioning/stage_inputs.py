@@ -4,12 +4,16 @@ DVC reads all of it after the stage's command, for `dvc.lock` and for its run ca
 be recorded as if the stage had used it. A stage whose inputs changed fails instead, so that DVC records nothing.
 """
 
+import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from apparel import paths
 from apparel.errors import UserError, some_of
@@ -22,6 +26,9 @@ PIPELINES = (Path("dvc.yaml"), paths.DATA / "demo" / "dvc.yaml")
 
 CODE = ("apparel", "stages")
 """Folders of the project's code."""
+
+DVC_LOCKS = Path(".dvc/tmp/rwlock")
+"""Where DVC has, while a stage runs, the paths that it will record as read, each with the process that reads it."""
 
 LONGEST_LIST = 5
 """Changed parameters or files that an error names."""
@@ -65,12 +72,13 @@ def unchanged(stage: str) -> Iterator[None]:
     """Around a stage's work: what it reads must be the same at its end. Without dvc.yaml nothing is compared.
 
     Raises:
-        UserError: as `check_unchanged`.
+        UserError: as `check_unchanged`; or params.yaml was edited after DVC started, which would record other paths.
     """
     inputs = _read_inputs(stage)
     if inputs is None:
         yield
         return
+    _check_same_paths(stage, inputs.deps)
     _started[stage] = inputs
     try:
         yield
@@ -100,6 +108,28 @@ def check_unchanged(stage: str) -> None:
             "put it back and run again, which takes up a finished training at once, or run again with what is there "
             "now; `dvc exp run --temp` runs a copy of the project, so that you can edit meanwhile"
         )
+
+
+def _check_same_paths(stage: str, deps: list[Path]) -> None:
+    """Compares what a stage reads with what DVC, if it runs the stage, records: DVC replaces `${data.name}` when it
+    starts, and params.yaml may have been edited since, such as while an earlier stage ran."""
+    recorded = _paths_of_dvc()
+    others = [dep.as_posix() for dep in deps if recorded and str(dep.absolute()) not in recorded]
+    if others:
+        raise UserError(
+            f"params.yaml was edited after DVC started, and {stage} would read {some_of(others, LONGEST_LIST)}, "
+            "but DVC record the path of before; run again"
+        )
+
+
+def _paths_of_dvc() -> set[str]:
+    """The paths that the DVC which runs this process records as read; empty without one."""
+    try:
+        readers = json.loads(DVC_LOCKS.read_text(encoding="utf-8"))["read"]
+        parents = {process.pid for process in psutil.Process().parents()} if "DVC_STAGE" in os.environ else set()
+        return {path for path, by in readers.items() if any(reader["pid"] in parents for reader in by)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, psutil.Error):
+        return set()
 
 
 def _read_inputs(stage: str) -> StageInputs | None:

@@ -1,5 +1,6 @@
 """A stage whose parameters, code or data change while it runs fails, so that DVC records nothing of it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,14 @@ def test_a_module_edited_after_its_import_is_not_what_runs(project: Path, monkey
         stage_inputs.check_unchanged("tfrecord")
 
 
+@pytest.mark.parametrize("rows", ["{}", "no JSON", '{"read": []}', '{"read": {"data": [{}]}}'])
+def test_locks_of_dvc_that_cannot_be_read_are_no_matter(project: Path, monkeypatch: pytest.MonkeyPatch, rows) -> None:
+    monkeypatch.setenv("DVC_STAGE", "tfrecord")
+    files.write_text(stage_inputs.DVC_LOCKS, rows)
+    with stage_inputs.unchanged("tfrecord"):
+        pass
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that ran as far as train."""
@@ -196,6 +205,23 @@ def test_dvc_records_nothing_of_a_stage_whose_inputs_changed(quick: Path, rate: 
         (quick / name).unlink()
         (quick / name).write_bytes(before)
         params.write_bytes(original)
+
+
+def test_a_path_that_was_set_after_dvc_started_is_refused(quick: Path) -> None:
+    pipeline, params = quick / "dvc.yaml", quick / "params.yaml"
+    original, lock = {path: path.read_bytes() for path in (pipeline, params)}, (quick / "dvc.lock").read_bytes()
+    shutil.copy(quick / "configs" / "ssd_mobilenet_v1.config", quick / "configs" / "other.config")
+    edit = """sed -i s/ssd_mobilenet_v1/other/ params.yaml && python -m stages.train"""
+    files.write_text(pipeline, original[pipeline].decode().replace("python -m stages.train", edit))
+    try:
+        done = project_copy.run(quick, "dvc", "repro", "--single-item", "train")
+        assert done.returncode != 0
+        assert "after DVC started, and train would read configs/other.config, but" in done.stdout
+        assert (quick / "dvc.lock").read_bytes() == lock
+    finally:
+        for path, content in original.items():
+            path.write_bytes(content)
+        (quick / "configs" / "other.config").unlink()
 
 
 def _check_trained_rates(folder: Path, *rates: float) -> None:
