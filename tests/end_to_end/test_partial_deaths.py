@@ -15,7 +15,7 @@ from apparel.utils import files, processes
 from tests.apparel.versioning.test_stage import NO_NOHUP
 from tests.support import fast_project, project_copy
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")]
 
 TRAIN = """
 import os
@@ -62,11 +62,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("dvc", signal.SIGKILL, "DVC ended before its stage"),
         ("dvc", signal.SIGHUP, "DVC ended before its stage"),
         ("stage", signal.SIGTERM, "SIGTERM"),
+        ("stage", signal.SIGKILL, None),
         ("both", signal.SIGHUP, "terminal"),
     ],
 )
 def test_the_stage_ends_and_the_next_repro_finishes_the_same_run(
-    project: Path, victim: str, number: signal.Signals, failure: str
+    project: Path, victim: str, number: signal.Signals, failure: str | None
 ) -> None:
     seed = 10 * number + len(victim)
     project_copy.set_params(project / "params.yaml", train={"seed": seed})
@@ -97,8 +98,9 @@ def test_the_stage_ends_and_the_next_repro_finishes_the_same_run(
     assert not stage.is_running()
     project_copy.wait_for_guards(project)
     (run,) = set(_runs(project)) - earlier
-    assert _values(run, "status")[-1] == "FAILED"
-    assert failure in _values(run, "failure")[-1]
+    if failure:  # one that is killed says nothing
+        assert _values(run, "status")[-1] == "FAILED"
+        assert failure in _values(run, "failure")[-1]
     (project / "go").touch()
     again = project_copy.run(project, "dvc", "repro", "train")
     assert again.returncode == 0, again.stdout
