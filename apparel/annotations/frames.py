@@ -22,6 +22,9 @@ Size = tuple[int, int]
 Pair = tuple[Size | None, Size]
 """The size in an annotation, if it gives one, and the photo's own."""
 
+FAR_BEYOND = 0.5
+"""Share of the longer side by which a box may reach beyond a photo of the right size: beyond, a corner is wrong."""
+
 BEYOND = 0.1
 """Share of a side by which a box may reach beyond a photo whose annotation gives no size: hulls of turned boxes do."""
 
@@ -81,7 +84,7 @@ def decide_frames(
         if header.orientation == 1 or (reading and annotation.size not in (stored, shown)):
             groups[annotation.size, image].append(photo)
         else:
-            reach = math.inf if annotation.size == image else ROUNDING
+            reach = FAR_BEYOND * max(image) if annotation.size == image else ROUNDING
             frames[photo] = Frame(image, reach=reach, undecided="" if reading else UNDECIDED_EXIF)
     boxes = {
         pair: [_corners(annotated[photo][0]) for photo in photos if annotated[photo][0].boxes]
@@ -160,7 +163,7 @@ def _decide_size(size: Size | None, image: Size, boxes: Sequence[np.ndarray], si
         too_many = beyond > EXCEPTIONS * len(boxes)
         return Frame(image, reach=reach, undecided=BEYOND_PHOTO if too_many and sizes != "own" else "")
     if size == image:
-        return Frame(image)
+        return Frame(image, reach=FAR_BEYOND * max(image))
     if sizes != "auto":
         return Frame(size if sizes == "scaled" else image, reach=ROUNDING)
     in_size = [_may_lie_in(corners, size) for corners in boxes]

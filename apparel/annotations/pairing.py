@@ -188,15 +188,21 @@ def _drop_contradicting(
 def _exchanged(
     against: list[Claim], group: list[Claim], photos: Mapping[int, str | None], sizes: SizeEvidence
 ) -> list[Claim]:
-    """Those annotations whose sizes, together, are the photos' in another order; none if a tool swapped the sides."""
-    given = Counter(claim.annotation.size for claim in against)
-    of_photos = Counter(sizes.size(photos[id(claim)]) for claim in against)
-    swapped = all(claim.annotation.size == sizes.size(photos[id(claim)])[::-1] for claim in against)
-    fitting = (claim.annotation.size for claim in group if sizes.fit(claim.annotation, photos[id(claim)]) == 1)
-    if swapped and all(width == height for width, height in fitting):
-        return []
-    same = (given & of_photos).total()
-    return against if same >= 2 and same >= 0.8 * len(against) else []
+    """Those annotations whose sizes are those of photos of others among them, as after a change of order.
+
+    None if all could be of copies that are larger, or smaller, and none if a tool exchanged width and height.
+    """
+    of_photos = {id(claim): sizes.size(photos[id(claim)]) for claim in against}
+    if all(claim.annotation.size == of_photos[id(claim)][::-1] for claim in against):
+        fitting = (claim.annotation.size for claim in group if sizes.fit(claim.annotation, photos[id(claim)]) == 1)
+        if all(width == height for width, height in fitting):
+            return []
+    exchanged = [claim for claim in against if claim.annotation.size in of_photos.values()]
+    larger = {
+        tuple(side > of_photo for side, of_photo in zip(claim.annotation.size, of_photos[id(claim)], strict=True))
+        for claim in exchanged
+    }
+    return [] if len(larger) <= 1 and larger <= {(True, True), (False, False)} else exchanged
 
 
 def _drop_missing(claim: Claim, names: PhotoNames, reading: Reading | None, result: Pairing) -> None:
@@ -216,7 +222,7 @@ def _take_best(photo: str, rivals: list[Claim], sizes: SizeEvidence, result: Pai
     def evidence(claim: Claim) -> tuple:
         annotation = claim.annotation
         match = claim.filename_match if photo == claim.by_filename else claim.name_match
-        fit = sizes.fit(annotation, photo)
+        fit = sizes.fit(annotation, photo) if annotation.stem else 1  # FIAT's files give no sizes
         return bool(annotation.boxes or not annotation.dropped), fit >= 0, match != SIMILAR, claim.agrees, fit
 
     best = max(map(evidence, rivals))

@@ -36,7 +36,7 @@ def place_boxes(annotation: Annotation, photo: Header, frame: Frame, problems: P
     cuts = boxes.clip(moved, photo.upright_width, photo.upright_height)
     for box, whole, cut, is_outside in zip(annotation.boxes, moved, cuts, outside, strict=True):
         if is_outside:
-            problems.add("dropped", "box reaches outside a photo whose size its annotation does not give", box)
+            problems.add("dropped", "box reaches too far beyond the photo", box)
         elif (whole[2:] - whole[:2] < 1).any():
             problems.add("dropped", "box is smaller than a pixel", box)
         elif (cut[2:] - cut[:2] < 1).any():

@@ -7,6 +7,7 @@ from apparel.annotations.frames import decide_frames
 from apparel.annotations.records import Annotation, Box
 from apparel.errors import UserError
 from apparel.images import Header
+from tests.support.annotated_photos import reasons
 from tests.support.red_photos import RedPhotos, stored_box
 
 
@@ -111,6 +112,15 @@ def test_photos_turned_after_they_were_annotated_are_dropped(red):
     converted = red.convert()
     assert placed(converted, red) == (12, [])
     assert converted.report["dropped"][frames.UNDECIDED_SIZE]["boxes"] == 6
+
+
+def test_a_box_far_beyond_a_photo_of_the_right_size_has_a_wrong_corner(red):
+    add(red, 3, (64, 48), (64, 48))
+    red.xml("0.xml", "0.jpg", box=(10, 10, 97, 20))
+    red.xml("1.xml", "1.jpg", box=(10, 10, 95, 20))
+    converted = red.convert()
+    assert reasons(converted.report) == {"box reaches too far beyond the photo": {"0.xml": ["red 10 10 97 20"]}}
+    assert reasons(converted.report, "repaired") == {"box cut at the photo's edge": {"1.xml": ["red 10 10 95 20"]}}
 
 
 def test_without_a_size_boxes_are_the_photos(red):

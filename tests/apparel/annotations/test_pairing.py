@@ -138,6 +138,38 @@ def test_two_exchanged_photos_are_dropped_and_named(red):
     assert not {"3.jpg", "4.jpg"} & set(converted.photos["filename"])
 
 
+def test_exchanged_photos_are_told_from_scaled_copies(red):
+    sizes = [(60 + 4 * number, 45 + 3 * number) for number in range(30)]
+    for number, size in enumerate(sizes):
+        red.photo(f"{number}.jpg", size)
+    for number, (width, height) in enumerate(sizes):
+        of = f"{ {3: 4, 4: 3}.get(number, number) }.jpg"
+        scaled = number % 2 and number > 5
+        size, box = ((4 * width, 4 * height), [4 * corner for corner in red.truth[of]]) if scaled else (None, None)
+        red.xml(f"{number}.xml", of, filename=f"{number}.jpg", size=size, box=box)
+    converted = red.convert()
+    assert (len(converted.labels), red.wrong(converted.labels)) == (28, [])
+
+
+def test_copies_of_twice_the_size_are_not_taken_for_exchanged_photos(red):
+    for number in range(20):
+        size = [(80, 60), (40, 30)][number % 2]
+        box = red.photo(f"{number}.jpg", size)
+        red.xml(f"{number}.xml", f"{number}.jpg", size=(2 * size[0], 2 * size[1]), box=[2 * corner for corner in box])
+    assert red.wrong(red.convert().labels) == []
+
+
+def test_of_rows_and_files_that_differ_none_is_taken_where_no_more_speaks_for_one(red):
+    rows = []
+    for number, name in enumerate(photos(red, "one size")):
+        xmin, ymin, xmax, ymax = red.truth[name]
+        rows.append(f"{name},red,{xmin},{ymin},{xmax - xmin},{ymax - ymin}\n")
+        red.xml(f"{number}.xml", name, filename=f"DSC{number}.jpg", box=(1, 2, 11, 12) if number < 8 else None)
+    (red.folder / "annotations" / "fiat.csv").write_text("".join(rows))
+    converted = red.convert()
+    assert (len(converted.labels), red.wrong(converted.labels)) == (4, [])
+
+
 @pytest.mark.parametrize("kind", SEVERAL_SIZES)
 def test_a_few_annotations_in_another_order_are_all_dropped(red, kind):
     for number in range(40):

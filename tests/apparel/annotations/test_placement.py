@@ -90,7 +90,7 @@ def test_boxes_beyond_the_reach_are_dropped_and_those_within_cut():
     assert problems == [
         SCALED,
         "repaired: box cut at the photo's edge",
-        "dropped: box reaches outside a photo whose size its annotation does not give",
+        "dropped: box reaches too far beyond the photo",
     ]
 
 
