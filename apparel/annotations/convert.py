@@ -98,14 +98,7 @@ def convert_data_set(
     read = list(_map(partial(_read_annotations, annotation_folder, first_pixel), files, cores, "annotations"))
     headers = Headers(photo_folder, cores)
     paired = pair_photos(chain.from_iterable(found for found, _ in read), photo_names, headers.read, pairing)
-    readable = {
-        photo: (annotation, headers.readable[photo])
-        for photo, annotation in sorted(paired.annotations.items())
-        if photo in headers.readable
-    }
-    frames, decisions = decide_frames(readable, exif, sizes)
-    work = [(photo, *readable[photo], frames[photo], paired.lost_boxes[photo]) for photo in readable]
-    placed = list(_map(_annotate, work, 1, "boxes"))  # to send them to other processes would take as long
+    placed, decisions = _place_boxes(paired, headers, exif, sizes)
     problems = [*_all_problems(read), *paired.problems, *_unreadable_photos(paired, headers), *_all_problems(placed)]
     annotated = [image for image, _ in placed]
     incomplete = {image.filename for image in annotated if image.lost_boxes and not image.has_box_of(class_list)}
@@ -120,15 +113,14 @@ def convert_data_set(
     else:
         check_class_list(class_list, box_counts)
     labels, difficult, photos = _tables(annotated, class_list)
+    lost_some = [image for image in annotated if image.lost_boxes and image.filename not in incomplete]
     report = {
         "annotation_files": len(files),
         "photos": len(photos),
         "photos_without_boxes": len(photos) - labels["filename"].nunique(),
         "photos_without_annotation": len(photo_names) - len(paired.annotations),
         "photos_that_lost_all_boxes": len(incomplete),
-        "photos_that_lost_some_boxes": sum(
-            bool(image.lost_boxes) and image.filename not in incomplete for image in annotated
-        ),
+        "photos_that_lost_some_boxes": len(lost_some),
         "boxes": len(labels),
         "boxes_marked_difficult": len(difficult),
         "boxes_per_class": {name: box_counts[name] for name in class_list},
@@ -193,6 +185,20 @@ def _read_annotations(folder: Path, first_pixel: int, file: Path) -> tuple[list[
         problems = Problems(name)
         problems.add("dropped", "annotation file cannot be read", _without_path(error, folder / file), boxes=0)
         return [], problems.entries
+
+
+def _place_boxes(
+    paired: Pairing, headers: "Headers", exif: str, sizes: str
+) -> tuple[list[tuple[AnnotatedImage, list[Problem]]], list[str]]:
+    """The photos that can be read with their boxes placed on them, and what was decided about all of them."""
+    readable = {
+        photo: (annotation, headers.readable[photo])
+        for photo, annotation in sorted(paired.annotations.items())
+        if photo in headers.readable
+    }
+    frames, decisions = decide_frames(readable, exif, sizes)
+    work = [(photo, *readable[photo], frames[photo], paired.lost_boxes[photo]) for photo in readable]
+    return list(_map(_annotate, work, 1, "boxes")), decisions  # to send them to processes would take as long
 
 
 class Headers:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from lxml import etree
 
-from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number
+from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_number
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import Annotation, Box
 from apparel.annotations.voc_objects import find_objects, fold_names
-from apparel.boxes import CORNERS, LONGEST_SIDE, hull
+from apparel.annotations.voc_shapes import read_corners
+from apparel.boxes import LONGEST_SIDE
 from apparel.errors import UserError
 from apparel.utils.names import file_name
 
@@ -140,70 +141,17 @@ def _size(root: etree._Element, problems: Problems) -> tuple[int, int] | None:
 def _box(element: etree._Element, first_pixel: int, problems: Problems) -> Box | None:
     written = element.findtext("name") or ""
     label = parse_class_name(written)
-    # Children of the object: boxes of its parts are one level below.
-    bounds, polygon = element.findall("bndbox"), element.find("polygon")
     if (element.findtext("deleted") or "").strip() == "1":  # LabelMe keeps the objects that its user removed
         problems.add("noted", "object is marked as deleted; left out", label)
     elif not label:
         problems.add("dropped", "object has no class")
     elif len({parse_class_name(name.text or "") for name in element.iterfind("name")}) > 1:
         problems.add("dropped", "object has several classes", label)
-    elif len(bounds) > 1:
-        problems.add("dropped", "object has several boxes", label, len(bounds))
-    elif not bounds and polygon is None:
-        problems.add("dropped", "object has no box", label)
-    elif written_corners := parse_corners(
-        [bounds[0].findtext(corner) for corner in CORNERS] if bounds else _polygon_hull(polygon), problems, label
-    ):
-        if not bounds:
-            problems.add("repaired", "object has a polygon; its upright hull is taken", Box(label, written_corners))
+    elif corners := read_corners(element, label, problems):
         if label != written:
             around = label == written.strip()
             problems.add("repaired", "class name has white space around it" if around else NOT_PLAIN, label)
-        xmin, ymin, xmax, ymax = written_corners
-        if xmin > xmax or ymin > ymax:
-            problems.add("repaired", "corners are swapped", Box(label, written_corners))
-        upright = Box(label, (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
-        if (turned := _turned(element, upright, problems)) is None:
-            return None
-        xmin, ymin, xmax, ymax = turned
+        xmin, ymin, xmax, ymax = corners
         difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
         return Box(label, (xmin - first_pixel, ymin - first_pixel, xmax, ymax), difficult)
     return None
-
-
-def _polygon_hull(polygon: etree._Element) -> list[str | None]:
-    """The corners, as text, of the smallest box around a polygon; None for each if it has no three points.
-
-    The points are RectLabel's `<x1>`, `<y1>`, `<x2>` and so on, or LabelMe's `<pt>` with `<x>` and `<y>`.
-    """
-    hull = []
-    for axis in "xy":
-        texts = [child.text for child in polygon if re.fullmatch(rf"{axis}\d+", child.tag)]
-        texts += [point.findtext(axis) for point in polygon if point.tag in ("pt", "point")]
-        values = [parse_number(text) for text in texts]
-        hull.append([None, None] if len(values) < 3 or None in values else [str(min(values)), str(max(values))])
-    (xmin, xmax), (ymin, ymax) = hull
-    return [xmin, ymin, xmax, ymax]
-
-
-def _turned(element: etree._Element, upright: Box, problems: Problems) -> tuple[float, ...] | None:
-    """The corners of an object's upright box; an attribute `rotation` of CVAT turns it about its centre, in degrees.
-
-    None, with the problem added, if that is not a number.
-    """
-    attributes = element.iterfind("attributes/attribute")
-    values = [
-        attribute.findtext("value")
-        for attribute in attributes
-        if (attribute.findtext("name") or "").strip() == "rotation"
-    ]
-    degrees = parse_number(values[0]) if values else 0
-    if degrees is None:
-        problems.add("dropped", "rotation is not a number", upright)
-        return None
-    if not degrees:
-        return upright.corners
-    problems.add("repaired", "box is turned; its upright hull is taken", upright)
-    xmin, ymin, xmax, ymax = upright.corners
-    return hull((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin, degrees)

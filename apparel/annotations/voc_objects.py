@@ -20,7 +20,10 @@ PHOTO_FIELDS = frozenset(
 NUMBERS_OF_A_BOX = 4
 """A box takes so many numbers, in one text, in the attributes of one element, or in the elements below it."""
 
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.])")
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+
+BETWEEN_NUMBERS = re.compile(r"""[\s,;()\[\]{}]+|["']\s*:""")
+"""What separates numbers in lists and in JSON; dates and times have other characters between them."""
 
 
 def fold_names(root: etree._Element) -> None:
@@ -51,8 +54,8 @@ def _search(
         if _is_object(element):
             objects.append(element)
             _search(element, True, objects, unread)
-        elif (in_object and element.tag in ("part", "parts")) or (not in_object and element.tag in PHOTO_FIELDS):
-            continue
+        elif element.tag in PHOTO_FIELDS or (in_object and element.tag in ("part", "parts")):
+            _search(element, True, objects, unread)
         elif not in_object and _looks_like_object(element):
             unread.append(element)
         else:
@@ -74,7 +77,11 @@ def _looks_like_object(element: etree._Element) -> bool:
     names = {element.tag} | {child.tag for child in children}
     if element.tag in SHAPES or element.tag in CORNERS or (names & SHAPES and element.find("name") is not None):
         return True
-    in_text = len(NUMBER.findall(element.text or ""))
-    in_attributes = len(NUMBER.findall(" ".join(element.attrib.values())))
-    below = sum(bool(NUMBER.fullmatch((child.text or "").strip())) for child in children if not len(child))
+    in_text = _count_numbers(element.text)
+    in_attributes = sum(map(_count_numbers, element.attrib.values()))
+    below = sum(_count_numbers(child.text) == 1 for child in children if not len(child))
     return max(in_text, in_attributes, below) >= NUMBERS_OF_A_BOX
+
+
+def _count_numbers(text: str | None) -> int:
+    return sum(bool(NUMBER.fullmatch(part)) for part in BETWEEN_NUMBERS.split(text or ""))

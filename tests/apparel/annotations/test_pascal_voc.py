@@ -1,5 +1,7 @@
 """PASCAL VOC files are read in any encoding; hostile ones are refused by name."""
 
+import math
+
 import pytest
 
 from apparel.annotations import pascal_voc
@@ -259,6 +261,7 @@ UNREAD = "looks like an object, but is none of PASCAL VOC's"
         f"<obj><name>Tops</name>{BOX}</obj><item><name>Skirts</name>{BOX}</item>",
         (obj() + obj("Skirts")).replace("object>", "Object>").replace("name>", "NAME>").replace("xmin>", "xMin>"),
         (obj() + obj("Skirts")).replace("bndbox>", "BndBox>"),
+        f"<source>{obj()}</source><owner><group>{obj('Skirts')}</group></owner>",
     ],
 )
 def test_objects_are_read_wherever_they_are_and_in_any_case(read, content):
@@ -294,6 +297,13 @@ def test_of_a_polygon_the_hull_is_read(read, points, corners):
     assert problems == [("repaired", "object has a polygon; its upright hull is taken")]
 
 
+def test_of_a_turned_box_of_rolabelimg_the_hull_is_read(read):
+    numbers = f"<cx>50</cx><cy>40</cy><w>20</w><h>10</h><angle>{math.pi / 2}</angle>"
+    annotation, problems = read(xml(obj(box=f"<robndbox>{numbers}</robndbox>")))
+    assert annotation.boxes[0].corners == pytest.approx((45, 30, 55, 50))
+    assert problems == [("repaired", "box is turned; its upright hull is taken")]
+
+
 def test_a_polygon_beside_a_box_does_not_count(read):
     annotation, problems = read(xml(obj(more="<polygon><x1>1</x1></polygon>")))
     assert (annotation.boxes[0].corners, problems) == ((1, 2, 30, 40), [])
@@ -306,10 +316,12 @@ def test_a_polygon_beside_a_box_does_not_count(read):
         (obj(more="<name>Skirts</name>"), "object has several classes", 1),
         (obj(box="<polygon><x1>1</x1><y1>2</y1></polygon>"), "coordinate is not a number", 1),
         (
-            obj(box="<robndbox><cx>50</cx><cy>40</cy><w>9</w><h>9</h><angle>1</angle></robndbox>"),
-            "object has no box",
+            obj(box="<robndbox><cx>50</cx><cy>40</cy><w>9</w><h>9</h></robndbox>"),
+            "coordinate is not a number",
             1,
         ),
+        (obj(box="<polygon/><polygon/>"), "object has several boxes", 2),
+        (obj(box="<circle><cx>50</cx><cy>40</cy><r>9</r></circle>"), "object has no box", 1),
         (BOX, UNREAD, 1),
         (f"<obj><label>Tops</label>{BOX}</obj>", UNREAD, 1),
         ("<objects><item><class>Tops</class><coords>1, 2, 30, 40</coords></item></objects>", UNREAD, 1),
@@ -319,6 +331,8 @@ def test_a_polygon_beside_a_box_does_not_count(read):
         ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", UNREAD, 1),
         ("<obj><name>Tops</name></obj>", UNREAD, 1),
         ("<objects>Tops 1 2 30 40</objects>", UNREAD, 1),
+        ('<data>{"class": "Tops", "bbox": [1, 2, 30.5, 40]}</data>', UNREAD, 1),
+        ("<data>{'xmin':1,'ymin':2,'xmax':30,'ymax':40}</data>", UNREAD, 1),
         (f"<part><name>Sleeve</name>{BOX}</part>", UNREAD, 1),
     ],
 )
@@ -334,6 +348,7 @@ def test_what_looks_like_an_object_and_is_not_read_is_counted(read, content, rea
         "<objects/>",
         "<segmented>0</segmented><verified>1</verified><scenedescription>1 2 3 4</scenedescription>",
         "<source><submittedBy>me</submittedBy><date>2026 11 28 12</date></source>",
+        "<date>2026-11-28 12:30:00.5</date><time>28.11.2026 12:30</time><edited by='me at 1.2.3.4'/>",
     ],
 )
 def test_fields_of_the_photo_are_no_objects(read, content):
