@@ -89,8 +89,8 @@ def _send(outbox: Outbox, arguments: argparse.Namespace) -> None:
     if arguments.to and outbox.header.server != server_address():
         print(f"for what follows: export MLFLOW_TRACKING_URI={outbox.header.server}")
     print(f"{'sent, but not whole,' if held else 'sent'} {summary}: run {outbox.sent()[0]}")
-    for missing in held:
-        print(f"{'left out' if arguments.leave_out else 'missing'}: {describe_held(missing)}")
+    for missing in describe_held(outbox):
+        print(f"{'left out' if arguments.leave_out else 'missing'}: {missing}")
     if held and arguments.leave_out:
         outbox.advance(*outbox.sent())
     elif held:

@@ -44,8 +44,7 @@ class Delivery:
             case "file":
                 self._log_file(line)
             case "model":
-                folder = self._local_copy(line)
-                model.log(self._client, stored_run(self._client, self._run), folder, folder.with_name("example"))
+                self._log_model(line)
             case _:
                 self._log_values(batch, repeated)
 
@@ -102,6 +101,12 @@ class Delivery:
         if copy.exists() or path not in self._artifacts.sizes(folder):  # else it arrived before an earlier end
             self._artifacts.upload(self._local_copy(line), folder)
 
+    def _log_model(self, line: Line) -> None:
+        run, copy = stored_run(self._client, self._run), self._outbox.folder / line.values["place"]
+        if copy.exists() or not model.is_logged(self._client, run):
+            copy = self._local_copy(line)
+            model.log(self._client, run, copy, copy.with_name("example"))
+
     def _local_copy(self, line: Line) -> Path:
         """The copy of a file or model here; a file that an earlier run took is fetched from there.
 
@@ -116,7 +121,7 @@ class Delivery:
             uri = stored_run(earlier, header.replaces).info.artifact_uri
             Artifacts(earlier, uri).fetch(artifact_path(copy.name, line.values["folder"]), copy)
             return copy
-        gone = f"run {header.replaces} of {header.origin}" if header.replaces else "an earlier run"
+        gone = f"run {header.replaces} of {header.origin}" if header.origin else "another run"
         raise FileNotFoundError(f"its copy here was deleted when {gone} had it")
 
 

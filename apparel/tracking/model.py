@@ -51,6 +51,12 @@ def log(client: Any, run: "Run", folder: Path, example: Path) -> None:
     require([] if model and model.status == "READY" else ["the model's status READY"])
 
 
+def is_logged(client: Any, run: "Run") -> bool:
+    """Whether MLflow has the run's model whole."""
+    model = _stored(client, run.info.experiment_id, run.info.run_id)
+    return model is not None and model.status == "READY" and _is_output(run, model.model_id)
+
+
 def _is_output(run: "Run", model: str) -> bool:
     return model in {output.model_id for output in run.outputs.model_outputs} if run.outputs else False
 

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import Timeout
 
 from apparel import paths
-from apparel.errors import UserError
+from apparel.errors import UserError, some_of
 from apparel.tracking import receipt, run_lookup
 from apparel.tracking.artifacts import artifact_path
 from apparel.tracking.delivery import VALUES, Delivery
@@ -178,8 +178,8 @@ def follow(outbox: Outbox) -> None:
                 _print(f"warning: {problem(outbox, error)}; the run is kept in {paths.LOCAL.name} and sent later")
             pause = min(2 * pause, LONGEST_PAUSE)
         ended.wait(max(pause, rest))
-    for held in outbox.held():
-        _print(f"warning: {describe_held(held)}")
+    for missing in describe_held(outbox):
+        _print(f"warning: {missing}")
 
 
 def problem(outbox: Outbox, error: Exception) -> str:
@@ -194,19 +194,24 @@ def problem(outbox: Outbox, error: Exception) -> str:
     return f"MLflow at {server} does not take the run ({why}){remedy}"
 
 
-def describe_held(held: Held) -> str:
-    """One line on what MLflow does not have, and why."""
-    line = held.line
+def describe_held(outbox: Outbox) -> list[str]:
+    """What MLflow does not have, a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for line, why in outbox.held():
+        shared = re.sub(r" for url: \S+", "", why).replace(_name(line), "it")
+        names.setdefault(shared, []).append(_name(line))
+    return [without_password(f"MLflow does not have {some_of(held, 5)}: {why}") for why, held in names.items()]
+
+
+def _name(line: Line) -> str:
     match line.kind:
         case "file":
-            what = f"file {_target(line)}"
+            return f"file {_target(line)}"
         case "inputs":
-            what = f"data set {line.values['path']}"
+            return f"data set {line.values['path']}"
         case "metrics" | "params" | "tags":
-            what = f"{line.kind[:-1]} {', '.join(line.values)}"
-        case _:
-            what = f"the {line.kind}"
-    return without_password(f"MLflow does not have {what}: {held.why}")
+            return f"{line.kind[:-1]} {', '.join(line.values)}"
+    return f"the {line.kind}"
 
 
 def _first_batch(lines: Iterable[Line]) -> list[Line]:

@@ -86,6 +86,7 @@ def hostile_mlflow(folder: Path, patch) -> Iterator[tuple[str, Proxy]]:
 
     patch.setattr(handlers, "_tracking_store", None)
     patch.setattr(handlers, "_artifact_repo", None)
+    handlers._get_tracking_store()  # the creation of its tables takes longer than a request may
     proxy = Proxy()
     server = make_server("127.0.0.1", 0, proxy, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -33,6 +33,7 @@ def server(tmp_path_factory):
 def address(server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")  # seconds; the machine may be busy
     monkeypatch.setattr(model, "save", save_quickly)
     server[1].reset()
     yield server[0]
@@ -109,6 +110,27 @@ def test_each_kind_of_request_is_answered_falsely_at_first(address, proxy, answe
     proxy.reset()
     check_all(connect(address), outbox)
     assert {path.name for path in Path().iterdir()} <= {OUTBOXES.parent.name}  # nothing was "sent" into this folder
+
+
+def test_what_is_there_is_not_missed_once_its_copy_here_is_gone(address):
+    outbox = outbox_with_a_model(address)
+    Sender(outbox).send()
+    outbox.advance(None, 0)  # as when the record of what was sent is lost
+    Sender(outbox).send()
+    check_all(connect(address), outbox)
+    assert not outbox.held()
+
+
+@pytest.mark.parametrize("answer", ["a redirect to a login page", "too large"])
+def test_what_is_missing_for_one_reason_is_told_in_one_line(address, proxy, capsys, answer):
+    outbox = new_outbox(server=address, experiment=Path.cwd().name)
+    for number in range(8):
+        add_file(outbox, f"{number}.png", "picture")
+    proxy.reset(answer, times=FOREVER, only={"PUT /api/2.0/mlflow-artifacts/artifacts/FILE"})
+    with pytest.raises(UserError):
+        sync_all()
+    printed = capsys.readouterr().out
+    assert printed.count("missing: ") == 1 and "file 4.png and 3 more: " in printed
 
 
 @pytest.mark.parametrize("answer", ["a login page", "an error code alone", "too large"])
