@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = [path for path in mark.args if not (SHARED / path).exists()]
         if missing:
             pytest.skip(f"needs real data: {SHARED / missing[0]} is not there")
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with MLflow's tables, to copy: MLflow takes seconds to create them."""
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    engine = create_sqlalchemy_engine(f"sqlite:///{file.as_posix()}")
+    _initialize_tables(engine)
+    engine.dispose()
+    return file
 
 
 @pytest.fixture(autouse=True)

@@ -77,8 +77,8 @@ def kind_of(method: str, path: str) -> str:
 
 @contextmanager
 def hostile_mlflow(folder: Path, patch) -> Iterator[tuple[str, Proxy]]:
-    """The address of a server with a new store in `folder`, and its proxy; `patch` is a monkeypatch."""
-    patch.setenv("_MLFLOW_SERVER_FILE_STORE", f"sqlite:///{folder / 'server.db'}")
+    """The address of a server with its store in `folder`, where `mlflow.db` is; its proxy; `patch` is a monkeypatch."""
+    patch.setenv("_MLFLOW_SERVER_FILE_STORE", f"sqlite:///{folder / 'mlflow.db'}")
     patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
     patch.setenv("_MLFLOW_SERVER_ARTIFACT_DESTINATION", str(folder / "artifacts"))
     patch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
@@ -86,7 +86,6 @@ def hostile_mlflow(folder: Path, patch) -> Iterator[tuple[str, Proxy]]:
 
     patch.setattr(handlers, "_tracking_store", None)
     patch.setattr(handlers, "_artifact_repo", None)
-    handlers._get_tracking_store()  # the creation of its tables takes longer than a request may
     proxy = Proxy()
     server = make_server("127.0.0.1", 0, proxy, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -23,8 +23,10 @@ ATTEMPTS = 60
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch, hostile_mlflow(tmp_path_factory.mktemp("server"), patch) as running:
+def server(tmp_path_factory, empty_mlflow_database):
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_mlflow_database, folder)
+    with pytest.MonkeyPatch.context() as patch, hostile_mlflow(folder, patch) as running:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         yield running
 

@@ -12,7 +12,7 @@ from apparel.errors import UserError
 from apparel.tracking import runs
 from apparel.tracking.outbox import OUTBOXES, find_outbox
 from apparel.tracking.run_lookup import PARENT_TAG, REPLACES_TAG
-from apparel.tracking.server import DATABASE, LOCAL_SERVER, connect
+from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support.outboxes import add_file, check_whole, fill, new_outbox
 from tests.support.repository import ROOT
 from tests.support.silent_sender import Nobody
@@ -24,12 +24,10 @@ OTHER = "sqlite:///other.db"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, empty_mlflow_database):
     folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        connect(LOCAL_SERVER)
-    shutil.copy(folder / DATABASE, folder / "other.db")
+    shutil.copy(empty_mlflow_database, folder)
+    shutil.copy(empty_mlflow_database, folder / "other.db")
     return folder
 
 

@@ -1,5 +1,6 @@
 """An outbox's run in MLflow: one, whatever a search has answered before."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tests.support.outboxes import new_outbox, runs_of
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    return tmp_path_factory.mktemp("project")
+def project(tmp_path_factory, empty_mlflow_database):
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(empty_mlflow_database, folder)
+    return folder
 
 
 @pytest.fixture

@@ -16,8 +16,10 @@ from tests.support.repository import ROOT
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    return tmp_path_factory.mktemp("project")
+def project(tmp_path_factory, empty_mlflow_database):
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(empty_mlflow_database, folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
