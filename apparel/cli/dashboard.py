@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description = "Shows the studies of a storage in the browser, until Ctrl-C."
     parser.epilog = "example: apparel dashboard --storage postgresql://me@db/sweeps --port 8081"
-    parser.add_argument("--storage", default=storage.LOCAL, help=f"address of the database (default {storage.LOCAL})")
+    address_help = f"address of the database (default: the variable {storage.VARIABLE}, else {storage.LOCAL})"
+    parser.add_argument("--storage", default=storage.default_address(), help=address_help)
     parser.add_argument("--port", type=int, default=8080, help="default 8080")
     parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1, this machine only")
 

@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=positive_int, help="number of trials of the study in all")
     parser.add_argument("--minutes", type=float, help="no new trial begins after so many minutes of work")
     parser.add_argument("--workers", type=positive_int, default=1, help="trainings at a time here (default 1)")
-    parser.add_argument("--storage", default=storage.LOCAL, help=f"address of the database (default {storage.LOCAL})")
+    address_help = f"address of the database (default: the variable {storage.VARIABLE}, else {storage.LOCAL})"
+    parser.add_argument("--storage", default=storage.default_address(), help=address_help)
     parser.add_argument("--report", action="store_true", help="only show the results so far, and write them as a page")
     trial = {"nargs": "?", "const": BEST, "type": trial_number, "metavar": "TRIAL"}
     parser.add_argument("--finish", **trial, help="write the best trial's values, or that one's, into params.yaml")

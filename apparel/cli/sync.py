@@ -17,7 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: apparel sync --dry-run"
     parser.add_argument("runs", metavar="RUN", nargs="*", help="only these, by name or the first digits of an id")
     parser.add_argument("--dry-run", action="store_true", help="only list what waits, and where it would go")
-    parser.add_argument("--to", metavar="ADDRESS", help="send to this server, all of each run, not to the run's own")
+    parser.add_argument(
+        "--to",
+        metavar="ADDRESS",
+        help="send to this server, all of each run; its password may be in MLFLOW_TRACKING_URI",
+    )
     parser.add_argument(
         "--as-new",
         action="store_true",

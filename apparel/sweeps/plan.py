@@ -58,8 +58,8 @@ class Plan:
     @property
     def command(self) -> str:
         """The command that finds the study without its file; `--report` or `--finish` is appended."""
-        is_local = self.storage == storage.LOCAL
-        option = "" if is_local else f" --storage {address_only(self.storage)}"
+        is_default = self.storage == storage.default_address()
+        option = "" if is_default else f" --storage {address_only(self.storage)}"
         return f"apparel sweep --study {self.config.study}{option}"
 
     def text(self) -> str:

@@ -1,5 +1,6 @@
 """Optuna storages of studies, whose calls are retried while their server restarts."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,16 @@ if TYPE_CHECKING:
 LOCAL = "sqlite:///optuna.db"
 """Default storage: a file in the project's root, for the workers of one machine."""
 
+VARIABLE = "APPAREL_STORAGE"
+"""Environment variable with the address of a storage: every user of the machine can read a command line."""
+
 SECONDS_OF_RETRIES = 3600
 """How long a call is retried while its server is away: long enough for an upgrade of a database."""
+
+
+def default_address() -> str:
+    """The storage where a command names none."""
+    return os.environ.get(VARIABLE) or LOCAL
 
 
 class RetryingStorage:

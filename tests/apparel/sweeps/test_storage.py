@@ -33,3 +33,17 @@ def test_an_address_is_shown_without_its_password_and_a_wrong_one_is_refused():
     assert "secret" not in str(refused.value)
     with pytest.raises(UserError, match="cannot open the storage"):
         storage.open_storage("nosuch://x")
+
+
+@pytest.mark.parametrize("password", ["p4ss@w0rd", "p4ss:w0rd", "p4ss/w0rd", "p4ss%40w0rd", "p4ss#w0rd"])
+def test_no_part_of_a_password_is_shown_whatever_the_driver_takes_it_for(password):
+    for address in (f"postgresql://me:{password}@127.0.0.1:1/x", f"grpc://me:{password}@127.0.0.1:port"):
+        with pytest.raises(UserError, match="cannot open the storage") as refused:
+            storage.open_storage(address)
+        assert "w0rd" not in str(refused.value)
+
+
+def test_an_address_in_the_environment_is_the_default_and_in_no_command(monkeypatch):
+    assert storage.default_address() == storage.LOCAL
+    monkeypatch.setenv(storage.VARIABLE, "postgresql://me:secret@db/x")
+    assert storage.default_address() == "postgresql://me:secret@db/x"
