@@ -15,8 +15,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from apparel import boxes, images, paths
-from apparel.annotations import fiat, pascal_voc
 from apparel.annotations.class_list import check_class_list
+from apparel.annotations.formats import SUFFIXES, AnnotationReader, list_annotation_files, open_annotations
 from apparel.annotations.frames import Frame, decide_frames
 from apparel.annotations.pairing import Pairing, pair_photos
 from apparel.annotations.placement import place_boxes
@@ -79,7 +79,7 @@ def convert_data_set(
 
     Args:
         photo_folder: the photos; its subfolders are ignored.
-        annotation_folder: `.xml` (PASCAL VOC) and `.csv` (FIAT) files, at any depth.
+        annotation_folder: annotation files in the formats of `apparel.annotations.formats`, at any depth.
         class_list: the classes to keep; boxes of others are left out and counted. None keeps all, sorted.
         first_pixel: see `apparel.annotations.pascal_voc.read`.
         pairing: see `apparel.annotations.pairing.pair_photos`.
@@ -95,7 +95,8 @@ def convert_data_set(
     """
     photo_names = _photo_names(photo_folder)
     files = _annotation_files(annotation_folder)
-    read = list(_map(partial(_read_annotations, annotation_folder, first_pixel), files, cores, "annotations"))
+    reader = open_annotations(annotation_folder, first_pixel)
+    read = list(_map(partial(_read_annotations, reader), files, cores, "annotations"))
     headers = Headers(photo_folder, cores)
     paired = pair_photos(chain.from_iterable(found for found, _ in read), photo_names, headers.read, pairing)
     placed, decisions = _place_boxes(paired, headers, exif, sizes)
@@ -164,22 +165,16 @@ def _how_to_fetch(folder: Path) -> str:
 
 
 def _annotation_files(folder: Path) -> list[Path]:
-    """Paths relative to the folder, in the same order on every system."""
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".csv") and path.is_file()]
+    files = list_annotation_files(folder)
     if not files:
-        raise UserError(f"{folder} holds no .xml or .csv files; {_how_to_fetch(folder)}")
-    files = [path.relative_to(folder) for path in files if not path.name.startswith(".")]
-    return sorted(files, key=lambda path: path.parts)
+        raise UserError(f"{folder} holds no annotation files ({', '.join(SUFFIXES)}); {_how_to_fetch(folder)}")
+    return files
 
 
-def _read_annotations(folder: Path, first_pixel: int, file: Path) -> tuple[list[Annotation], list[Problem]]:
-    name = file.as_posix()
+def _read_annotations(reader: AnnotationReader, file: Path) -> tuple[list[Annotation], list[Problem]]:
+    name, folder = file.as_posix(), reader.folder
     try:
-        if file.suffix.lower() == ".csv":
-            annotations, problems = fiat.read(folder / file, name)
-        else:
-            annotation, problems = pascal_voc.read(folder / file, name, first_pixel)
-            annotations = [annotation]
+        annotations, problems = reader.read(file)
         return annotations, problems.entries
     except UserError as error:
         problems = Problems(name)

@@ -8,11 +8,10 @@ Sources: github.com/christopher5106/FastAnnotationTool (README.md, src/annotateR
 "File format for computer vision annotations", 2015.
 """
 
-import codecs
-import csv
-import re
 from pathlib import Path
 
+from apparel.annotations import csv_lines
+from apparel.annotations.csv_lines import SEPARATORS
 from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import Annotation, Box
@@ -23,15 +22,6 @@ from apparel.utils.names import file_name
 RECT = ["path", "class", "x", "y", "w", "h"]
 ROTATED_RECT = ["path", "class", "center_x", "center_y", "w", "h", "o"]
 NOISE = ["noise_x", "noise_y", "noise_rotation", "noise_scale"]
-
-SEPARATORS = ",;\t"
-"""Characters that may separate the fields of a row."""
-
-MAX_BYTES = 100_000_000
-"""Bytes; a larger file is refused unread: a million boxes take less."""
-
-MAX_ROWS = 1_000_000
-"""Rows of a file; each takes up to a kilobyte of memory."""
 
 
 def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
@@ -48,7 +38,8 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
     Raises:
         UserError: the file is too large, neither UTF-8 nor UTF-16, or in neither layout.
     """
-    rows, columns = _table([(line, text) for line, text in enumerate(_lines(path), start=1) if text.strip()])
+    lines = enumerate(csv_lines.read_lines(path), start=1)
+    rows, columns = _table([(line, text) for line, text in lines if text.strip()])
     if columns is None or _names_corners(rows[0][1]):
         raise UserError(f"{path} is not FIAT's: expected {','.join(RECT)} or {','.join(ROTATED_RECT)}")
     if [field.lower() for field in rows[0][1]] == columns:
@@ -66,7 +57,7 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
         if values and file_name(values[0]):
             photos.setdefault(values[0].replace("\\", "/").removeprefix("./"), []).append(box)
     annotations = [
-        Annotation(file, file_name(photo), tuple(filter(None, boxes)), dropped=boxes.count(None))
+        Annotation(file, photo, tuple(filter(None, boxes)), dropped=boxes.count(None))
         for photo, boxes in photos.items()
     ]
     return annotations, problems
@@ -74,7 +65,7 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
 
 def looks_like(start: bytes) -> bool:
     """Whether one of the first two lines of a file with this start is a row of FIAT's."""
-    lines = [line for line in _decode(start, "replace").splitlines() if line.strip()][:2]
+    lines = [line for line in csv_lines.decode(start, "replace").splitlines() if line.strip()][:2]
     if lines and any(_names_corners(fields(lines[0], separator)) for separator in SEPARATORS):
         return False  # a label table with column names
     return any(layout(fields(line, separator)) for line in lines for separator in SEPARATORS)
@@ -90,11 +81,8 @@ def layout(row: list[str]) -> list[str] | None:
 
 
 def fields(line: str, separator: str) -> list[str]:
-    """The fields of one line; empty if it is not CSV. FIAT has a row a line, so a stray quote costs one row only."""
-    try:
-        row = [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=True))]
-    except csv.Error:
-        return []
+    """The fields of one line; empty if it is not CSV. Spreadsheets write decimal commas beside semicolons."""
+    row = csv_lines.fields(line, separator)
     return row[:2] + [field.replace(",", ".") for field in row[2:]] if separator == ";" else row
 
 
@@ -113,30 +101,6 @@ def _names_corners(row: list[str]) -> bool:
     """
     names = len(row) >= len(RECT) and all(parse_number(field) is None for field in row[2:])
     return names and [field[:1].lower() for field in row[4:6]] != ["w", "h"]
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-        text = _decode(data)
-        if max(text.count("\n"), text.count("\r")) > MAX_ROWS:
-            raise UserError(f"{path} has more than {MAX_ROWS:,} rows, too many for an annotation; split it up")
-        return re.split(r"\r\n|\n|\r", text)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is neither UTF-8 nor UTF-16 (byte {error.start}); save it as UTF-8") from None
-
-
-def _decode(data: bytes, errors: str = "strict") -> str:
-    """Decodes UTF-16 if there is its byte order mark or a zero byte beside an ASCII letter, else UTF-8."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", errors)
-    encoding = {0: "utf-16-be", 1: "utf-16-le"}.get(data[:2].find(b"\0"), "utf-8-sig")
-    return data.decode(encoding, errors)
 
 
 def _box(row: dict[str, str], problems: Problems) -> Box | None:

@@ -41,3 +41,11 @@ def parse_corners(texts: Iterable[str | None], problems: Problems, label: str) -
         problems.add("dropped", "coordinate is beyond any photo", Box(label, values))
         return None
     return values
+
+
+def parse_size(width: str | None, height: str | None) -> tuple[int, int] | None:
+    """A photo's width and height in pixels; None if they are missing, no whole numbers above 0, or beyond any photo."""
+    sides = [parse_number(side) for side in (width, height)]
+    if not all(side and side % 1 == 0 and 1 <= side <= LONGEST_SIDE for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])

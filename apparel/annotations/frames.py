@@ -14,7 +14,7 @@ import numpy as np
 
 from apparel.annotations.matching import is_scaled, photo_sizes
 from apparel.annotations.pairing import EXCEPTIONS
-from apparel.annotations.records import Annotation
+from apparel.annotations.records import SHARES, Annotation
 from apparel.errors import UserError, plain, some_of
 from apparel.images import Header
 
@@ -162,8 +162,8 @@ def _decide_size(size: Size | None, image: Size, boxes: Sequence[np.ndarray], si
         beyond = sum(not _fits(corners, image, reach) for corners in boxes)
         too_many = beyond > EXCEPTIONS * len(boxes)
         return Frame(image, reach=reach, undecided=BEYOND_PHOTO if too_many and sizes != "own" else "")
-    if size == image:
-        return Frame(image, reach=FAR_BEYOND * max(image))
+    if size in (image, SHARES):
+        return Frame(size, reach=FAR_BEYOND * max(size))
     if sizes != "auto":
         return Frame(size if sizes == "scaled" else image, reach=ROUNDING)
     in_size = [_may_lie_in(corners, size) for corners in boxes]
@@ -196,7 +196,7 @@ def _size_decisions(decided: Mapping[Pair, Frame], boxes: Mapping[Pair, Sequence
     """What was decided for sizes in annotations with boxes that are not their photos', a sentence for each outcome."""
     pairs: dict[str, list[Pair]] = defaultdict(list)
     for (size, image), frame in sorted(decided.items(), key=str):
-        if size not in (None, image) and boxes[size, image]:
+        if size not in (None, image, SHARES) and boxes[size, image]:
             taken = "boxes are in the photos' own pixels" if frame.size == image else "boxes are scaled"
             pairs[frame.undecided or taken].append((size, image))
     return [

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from apparel.annotations.records import Annotation
+from apparel.annotations.records import SHARES, Annotation
 from apparel.images import Header
 from apparel.utils.names import folded, unique
 
@@ -94,7 +94,7 @@ class SizeEvidence:
     def fit(self, annotation: Annotation, photo: str) -> int:
         """1 if the annotation gives the photo's size, -1 if it gives another's or a size of another shape, else 0."""
         header, size = self._headers.get(photo), annotation.size
-        if header is None or size is None:
+        if header is None or size in (None, SHARES):
             return 0
         if size in photo_sizes(header):
             return 1

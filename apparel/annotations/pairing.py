@@ -246,7 +246,8 @@ def _take_best(photo: str, rivals: list[Claim], sizes: SizeEvidence, result: Pai
 def _note_match(photo: str, claim: Claim, result: Pairing) -> None:
     log = Problems(claim.annotation.file)
     by_filename = claim.by_filename == photo
-    match = claim.filename_match if by_filename else claim.name_match or "the annotation's own name"
+    other_name = "" if claim.annotation.is_named_by_its_file else "the annotation's own name"
+    match = claim.filename_match if by_filename else claim.name_match or other_name
     if claim.conflicts and by_filename:
         log.add(
             "repaired",

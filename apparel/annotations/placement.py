@@ -8,7 +8,7 @@ import numpy as np
 from apparel import boxes
 from apparel.annotations.frames import Frame
 from apparel.annotations.problems import Problems
-from apparel.annotations.records import Annotation, Box
+from apparel.annotations.records import SHARES, Annotation, Box
 from apparel.images import Header
 
 
@@ -61,7 +61,8 @@ def _to_upright_photo(
     stored, upright = (photo.width, photo.height), (photo.upright_width, photo.upright_height)
     image = stored if frame.stored else upright
     if frame.size != image:
-        problems.add("repaired", "size is that of a scaled copy; boxes scaled", _sizes(annotation, photo))
+        if frame.size != SHARES:
+            problems.add("repaired", "size is that of a scaled copy; boxes scaled", _sizes(annotation, photo))
         corners = corners * (np.array(image * 2) / np.array(frame.size * 2))
     elif annotation.size not in (None, stored, upright):
         problems.add("repaired", "size is not the photo's; boxes are in its own pixels", _sizes(annotation, photo))

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SHARES = (1, 1)
+"""The size of an annotation whose corners are shares of the photo's sides, 0 to 1, not pixels."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -30,3 +33,8 @@ class Annotation:
     size: tuple[int, int] | None = None
     stem: str | None = None
     dropped: int = 0
+
+    @property
+    def is_named_by_its_file(self) -> bool:
+        """Whether the format names the photo by the annotation file's own name only, as YOLO's does."""
+        return self.size == SHARES and self.stem is not None

@@ -15,8 +15,15 @@ EXAMPLES = """examples:
   apparel import https://github.com/a/b --rev v1 --name shop --only 'samples/*' --only 'annotations/*'
   apparel import ssd_mobilenet_v1.tar.gz --checkpoint --name coco
 
-Photos, annotations (PASCAL VOC XML, FIAT CSV) and CSV lists may be anywhere in SOURCE, in archives or not.
-They are copied to data/NAME/photos, annotations and lists; weights are copied to data/pretrained/NAME."""
+Photos, annotations (PASCAL VOC XML, YOLO, COCO JSON, FIAT CSV, CSV with corners) and lists may be anywhere in SOURCE,
+in archives or not. They are copied to data/NAME/photos, annotations and lists; weights to data/pretrained/NAME."""
+
+
+def _class_names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError("expected names that differ, with commas between them")
+    return names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="import only these folders, archives or files of SOURCE, or of an archive in it; may be repeated",
     )
     parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, not photos")
+    parser.add_argument(
+        "--classes", type=_class_names, help="a,b,c: names of YOLO's classes by number, from 0, if no file has them"
+    )
+    parser.add_argument("--without-labels", action="store_true", help="import photos although there is no label")
     parser.add_argument("--replace", action="store_true", help="replace the data set or weights that have this name")
     parser.add_argument("--dry-run", action="store_true", help="show what would be imported, and import nothing")
     parser.add_argument(
@@ -57,14 +68,16 @@ def main(arguments: argparse.Namespace) -> None:
     record = target.with_name(f"{target.name}.source.json") if arguments.checkpoint else target / "source.json"
     is_here = Path(arguments.source).exists()
     source = str(Path(arguments.source).resolve()) if is_here else address_only(arguments.source)
-    request = [source, arguments.rev, arguments.only]
+    request = [source, arguments.rev, arguments.only, arguments.classes]
     with staging.import_lock():
         imported = recovery.recover_imports(target).get(record.as_posix()) == request
         if not imported:
             staging.check_target_is_free(target, arguments.replace or arguments.dry_run)
             from apparel.data.ingest.import_source import import_source
 
-            imported = import_source(arguments.source, request, target, record, arguments.checkpoint, arguments.dry_run)
+            options = {"checkpoint": arguments.checkpoint, "dry_run": arguments.dry_run}
+            options["without_labels"] = arguments.without_labels
+            imported = import_source(arguments.source, request, target, record, **options)
     if imported:
         print(_next_steps(target, arguments.checkpoint))
 
@@ -86,5 +99,8 @@ def _next_steps(target: Path, checkpoint: bool) -> str:
         params = {"checkpoint": name} | read_checkpoint_params(target)
         commands.append(f"apparel run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}")
     else:
-        commands += [f"apparel inspect {name}", f"apparel run -S data.name={name}"]
+        from apparel.data.ingest.photo_lists import pinning_params
+
+        pins = "".join(f" -S {key}={value}" for key, value in pinning_params(target / "lists").items())
+        commands += [f"apparel inspect {name}", f"apparel run -S data.name={name}{pins}"]
     return "\n  ".join([f"imported into {target.as_posix()} and tracked by DVC; next:", *commands])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from apparel import boxes, images
-from apparel.annotations import fiat, pascal_voc, report
+from apparel.annotations import coco_json, fiat, label_table, pascal_voc, report, yolo
 from apparel.annotations.frames import decide_frames
 from apparel.annotations.placement import place_boxes
 from apparel.annotations.records import Box
@@ -27,6 +27,15 @@ PHOTO = Header("JPEG", 100, 80, 80, 100, 6, "RGB")
 XML = labelimg_xml("a.jpg", 100, [Box("Tops", (1, 2, 30, 40)), Box("Skirts", (10, 2, 90, 99), True)]).encode()
 FIAT = b"path,class,center_x,center_y,w,h,o\n./a.jpg,Tops,50,60,20,10,-14.5\n./b.jpg,Skirts,5,6,2,1,0\n"
 LABELS = b"filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,Tops,1,2,30,40\nb.jpg,9,9,Skirts,0,0,9,9\n"
+
+
+YOLO = b"0 0.5 0.5 0.2 0.4\n1 0.1 0.2 0.3 0.2 0.3 0.9 0.1 0.9\n0 1 1 0.1 0.1\n"
+COCO = (
+    b'{"images": [{"id": 1, "file_name": "a.jpg", "width": 80, "height": 100}, {"id": 2, "file_name": "b.jpg"}],'
+    b'"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40], "iscrowd": 0},'
+    b'{"id": 2, "image_id": 2, "category_id": 1, "segmentation": [[1, 2, 3, 4, 9, 8]]}],'
+    b'"categories": [{"id": 1, "name": "Tops"}]}'
+)
 
 
 def hold(annotation, problems):
@@ -54,6 +63,22 @@ def read_fiat(path: Path) -> None:
         hold(annotation, problems)
 
 
+def read_yolo(path: Path) -> None:
+    hold(*yolo.read(path, path.name, ["Tops", "Skirts"]))
+
+
+def read_coco(path: Path) -> None:
+    annotations, problems = coco_json.read(path, path.name)
+    for annotation in annotations:
+        hold(annotation, problems)
+
+
+def read_label_table(path: Path) -> None:
+    annotations, problems = label_table.read(path, path.name)
+    for annotation in annotations:
+        hold(annotation, problems)
+
+
 def read_labels(path: Path) -> None:
     table, again = boxes.read_labels(path), path.with_name("again.csv")
     boxes.write_labels(table, again)
@@ -68,7 +93,14 @@ def read_photo(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data", "read"),
-    [("a.xml", XML, read_xml), ("a.csv", FIAT, read_fiat), ("labels.csv", LABELS, read_labels)],
+    [
+        ("a.xml", XML, read_xml),
+        ("a.csv", FIAT, read_fiat),
+        ("a.txt", YOLO, read_yolo),
+        ("a.json", COCO, read_coco),
+        ("table.csv", LABELS, read_label_table),
+        ("labels.csv", LABELS, read_labels),
+    ],
 )
 def test_a_mutated_file_is_refused_by_name_or_all_that_is_lost_is_counted(tmp_path, name, data, read):
     def attempt(content: bytes) -> None:

@@ -6,17 +6,26 @@ from pathlib import Path
 from apparel.data.ingest import dataset, recovery, sources, staging, weights
 
 
-def import_source(source: str, request: list, target: Path, record: Path, checkpoint: bool, dry_run: bool) -> bool:
+def import_source(
+    source: str,
+    request: list,
+    target: Path,
+    record: Path,
+    checkpoint: bool,
+    dry_run: bool,
+    without_labels: bool = False,
+) -> bool:
     """Imports a source and records where it came from.
 
     Args:
         source: a path or a git address, as typed.
-        request: the source with its path resolved, its git revision or None, and the patterns of what to import; an
-            interrupted import is recognised by it.
+        request: the source with its path resolved, its git revision or None, the patterns of what to import, and the
+            names of YOLO's classes or None; an interrupted import is recognised by it.
         target: the folder of the data set or of the weights.
         record: the JSON file that says where they came from.
         checkpoint: whether the source holds starting weights, not photos.
         dry_run: whether to stop before anything is moved.
+        without_labels: whether photos may come without a label.
 
     Returns:
         Whether it was imported, which a dry run is not.
@@ -24,11 +33,13 @@ def import_source(source: str, request: list, target: Path, record: Path, checkp
     Raises:
         UserError: the source cannot be opened, holds nothing of the kind, or does not fit the disk.
     """
-    _, revision, only = request
+    _, revision, only, classes = request
     with staging.staging_folder(target.parent, target.name) as folder:
         opened = sources.open_source(source, revision, only, folder / "work")
-        stage = weights.stage_weights if checkpoint else dataset.stage_data_set
-        moves, counts = stage(opened.entries, folder, target)
+        if checkpoint:
+            moves, counts = weights.stage_weights(opened.entries, folder, target)
+        else:
+            moves, counts = dataset.stage_data_set(opened.entries, folder, target, classes, without_labels)
         if dry_run:
             print("dry run: nothing was imported")
             return False

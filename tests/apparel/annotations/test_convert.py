@@ -141,7 +141,7 @@ def test_an_empty_or_missing_folder_is_named(data):
     with pytest.raises(UserError, match="photos holds no photos"):
         data.convert()
     data.photo("a.jpg")
-    with pytest.raises(UserError, match=r"annotations holds no .xml or .csv files"):
+    with pytest.raises(UserError, match=r"annotations holds no annotation files"):
         data.convert()
     data.xml("b.xml", "b.jpg", ("Tops", (1, 2, 3, 4)))
     with pytest.raises(

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from apparel.annotations import fiat
+from apparel.annotations import csv_lines, fiat
 from apparel.annotations.fields import NOT_PLAIN
 from apparel.errors import UserError
+from apparel.utils.names import file_name
 
 
 @pytest.fixture
@@ -15,7 +16,8 @@ def read(tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         annotations, problems = fiat.read(path, "in/out.csv")
         found = {
-            annotation.photo: [(box.label, *box.corners) for box in annotation.boxes] for annotation in annotations
+            file_name(annotation.photo): [(box.label, *box.corners) for box in annotation.boxes]
+            for annotation in annotations
         }
         return found, [(problem.reason, problem.detail) for problem in problems.entries]
 
@@ -146,7 +148,7 @@ def test_another_file_is_refused_by_name(read, content, message):
 def test_photos_of_one_name_in_two_folders_are_two(tmp_path):
     (tmp_path / "a.csv").write_text("red/0.jpg,Tops,1,2,3,4\nblue\\0.jpg,Tops,5,6,7,8\n./red/0.jpg,Tops,2,2,2,2\n")
     found, _ = fiat.read(tmp_path / "a.csv", "a.csv")
-    assert [(each.photo, len(each.boxes)) for each in found] == [("0.jpg", 2), ("0.jpg", 1)]
+    assert [(each.photo, len(each.boxes)) for each in found] == [("red/0.jpg", 2), ("blue/0.jpg", 1)]
 
 
 def test_a_label_table_is_not_taken_for_annotations():
@@ -156,7 +158,7 @@ def test_a_label_table_is_not_taken_for_annotations():
 
 
 def test_rows_without_end_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(fiat, "MAX_ROWS", 10)
+    monkeypatch.setattr(csv_lines, "MAX_ROWS", 10)
     (tmp_path / "a.csv").write_text("a.jpg,Tops,1,2,3,4\n" * 10)
     assert len(fiat.read(tmp_path / "a.csv", "a.csv")[0][0].boxes) == 10
     (tmp_path / "a.csv").write_text("\n" * 11)

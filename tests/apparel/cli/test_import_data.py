@@ -19,8 +19,10 @@ from dvc.repo import Repo
 from PIL import Image
 
 from apparel import paths
+from apparel.annotations.records import Box
 from apparel.cli import import_data
 from apparel.data.ingest import recovery, staging
+from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
 from tests.support.repository import COCO
 
@@ -42,7 +44,7 @@ def write_shop(path, photos):
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(photos):
             archive.writestr(f"samples/{number}.png", photo(number))
-        archive.writestr("annotations/0.xml", "<annotation><filename>0.png</filename></annotation>")
+        archive.writestr("annotations/0.xml", labelimg_xml("0.png", 6, [Box("Tops", (0, 0, 4, 4))]))
         archive.writestr("labels/test_labels.csv", "filename\n0.png\n")
     return path
 
@@ -96,6 +98,33 @@ def test_a_dry_run_shows_what_would_be_imported_and_leaves_nothing(project, caps
     run("../shop.zip", "--name", "shop", "--dry-run")
     assert "4 photos, 1 annotation files, 1 lists" in capsys.readouterr().out
     assert tree(paths.DATA) == set() and tree(project.parent) >= {"shop.zip"}
+
+
+def test_photos_without_a_label_are_refused_and_leave_nothing_unless_that_is_meant(project, capsys):
+    folder = project.parent / "bare"
+    folder.mkdir()
+    (folder / "0.png").write_bytes(photo(0))
+    with pytest.raises(UserError, match="not one label"):
+        run("../bare", "--name", "bare")
+    assert not list(paths.DATA.glob("**/*"))
+    run("../bare", "--name", "bare", "--without-labels")
+    assert tree(paths.photos("bare")) == {"0.png"}
+
+
+def test_yolos_classes_are_given_and_lists_are_named_for_the_split(project, capsys):
+    for split in ("train", "test"):
+        folder = project.parent / "shop" / split
+        folder.mkdir(parents=True)
+        (folder / "0.png").write_bytes(photo(len(split)))
+        (folder / "0.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    with pytest.raises(UserError, match="--classes 'a,b,c'"):
+        run("../shop", "--name", "shop")
+    with pytest.raises(SystemExit):
+        run("../shop", "--name", "shop", "--classes", "Tops,,Skirts")
+    run("../shop", "--name", "shop", "--classes", "Tops, Skirts")
+    assert (paths.annotations("shop") / "classes.txt").read_text() == "Tops\nSkirts\n"
+    values = "data.name=shop -S split.train_list=train.txt -S split.test_list=test.txt"
+    assert f"apparel run -S {values}" in capsys.readouterr().out
 
 
 def test_a_data_set_is_replaced_only_with_the_option(project):

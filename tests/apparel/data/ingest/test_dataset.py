@@ -1,33 +1,24 @@
-import io
+import json
+import shutil
 
 import pytest
-from PIL import Image
 
+from apparel.annotations.convert import convert_data_set
 from apparel.data.ingest import archives, dataset, sources
 from apparel.data.ingest.archives import Entry
 from apparel.errors import UserError
 from tests.support.repository import APPAREL
+from tests.support.source_files import entries, photo
 
 LABELS = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
-
-
-def photo(colour="red", kind="JPEG"):
-    data = io.BytesIO()
-    Image.new("RGB", (8, 6), colour).save(data, kind)
-    return data.getvalue()
 
 
 RED, BLUE = photo(), photo("blue")
 
 
-def find_data_set(folder, files):
+def find_data_set(folder, files, classes=None):
     """The data set among files, which are given as their content by their name."""
-    entries = []
-    for number, (name, data) in enumerate(files.items()):
-        path = folder / f"entry {number}"
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        entries.append(Entry(name, path))
-    return dataset.find_data_set(entries)
+    return dataset.find_data_set(entries(folder, files), classes)
 
 
 def test_files_are_recognised_by_their_content(tmp_path):
@@ -95,9 +86,8 @@ def test_repeated_files_are_imported_once(tmp_path):
 @pytest.mark.parametrize(
     ("files", "messages"),
     [
-        ({"a/1.jpg": RED, "b/1.jpg": BLUE}, ["a/1.jpg and b/1.jpg", "differ", "--only"]),
-        ({"a/x.jpg": RED, "b/X.JPG": RED}, ["a/x.jpg and b/X.JPG"]),
-        ({"a/\u00e9.jpg": RED, "b/e\u0301.jpg": RED}, ["a/\u00e9.jpg"]),
+        ({"a/x.jpg": RED, "a/X.JPG": RED}, ["a/x.jpg and a/X.JPG", "differ", "--only"]),
+        ({"a/\u00e9.jpg": RED, "a/e\u0301.jpg": RED}, ["a/\u00e9.jpg"]),
         ({"1.jpg": RED, "a/1.xml": "<annotation/>", "b/1.xml": "<annotation></annotation>"}, ["a/1.xml and b/1.xml"]),
         ({"a\nb.jpg": RED}, ["cannot be used"]),
         ({"a .jpg ": RED}, ["cannot be used"]),
@@ -168,3 +158,123 @@ def test_the_apparel_data_are_recognised(tmp_path):
     }
     assert {"labels.csv", "test_labels.csv", "one_class/train_labels.csv", "summary.csv"} < data_set.lists.keys()
     assert len(opened.origin["archives"]) == 4
+
+
+BOX = (2, 1, 6, 4)
+XML = "<annotation><filename>{}</filename><size><width>8</width><height>6</height></size>"
+XML += "<object><name>red</name><bndbox><xmin>2</xmin><ymin>1</ymin><xmax>6</xmax>"
+XML += "<ymax>4</ymax></bndbox></object></annotation>"
+YOLO = f"0 {4 / 8} {2.5 / 6} {4 / 8} {3 / 6}\n"
+ROW = "{},8,6,red,2,1,6,4\n"
+
+
+def coco(*names):
+    return json.dumps(
+        {
+            "images": [{"id": number, "file_name": name, "width": 8, "height": 6} for number, name in enumerate(names)],
+            "annotations": [{"image_id": n, "category_id": 3, "bbox": [2, 1, 4, 3]} for n in range(len(names))],
+            "categories": [{"id": 3, "name": "red"}],
+        }
+    )
+
+
+LAYOUTS = {
+    "XML beside the photos": {"train/1.xml": XML.format("1.jpg"), "test/1.xml": XML.format("1.jpg")},
+    "XML in folders of its own": {"xml/train/1.xml": XML.format("1.jpg"), "xml/test/1.xml": XML.format("1.jpg")},
+    "YOLO": {"labels/train/1.txt": YOLO, "labels/test/1.txt": YOLO, "data.yaml": "names: [red]\n"},
+    "COCO in each folder": {
+        "train/_annotations.coco.json": coco("1.jpg"),
+        "test/_annotations.coco.json": coco("1.jpg"),
+    },
+    "COCO by name": {"json/instances_train.json": coco("1.jpg"), "json/instances_test.json": coco("1.jpg")},
+    "COCO with folders": {"all.json": coco("train/1.jpg", "test/1.jpg")},
+    "labels.csv in each folder": {
+        "train/l.csv": LABELS + ROW.format("1.jpg"),
+        "test/l.csv": LABELS + ROW.format("1.jpg"),
+    },
+    "one labels.csv": {"labels.csv": LABELS + ROW.format("train/1.jpg") + ROW.format("test/1.jpg")},
+    "keras-retinanet": {"a.csv": "train/1.jpg,2,1,6,4,red\ntest/1.jpg,2,1,6,4,red\n"},
+    "FIAT": {"fiat.csv": "train/1.jpg,red,2,1,4,3\ntest/1.jpg,red,2,1,4,3\n"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_photos_of_one_name_come_in_with_their_own_boxes_and_their_folders_as_lists(tmp_path, layout):
+    """In every format, boxes and photos fit each other without a repair, also when the import is imported again."""
+    files = {"train/1.jpg": RED, "test/1.jpg": BLUE} | LAYOUTS[layout]
+    for name in ("first", "second"):
+        folder, work = tmp_path / name, tmp_path / f"{name} work"
+        folder.mkdir(), work.mkdir()
+        found = (
+            entries(work, files)
+            if name == "first"
+            else sources.open_source(str(tmp_path / "first"), None, [], work).entries
+        )
+        dataset.stage_data_set(found, folder, folder)
+        assert {path.name: path.read_bytes() for path in (folder / "photos").iterdir()} == {
+            "train_1.jpg": RED,
+            "test_1.jpg": BLUE,
+        }
+        assert (folder / "lists" / "train.txt").read_text() == "train_1.jpg\n"
+        assert (folder / "lists" / "test.txt").read_text() == "test_1.jpg\n"
+        converted = convert_data_set(folder / "photos", folder / "annotations", None)
+        assert converted.labels[["filename", "class", "xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [
+            ["test_1.jpg", "red", *BOX],
+            ["train_1.jpg", "red", *BOX],
+        ]
+        assert {outcome: converted.report[outcome] for outcome in ("dropped", "repaired")} == {
+            "dropped": {},
+            "repaired": {},
+        }
+        shutil.rmtree(work)
+
+
+def test_the_order_of_yolos_classes_comes_in_or_is_given(tmp_path):
+    files = {"1.jpg": RED, "1.txt": YOLO}
+    with pytest.raises(UserError, match="--classes"):
+        find_data_set(tmp_path, files)
+    assert find_data_set(tmp_path, files, ["red", "blue"]).texts == {"annotations/classes.txt": "red\nblue\n"}
+    data_set = find_data_set(tmp_path, files | {"obj.names": "blue\n"})
+    assert data_set.texts == {"annotations/classes.txt": "blue\n"} and data_set.others == data_set.repeated == 0
+    with pytest.raises(UserError, match="--classes is for YOLO"):
+        find_data_set(tmp_path, {"1.jpg": RED, "1.xml": "<annotation/>"}, ["red"])
+
+
+def test_lists_of_pascal_and_darknet_come_in(tmp_path):
+    files = {"JPEGImages/1.jpg": RED, "JPEGImages/2.jpg": BLUE, "Annotations/1.xml": XML}
+    files |= {f"ImageSets/Main/{name}.txt": "1\n2\n" for name in ("train", "val")}
+    files |= {"ImageSets/Main/red_train.txt": "1  1\n2 -1\n", "paths.txt": "data/1.jpg\n"}
+    data_set = find_data_set(tmp_path, files)
+    names = ["ImageSets/Main/red_train.txt", "ImageSets/Main/train.txt", "ImageSets/Main/val.txt", "paths.txt"]
+    assert sorted(data_set.lists) == names and not data_set.texts and data_set.others == 0
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"1.xml": "<annotation><filename>1.jpg</filename></annotation>"},
+        {"9.xml": XML.format("9.jpg")},
+        {"1.xml": "<annotation"},
+        {"1.txt": "\n"},
+        {"labels.csv": LABELS},
+        {"a.json": coco("9.jpg")},
+    ],
+)
+def test_an_import_without_one_label_is_refused(tmp_path, files):
+    found = entries(tmp_path, {"1.jpg": RED, "a.tfrecord": "x"} | files)
+    target = tmp_path / "target"
+    target.mkdir()
+    with pytest.raises(UserError, match=r"not one label.*1 TFRecord, such as a\.tfrecord.*--without-labels"):
+        dataset.stage_data_set(found, target, target)
+    assert not list(target.iterdir())
+    dataset.stage_data_set(found, target, target, without_labels=True)
+    assert (target / "photos" / "1.jpg").exists()
+
+
+def test_what_is_not_read_is_named(tmp_path):
+    files = {"1.jpg": RED, "a/1.json": '{"shapes": [], "imagePath": ""}', "a/2.json": '{"shapes": [], "imagePath": ""}'}
+    description = dataset.describe_data_set(find_data_set(tmp_path, files))
+    assert "not read, LabelMe JSON: 2, such as a/1.json\n" in description
+    with pytest.raises(UserError, match=r"no photos among 1 files.*1 video, such as a\.mp4"):
+        find_data_set(tmp_path, {"a.mp4": b"x"})
