@@ -42,13 +42,17 @@ def main() -> None:
     with runs.run_of_model(paths.MODEL, config) as run:
         stage_inputs.check_unchanged("eval")  # before MLflow gets numbers of it
         # Of test only: train logs val's learning curves under these names, and a further point would bend them.
-        run.log_metrics(evaluate.headline_metrics(test))
+        headline = evaluate.headline_metrics(test)
+        run.log_metrics({evaluate.FIRST_METRIC: headline["test/mAP50"]} if "test/mAP50" in headline else {})
+        run.log_metrics(headline)
         run.log_metrics({"test/seconds_per_photo": latency, "test/photos_per_second": 1 / latency})
         run.log_folder(paths.EVAL_PICTURES, "pictures")
         for step, name in enumerate(series):
             run.log_image(report.draw_photo(test, name, images[name]), "detections on test", step)
         for path in paths.EVAL_FILES:
             run.log_file(path, "eval")
+        picture = next((picture.path.name for group in groups for picture in group.pictures), None)
+        run.describe(report.markdown(test), picture and f"pictures/{picture}")
     print(report.terminal_text(report.read_per_class()))
     print(report.read_verdict())
     print(f"{latency * 1000:.1f} ms a photo, {1 / latency:.0f} photos/s")

@@ -30,6 +30,10 @@ RECALL_GRID = np.linspace(0, 1, 101)
 HEADLINE = ["mAP50", "mAP50_low", "mAP50_high", "COCO_AP", "precision", "recall", "F1"]
 """Figures over all classes that are metrics of a run in MLflow; all others are in its table `eval/per_class.csv`."""
 
+FIRST_METRIC = "mAP50"
+"""Metric of a run in MLflow that is `test/mAP50` again: MLflow sorts metrics by name, capitals first, and would show
+that one behind the AP50 of every class."""
+
 DECIMALS = 6
 """Decimals of figures in files: finer than one box in a million, coarser than the rounding errors of floats."""
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from apparel import images, paths
 from apparel.classes import ALL
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 from apparel.evaluation import charts, confusion, drawing, evaluate, html, verdict
 from apparel.evaluation.evaluate import COUNTS, DECIMALS, FIGURES, SplitMetrics
 from apparel.evaluation.gallery import GalleryPhoto
@@ -24,6 +24,9 @@ PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
 
 HISTORY_COLUMNS = ["epoch", "train/loss", "val/loss", "val/mAP50"]
 """Columns of train's history that the learning curves show."""
+
+MAX_DESCRIPTION_LINES = 46
+"""Lines of a run's description, so 40 classes: older MLflow servers take 5,000 characters."""
 
 PICTURE_GROUPS = {
     "confused": "Most confused: garments taken for another class",
@@ -131,6 +134,33 @@ def terminal_text(table: pd.DataFrame) -> str:
         }
     )
     return f"{rows.loc[ALL, 'photos']:.0f} test photos\n{columns.rename_axis(None).to_string()}"
+
+
+def markdown(test: SplitMetrics) -> str:
+    """The result as Markdown, for the description of a run: a headline, the verdict, and a row a class."""
+    total = test.per_class.loc[ALL]
+    interval = f"{html.figure(total['AP50_low'])}–{html.figure(total['AP50_high'])}"
+    lines = [
+        f"**mAP50 {html.figure(total['AP50'])}** ({interval}) on {total['photos']:.0f} test photos",
+        "",
+        _markdown_text(verdict.weakest_class(test.per_class, test.pairs)),
+        "",
+        "| class | boxes | AP50 | 95% interval | precision | recall |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in test.per_class.iterrows():
+        ap50, low, high, precision, recall = (
+            html.figure(row[column]) for column in ("AP50", "AP50_low", "AP50_high", "precision", "recall")
+        )
+        cells = (_markdown_text(plain(name)), f"{row['boxes']:.0f}", ap50, f"{low}–{high}", precision, recall)
+        lines.append(f"| {' | '.join(cells)} |")
+    rows = lines[:MAX_DESCRIPTION_LINES]
+    return "\n".join(rows if len(rows) == len(lines) else [*rows, "", f"and {len(lines) - len(rows)} more classes"])
+
+
+def _markdown_text(text: str) -> str:
+    """The text as Markdown shows it: names of classes may hold Markdown and HTML."""
+    return "".join(letter if letter.isalnum() or letter in " -.,:;" else f"&#{ord(letter)};" for letter in text)
 
 
 def next_steps() -> str:

@@ -16,6 +16,9 @@ HEIGHT = 440
 GREEN, GREY = "#009E73", "#9aa5b1"
 """Colours of the best and of other complete trials."""
 
+BLUES = [[0, "#9ecae1"], [1, "#08306b"]]
+"""Colour scale of trials by number: none is too pale for a white page."""
+
 STYLES = {
     TrialState.PRUNED: ("#D55E00", "dot"),
     TrialState.FAIL: ("#CC79A7", "dash"),
@@ -90,6 +93,8 @@ def _objective_plots(study: Study) -> Iterator[tuple[str, str, Figure]]:
             caption = f"Influence of each parameter on {metric}, by PED-ANOVA; unreliable with few trials."
             yield f"Importances{suffix}", caption, visualization.plot_param_importances(single, target_name=name)
         figure = visualization.plot_slice(single, target_name=name)
+        # Optuna's scale begins with white, which the first trials would be.
+        figure.update_traces(marker={"colorscale": BLUES, "line": {"width": 1, "color": "#333333"}})
         yield f"Slices{suffix}", "One parameter at a time; darker trials are later.", figure
 
 

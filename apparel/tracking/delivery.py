@@ -1,9 +1,11 @@
 """Requests to MLflow for the lines of an outbox, each confirmed by what MLflow then has."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from apparel.tracking import model
 from apparel.tracking.artifacts import Artifacts, artifact_path
@@ -13,6 +15,12 @@ from apparel.tracking.server import connect, with_password
 
 VALUES = ("metrics", "params", "tags")
 """Kinds of lines of which many go in one request."""
+
+DESCRIPTION = "mlflow.note.content"
+"""Tag that MLflow shows as the description of a run."""
+
+DESCRIPTION_HASH = "apparel.description"
+"""Tag with the hash of the description that eval wrote: with another one, a person edited it, and it stays."""
 
 ENDINGS = {"failure", "pruned", "stopped"}
 """Tags that say why a run ended, removed when it continues."""
@@ -43,6 +51,8 @@ class Delivery:
                 self._log_input(line)
             case "file":
                 self._log_file(line)
+            case "description":
+                self._describe(**line.values)
             case "model":
                 self._log_model(line)
             case _:
@@ -85,6 +95,19 @@ class Delivery:
         stored = stored_run(self._client, self._run)
         require([] if stored.info.status == status and not ENDINGS & stored.data.tags.keys() else ["its new status"])
 
+    def _describe(self, text: str, picture: str | None) -> None:
+        from mlflow.entities import RunTag
+
+        if picture:
+            address = f"get-artifact?path={quote(picture)}&run_uuid={self._run}"
+            text = f"{text}\n\n![{Path(picture).stem}]({address})"
+        tags = stored_run(self._client, self._run).data.tags
+        if DESCRIPTION in tags and _digest(tags[DESCRIPTION]) != tags.get(DESCRIPTION_HASH):
+            return
+        new_tags = {DESCRIPTION: text, DESCRIPTION_HASH: _digest(text)}
+        self._client.log_batch(self._run, tags=[RunTag(*item) for item in new_tags.items()])
+        check_values(stored_run(self._client, self._run), {}, new_tags)
+
     def _log_input(self, line: Line) -> None:
         entry = _dataset_input(**line.values)
         self._client.log_inputs(self._run, [entry])
@@ -123,6 +146,10 @@ class Delivery:
             return copy
         gone = f"run {header.replaces} of {header.origin}" if header.origin else "another run"
         raise FileNotFoundError(f"its copy here was deleted when {gone} had it")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _dataset_input(path: str, context: str, md5: str, **description: Any) -> Any:

@@ -126,6 +126,15 @@ class Run:
         """Tags by name; the last value of a name stays."""
         self._append("tags", values)
 
+    def describe(self, text: str, picture: str | None = None) -> None:
+        """The run's description: Markdown, and below it a picture of the run; one that a person edited stays.
+
+        Args:
+            text: the Markdown.
+            picture: path of a file of the run, such as `pictures/best-01.jpg`.
+        """
+        self._outbox.append("description", {"text": text, "picture": picture})
+
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Metrics by name, such as `test/AP50/Dresses`. Infinity becomes NaN: MLflow's charts cannot show it."""
         new = {clean_name(name): float(value) for name, value in values.items()}

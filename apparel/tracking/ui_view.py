@@ -1,10 +1,13 @@
-"""The columns of MLflow's run list in `apparel ui`: average precision by class.
+"""The columns of MLflow's run list in `apparel ui`: mAP50, then average precision by class.
 
-MLflow's default list has no metric columns; choosing six by hand is needed again in each browser and experiment.
+MLflow's default list has no metric columns; choosing six by hand is needed again in each browser and experiment. Its
+other columns are left out: they would push the metrics off a laptop's screen.
 """
 
 import json
 from typing import Any
+
+from apparel.evaluation import evaluate
 
 KEY = "apparel"
 """Name of the view in the address: `viewStateShareKey=apparel`."""
@@ -29,7 +32,8 @@ def share_view(client: Any) -> str:
         metrics = {name for run in runs for name in run.data.metrics}
         by_class = sorted(name for name in metrics if name.startswith("test/AP50/"))
         if by_class:
-            columns = [f"metrics.`{name}`" for name in ("test/mAP50", *by_class)] + ["attributes.`Dataset`"]
+            mean = evaluate.FIRST_METRIC if evaluate.FIRST_METRIC in metrics else "test/mAP50"
+            columns = [f"metrics.`{name}`" for name in (mean, *by_class)]
             view = json.dumps({"selectedColumns": columns})
             if experiment.tags.get(TAG) != view:
                 client.set_experiment_tag(experiment.experiment_id, TAG, view)

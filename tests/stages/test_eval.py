@@ -31,7 +31,11 @@ class Recorder:
     """Stands in for the MLflow run, which has tests of its own."""
 
     def __init__(self):
-        self.values, self.files = {}, []
+        self.values, self.files, self.description = {}, [], None
+
+    def describe(self, text, picture=None):
+        assert picture in self.files
+        self.description = text
 
     def log_metrics(self, values, step=0):
         self.values |= values
@@ -94,7 +98,11 @@ def test_what_it_writes_prints_and_tells_mlflow(run, capsys):
     assert all(path.is_file() for path in paths.EVAL_FILES)
     assert run.values["test/AP50/Tops"] == 0.5
     assert run.values["test/seconds_per_photo"] == 0.05
-    assert not [name for name in run.values if not name.startswith("test/")]  # val's learning curves are train's
+    # Val's learning curves are train's.
+    assert [name for name in run.values if not name.startswith("test/")] == [evaluate.FIRST_METRIC]
+    assert run.values[evaluate.FIRST_METRIC] == run.values["test/mAP50"]
+    assert min(run.values) == evaluate.FIRST_METRIC  # as MLflow sorts them
+    assert run.description.startswith("**mAP50 ") and "| Tops | " in run.description
     assert len(run.values) <= len(evaluate.HEADLINE) + len(CLASSES) + 2
     assert "eval/per_class.csv" in run.files
     assert {"eval/metrics.json", "eval/index.html", "pictures/pr_curve.svg", "pictures/worst-01.jpg"} <= set(run.files)

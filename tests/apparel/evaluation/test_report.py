@@ -99,3 +99,11 @@ def test_missing_and_damaged_results_are_errors(tmp_path, monkeypatch):
         paths.PER_CLASS.write_text(damage + "\n", encoding="utf-8")
         with pytest.raises(UserError, match=r"per_class\.csv"):
             command.main(None)
+
+
+def test_the_description_is_short_and_names_hold_no_markdown():
+    text = report.markdown(small_eval.split("test", dict.fromkeys(CLASSES, 0.5)))
+    lines = text.splitlines()
+    assert lines[0].startswith("**mAP50 0.333** (")
+    assert "Tops &#60;b&#62;&#38;, AP50 0.33" in lines[2] and "<" not in text
+    assert [line.split(" | ")[1:3] for line in lines[-3:]] == [["0", "-"], ["3", "0.333"], ["3", "0.333"]]

@@ -10,6 +10,7 @@ import pytest
 from apparel.cli import sync
 from apparel.errors import UserError
 from apparel.tracking import model
+from apparel.tracking.delivery import DESCRIPTION
 from apparel.tracking.outbox import OUTBOXES
 from apparel.tracking.sender import Sender
 from apparel.tracking.server import connect
@@ -213,3 +214,20 @@ def test_mlflows_file_store_keeps_no_point_twice(address, tmp_path, monkeypatch)
 def sync_all(**options):
     defaults = {"runs": [], "dry_run": False, "to": None, "as_new": False, "leave_out": False}
     sync.main(argparse.Namespace(**defaults | options))
+
+
+def describe(outbox, text):
+    outbox.append("description", {"text": text, "picture": "pictures/best-01.jpg"})
+    Sender(outbox).send()
+    (run,) = runs_of(connect(outbox.header.server), outbox)
+    return run.info.run_id, run.data.tags[DESCRIPTION]
+
+
+def test_a_description_shows_a_picture_of_its_run_and_stays_as_a_person_wrote_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outbox = new_outbox()
+    run, text = describe(outbox, "first")
+    assert text == f"first\n\n![best-01](get-artifact?path=pictures/best-01.jpg&run_uuid={run})"
+    assert describe(outbox, "second")[1].startswith("second")
+    connect(outbox.header.server).set_tag(run, DESCRIPTION, "seen by Ann: good")
+    assert describe(outbox, "third")[1] == "seen by Ann: good"

@@ -12,7 +12,7 @@ def test_experiments_with_results_get_a_view_with_a_column_a_class(tmp_path, mon
     assert ui_view.share_view(client) == "/experiments?workflowType=machine_learning"
     measured, trained = (client.create_experiment(name, "mlartifacts/x") for name in ("measured", "trained"))
     for experiment, names in (
-        (measured, ["test/AP50/Tops", "test/AP50/Dresses", "test/mAP50"]),
+        (measured, ["test/AP50/Tops", "test/AP50/Dresses", "test/mAP50", "mAP50"]),
         (trained, ["train/loss"]),
     ):
         run = client.create_run(experiment).info.run_id
@@ -22,8 +22,7 @@ def test_experiments_with_results_get_a_view_with_a_column_a_class(tmp_path, mon
     assert [ui_view.share_view(client) for _ in range(2)] == [address, address]
     assert ui_view.TAG not in client.get_experiment(trained).tags
     assert json.loads(client.get_experiment(measured).tags[ui_view.TAG])["selectedColumns"] == [
-        "metrics.`test/mAP50`",
+        "metrics.`mAP50`",
         "metrics.`test/AP50/Dresses`",
         "metrics.`test/AP50/Tops`",
-        "attributes.`Dataset`",
     ]
