@@ -5,10 +5,10 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 from apparel.tracking.outbox import Outbox, all_outboxes, find_outbox
 from apparel.tracking.receipt import INVALID, MISSING, Unconfirmed, is_mlflows, stored_run
-from apparel.tracking.server import DATABASE, LOCAL_SERVER
+from apparel.tracking.server import DATABASE, LOCAL_SERVER, clean_name, reason
 
 ID_TAG = "apparel.id"
 """Tag with the id of a run's outbox, by which a run is found that was created before a crash."""
@@ -105,7 +105,7 @@ def _resolve(client: Any, outbox: Outbox, name: str, send: Callable[[Outbox], No
             send(other)
         return other.sent()[0]
     experiment = _experiment(client, outbox, create=False)
-    run = _tagged(client, name, experiment) if experiment else None
+    run = _tagged(client, name, experiment) if experiment and "'" not in name else None
     try:
         return run or stored_run(client, name).info.run_id
     except Exception as error:
@@ -137,7 +137,13 @@ def _experiment(client: Any, outbox: Outbox, create: bool = True) -> str | None:
     name = outbox.header.experiment
     experiment = _experiment_named(client, name)
     if experiment is None and create:
-        client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+        try:
+            client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+        except Exception as error:
+            if is_mlflows(error, INVALID):
+                what = f"experiment '{plain(name)}', and refuses its name ({reason(error)})"
+                raise Gone(outbox, what, {"experiment": clean_name(name)}) from None
+            raise
         experiment = _experiment_named(client, name)
         if experiment is None:
             raise Unconfirmed(f"what answers there does not have experiment '{name}' after it was created")
@@ -153,9 +159,14 @@ def _experiment(client: Any, outbox: Outbox, create: bool = True) -> str | None:
 
 def _experiment_named(client: Any, name: str) -> Any:
     experiment = client.get_experiment_by_name(name)
-    if experiment is not None and (experiment.name != name or not experiment.experiment_id):
+    # MySQL takes names that differ in case for the same.
+    if experiment is not None and (_folded(experiment.name) != _folded(name) or not experiment.experiment_id):
         raise Unconfirmed(f"what answers there is not MLflow, or gives another experiment than '{name}'")
     return experiment
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
 
 
 def _free_name(client: Any, name: str) -> str:

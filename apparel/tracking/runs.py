@@ -241,9 +241,13 @@ class Run:
         self._sender.finish()
 
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
-        texts = {clean_name(name): without_password(str(value))[:LONGEST_VALUE] for name, value in values.items()}
-        for part in _split_values(texts):
+        for part in _split_values({clean_name(name): _storable(str(value)) for name, value in values.items()}):
             self._outbox.append(kind, part)
+
+
+def _storable(text: str) -> str:
+    """A value without passwords, and without what databases refuse: the character 0, and what has no form in UTF-8."""
+    return without_password(text).replace("\0", "\\0").encode(errors="backslashreplace").decode()[:LONGEST_VALUE]
 
 
 def _add_file(outbox: Outbox, path: Path, folder: str = "") -> None:

@@ -123,6 +123,23 @@ def test_a_run_of_a_deleted_experiment_goes_to_another(client, capsys):
     assert find_outbox(outbox.id).header.experiment == "shop-2"
 
 
+def test_an_experiment_whose_name_is_refused_gets_another(client, capsys):
+    outbox = new_outbox(experiment="x" * 600)
+    fill(outbox)
+    assert "and refuses its name" in refused(capsys)
+    apparel_sync(as_new=True)
+    check_whole(client, find_outbox(outbox.id))
+
+
+@pytest.mark.parametrize("name", ["no/run", "it's", "x y"])
+def test_an_id_that_is_none_has_the_same_way_out(client, capsys, name):
+    outbox = new_outbox(run=name)
+    fill(outbox)
+    assert "apparel sync --as-new" in refused(capsys)
+    apparel_sync(as_new=True)
+    check_whole(client, find_outbox(outbox.id))
+
+
 def test_as_new_makes_no_new_run_where_the_server_has_all(client):
     outbox = new_outbox()
     fill(outbox)

@@ -50,6 +50,12 @@ def statuses(run):
     return [line.values["status"] for line in lines(run, "status")]
 
 
+def test_a_tag_holds_nothing_that_a_database_refuses(config):
+    with runs.open_run(config, "k1") as run:
+        run.set_tags({"reason": "a\0b\udcffc"})
+    assert values(run, "tags")["reason"] == "a\\0b\\udcffc"
+
+
 def test_no_tag_holds_a_password(config, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:p4ss@w0rd@127.0.0.1:1")
     with runs.open_run(config, "k1") as run:
