@@ -12,7 +12,7 @@ from typing import Literal
 
 from apparel.annotations.matching import SIMILAR, Claim, PhotoNames, SizeEvidence
 from apparel.annotations.problems import Problem, Problems
-from apparel.annotations.records import Annotation
+from apparel.annotations.records import SHARES, Annotation
 from apparel.errors import UserError, plain, some_of
 from apparel.images import Header
 
@@ -164,8 +164,9 @@ def _drop_contradicting(
         ("name another photo, too", [claim for claim in paired if claim.conflicts]),
         ("name a photo that is not there", [claim for claim in paired if claim.by_filename is None]),
         ("are not called as a photo", [claim for claim in paired if not claim.by_name and claim.annotation.stem]),
+        ("are in files for many photos", [claim for claim in paired if claim.annotation.stem is None]),
     ):
-        agree = described == "name one photo twice"
+        agree = described in ("name one photo twice", "are in files for many photos")
         against = [claim for claim in group if sizes.fit(claim.annotation, photos[id(claim)]) == -1]
         if agree:
             against = _exchanged(against, group, photos, sizes)
@@ -222,7 +223,8 @@ def _take_best(photo: str, rivals: list[Claim], sizes: SizeEvidence, result: Pai
     def evidence(claim: Claim) -> tuple:
         annotation = claim.annotation
         match = claim.filename_match if photo == claim.by_filename else claim.name_match
-        fit = sizes.fit(annotation, photo) if annotation.stem else 1  # FIAT's files give no sizes
+        without_sizes = annotation.size == SHARES or (annotation.stem is None and annotation.size is None)
+        fit = 1 if without_sizes else sizes.fit(annotation, photo)  # FIAT's and YOLO's files cannot give sizes
         return bool(annotation.boxes or not annotation.dropped), fit >= 0, match != SIMILAR, claim.agrees, fit
 
     best = max(map(evidence, rivals))

@@ -125,6 +125,19 @@ def test_photos_in_another_order_than_their_annotations_stop_the_run(red, kind, 
     red.convert(pairing="name", sizes="own")
 
 
+@pytest.mark.parametrize("kind", SEVERAL_SIZES)
+def test_sizes_of_other_photos_in_a_table_stop_the_run(red, kind):
+    names = photos(red, kind)
+    rows = ["filename,width,height,class,xmin,ymin,xmax,ymax\n"]
+    for number, name in enumerate(names):
+        of = other(names, number)
+        width, height = red.sizes[of]
+        rows.append(f"{name},{width},{height},red,{','.join(map(str, red.truth[of]))}\n")
+    (red.folder / "annotations" / "labels.csv").write_text("".join(rows))
+    with pytest.raises(UserError, match=rf"in files for many photos {TOO_MANY}|have boxes that cannot be placed"):
+        red.convert()
+
+
 def test_two_exchanged_photos_are_dropped_and_named(red):
     for number in range(30):
         red.photo(f"{number}.jpg", SIZES["each its own"](number))
