@@ -195,7 +195,7 @@ def _source_links(links: list[Link], tree: Path) -> Iterator[Link]:
 def _source_link(record: PurePosixPath, tree: Path) -> Link:
     try:
         source = json.loads((tree / record).read_text(encoding="utf-8"))
-        value = " ".join(str(source[key]) for key in ("source", "revision") if key in source)
+        value = " ".join(str(source[key]) for key in ("source", "revision", "sha256") if key in source)
         return Link("source", record.as_posix(), value, "git")
     except (OSError, ValueError, KeyError, TypeError):
         problem = f"where it came from is not recorded: `git add {record}` if it exists, else import the data again"

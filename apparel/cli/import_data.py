@@ -14,6 +14,7 @@ EXAMPLES = """examples:
   apparel import shop.zip --name shop --dry-run                shows what would be imported
   apparel import https://github.com/a/b --rev v1 --name shop --only 'samples/*' --only 'annotations/*'
   apparel import ssd_mobilenet_v1.tar.gz --checkpoint --name coco
+  apparel import --checkpoint ssd_mobilenet_v1_coco --name coco    fetched from TensorFlow's model zoo
 
 Photos, annotations (PASCAL VOC XML, YOLO, COCO JSON, FIAT CSV, CSV with corners) and lists may be anywhere in SOURCE,
 in archives or not. They are copied to data/NAME/photos, annotations and lists; weights to data/pretrained/NAME."""
@@ -39,7 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="import only these folders, archives or files of SOURCE, or of an archive in it; may be repeated",
     )
-    parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, not photos")
+    parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, or is their name")
+    parser.add_argument(
+        "--list", action="store_true", help="list the weights that have names, with SOURCE in it or all"
+    )
     parser.add_argument(
         "--classes", type=_class_names, help="a,b,c: names of YOLO's classes by number, from 0, if no file has them"
     )
@@ -61,6 +65,13 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.abandon is not None and not arguments.source:
         _abandon(arguments.abandon or arguments.name)
         return
+    if arguments.list:
+        from apparel.data.ingest import model_zoo
+
+        print(model_zoo.list_text(arguments.source or ""))
+        return
+    if arguments.checkpoint and not arguments.name:
+        arguments.name = _published_name(arguments.source)
     if arguments.abandon is not None or not arguments.source or not arguments.name:
         raise UserError("expected `apparel import SOURCE --name NAME`, or `apparel import --abandon [NAME]` alone")
     staging.check_import_name(arguments.name)
@@ -80,6 +91,13 @@ def main(arguments: argparse.Namespace) -> None:
             imported = import_source(arguments.source, request, target, record, **options)
     if imported:
         print(_next_steps(target, arguments.checkpoint))
+
+
+def _published_name(source: str | None) -> str | None:
+    """The name of published weights, which theirs in this project is by default; None if the source is no name."""
+    from apparel.data.ingest import model_zoo
+
+    return model_zoo.find_weights(source).name if source and model_zoo.is_name(source) else None
 
 
 def _abandon(name: str | None) -> None:

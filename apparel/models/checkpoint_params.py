@@ -44,4 +44,7 @@ def _pipeline_params(path: Path) -> dict[str, object]:
         return {}
     resizer = model.ssd.image_resizer.fixed_shape_resizer
     resolution = {"resolution": resizer.height} if resizer.height == resizer.width > 0 else {}
+    kind = model.ssd.feature_extractor.type
+    if kind.startswith("ssd_mobilenet_v1_") and kind != "ssd_mobilenet_v1_keras":  # with an FPN, for one
+        resolution = {"checkpoint_type": "backbone"}
     return {"depth_multiplier": round(model.ssd.feature_extractor.depth_multiplier, 4)} | resolution

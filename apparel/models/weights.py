@@ -1,5 +1,6 @@
-"""Pretrained weights to start from: a model-zoo checkpoint of the Object Detection API, or a Keras backbone."""
+"""Pretrained weights to start from: a checkpoint of one of TensorFlow's model zoos, or a Keras backbone."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -7,8 +8,10 @@ import tensorflow as tf
 from apparel import paths
 from apparel.errors import UserError, nearest
 from apparel.models.detector import CheckpointMismatch, Detector, restore_checkpoint
+from apparel.models.tf1_checkpoint import restore_variables
 from apparel.params import Train
-from apparel.utils import keras_weights
+from apparel.utils import keras_weights, tensor_bundle
+from apparel.utils.tensor_bundle import Tensor
 
 
 def load_pretrained_weights(detector: Detector, train: Train) -> None:
@@ -36,9 +39,30 @@ def load_pretrained_weights(detector: Detector, train: Train) -> None:
         raise UserError(f"{folder} holds weights of a backbone; set train.checkpoint_type to 'backbone'")
     else:
         kind = "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
+        path = folder / "checkpoint" / "ckpt-0"
+        tensors = tensor_bundle.read_index(path)
+        if tensor_bundle.OBJECT_GRAPH not in tensors:
+            _load_tf1_checkpoint(detector, kind, path, tensors)
+            return
         restore_checkpoint(_checkpoint_part(detector, kind), folder)
         if kind == "detection":
             _restore_box_heads(detector, folder)
+
+
+def _load_tf1_checkpoint(detector: Detector, kind: str, path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Loads the same parts as from a checkpoint of TensorFlow 2."""
+    if kind == "classification":
+        restore_variables(detector.backbone.variables, path, tensors)
+        return
+    restore_variables(detector.model._feature_extractor.variables, path, tensors)
+    heads = getattr(detector.model._box_predictor, "_prediction_heads", {})
+    if kind == "full":
+        restore_variables(detector.model._box_predictor.variables, path, tensors)
+    elif "box_encodings" in heads:
+        try:
+            restore_variables([weight for head in heads["box_encodings"] for weight in head.variables], path, tensors)
+        except CheckpointMismatch as error:
+            print(f"the box heads start from random weights: {error}")
 
 
 def _restore_box_heads(detector: Detector, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apparel.data.ingest import dataset, recovery, sources, staging, weights
+from apparel.data.ingest import dataset, model_zoo, recovery, sources, staging, weights
 
 
 def import_source(
@@ -18,7 +18,7 @@ def import_source(
     """Imports a source and records where it came from.
 
     Args:
-        source: a path or a git address, as typed.
+        source: a path or a git address, as typed, or the name of published weights.
         request: the source with its path resolved, its git revision or None, the patterns of what to import, and the
             names of YOLO's classes or None; an interrupted import is recognised by it.
         target: the folder of the data set or of the weights.
@@ -34,7 +34,17 @@ def import_source(
         UserError: the source cannot be opened, holds nothing of the kind, or does not fit the disk.
     """
     _, revision, only, classes = request
+    published, origin = None, {}
+    if checkpoint and model_zoo.is_name(source):
+        published = model_zoo.find_weights(source)
+        print(model_zoo.describe(published))
+        if dry_run:
+            print("dry run: nothing was fetched or imported")
+            return False
     with staging.staging_folder(target.parent, target.name) as folder:
+        if published:
+            origin = model_zoo.fetch_weights(published, folder / "work" / "fetched")
+            source = str(folder / "work" / "fetched" / published.file)
         opened = sources.open_source(source, revision, only, folder / "work")
         if checkpoint:
             moves, counts = weights.stage_weights(opened.entries, folder, target)
@@ -44,6 +54,8 @@ def import_source(
             print("dry run: nothing was imported")
             return False
         staging.draw_demo_if_missing()  # before the import, since an interrupted one is finished by the next
-        origin = opened.origin | {"imported": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
+        origin = (
+            opened.origin | origin | {"imported": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
+        )
         recovery.finish_import(folder, moves, record, origin, request)
     return True

@@ -1,4 +1,4 @@
-"""Import of starting weights: a TensorFlow 2 checkpoint of the Object Detection API's model zoo, or a Keras `.h5`."""
+"""Import of starting weights: a checkpoint of one of TensorFlow's detection model zoos, or a Keras `.h5`."""
 
 import re
 from collections.abc import Sequence
@@ -13,6 +13,10 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 CHECKPOINT_STATE = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
 """Content of the file `checkpoint`, in which TensorFlow looks up the latest checkpoint of a folder."""
+
+
+TF1_NAMES = r"(FeatureExtractor/)?MobilenetV1/Conv2d_0/weights$"
+"""Name of a tensor of the checkpoints of TensorFlow 1 that are read: apparel/models/tf1_checkpoint.py."""
 
 
 def find_checkpoint(entries: Sequence[Entry]) -> dict[str, Entry]:
@@ -48,7 +52,8 @@ def copy_checkpoint(checkpoint: dict[str, Entry], folder: Path, work: Path) -> N
         work: files that lie in this folder are moved, others are copied.
 
     Raises:
-        UserError: the checkpoint is damaged, declares more than it holds, or is not one of TensorFlow 2.
+        UserError: the checkpoint is damaged, declares more than it holds, or is one of TensorFlow 1 of
+            another network than MobileNet v1.
     """
     for name, entry in checkpoint.items():
         limit = limits.MAX_PIPELINE_BYTES if name.endswith((".config", ".json")) else limits.MAX_WEIGHTS_BYTES
@@ -115,8 +120,11 @@ def _check_checkpoint(prefix: Path, name: str) -> None:
     except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
         reason = plain(one_line(error).replace(str(prefix.parent), ""))
         raise UserError(f"{plain(name)} is a damaged checkpoint ({reason}); nothing was imported") from None
-    if tensor_bundle.OBJECT_GRAPH not in tensors:
-        raise UserError(f"{plain(name)} is a checkpoint of TensorFlow 1; nothing was imported")
+    if tensor_bundle.OBJECT_GRAPH not in tensors and not any(re.match(TF1_NAMES, tensor) for tensor in tensors):
+        raise UserError(
+            f"{plain(name)} is a checkpoint of TensorFlow 1, of which those of MobileNet v1 are read; nothing was "
+            "imported"
+        )
 
 
 def _check_keras(path: Path) -> None:

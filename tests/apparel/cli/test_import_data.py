@@ -24,7 +24,7 @@ from apparel.cli import import_data
 from apparel.data.ingest import recovery, staging
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
-from tests.support.repository import COCO
+from tests.support.repository import COCO, ROOT
 
 
 def run(*words):
@@ -460,3 +460,20 @@ def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, re
         assert recovered.keys() == expected.keys(), f"killed at step {nth} of {steps}"
         assert recovered == expected, f"killed at step {nth} of {steps}"
     assert undisturbed <= points / 4  # later ones take fewer steps: DVC has the content already
+
+
+def test_weights_that_have_names_are_listed_and_unknown_ones_refused(project, capsys):
+    run("--checkpoint", "--list", "ssd_mobilenet_v1_coco")
+    assert capsys.readouterr().out.split()[:4] == ["ssd_mobilenet_v1_coco", "TensorFlow", "1", "COCO"]
+    with pytest.raises(UserError, match="did you mean 'ssd_mobilenet_v1_coco'"):
+        run("--checkpoint", "ssd_mobilnet_v1_coco")
+    run("--checkpoint", "ssd_mobilenet_v1_coco", "--dry-run")
+    assert "nothing was fetched" in capsys.readouterr().out
+
+
+def test_no_tensorflow_is_imported_before_weights_are_there(project):
+    words = ["ssd_mobilenet_v1_coco", "--checkpoint", "--dry-run"]
+    program = f"import sys; sys.argv[1:] = {['import', *words]!r}; from apparel.__main__ import main; main(); "
+    program += "assert not {'tensorflow', 'h5py'} & sys.modules.keys()"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
