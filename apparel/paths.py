@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+DVC_YAML = Path("dvc.yaml")
 CONFIGS = Path("configs")
 DATA = Path("data")
 PRETRAINED = DATA / "pretrained"
 RESULTS = DATA / "results"
+
+CHECKED = RESULTS / "check" / "ok.txt"
 
 CONVERT = RESULTS / "convert"
 LABELS = CONVERT / "labels.csv"
@@ -57,6 +60,12 @@ WORKER_VARIABLE = "APPAREL_WORKER"
 The study's name and the trial's number; MLflow's id of the sweep's run; the folder for messages between the training
 and its worker; the worker's process id.
 """
+
+
+def project_root() -> Path | None:
+    """The nearest folder, from the current one upwards, that is a copy of the project; None outside of any."""
+    folders = (Path.cwd(), *Path.cwd().parents)
+    return next((path for path in folders if (path / ".dvc").is_dir() and (path / PARAMS).is_file()), None)
 
 
 def photos(name: str) -> Path:

@@ -17,11 +17,15 @@ DEMO_YAML = ROOT / "data" / "demo" / "dvc.yaml"
 
 CHANGES_NO_OUTPUT = (
     "apparel/tracking",
+    "apparel/versioning/durations.py",
     "apparel/versioning/provenance.py",
+    "apparel/versioning/removed_outputs.py",
     "apparel/training/progress.py",
     "apparel/training/trial_messages.py",
 )
-"""What stages import to tell MLflow, the terminal, TensorBoard and a sweep how they do; nothing of it enters an output.
+"""What stages import to tell MLflow, the terminal, TensorBoard, a sweep and the next run how they do.
+
+Nothing of it enters an output.
 
 `tests/end_to_end/test_without_tracking.py` runs train and eval without it and compares every byte.
 """

@@ -26,3 +26,14 @@ def only_one(lock: Path, refusal: str) -> Iterator[None]:
         yield
     finally:
         file_lock.release()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds the file `lock` now."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True

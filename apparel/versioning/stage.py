@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from apparel import paths
-from apparel.errors import Stopped
+from apparel.errors import Stopped, UserError
 from apparel.utils import locking
-from apparel.versioning import stage_inputs
+from apparel.versioning import durations, removed_outputs, stage_inputs
 
 SIGNALS = {
     "SIGTERM": "the stage was ended by SIGTERM",
@@ -26,7 +27,7 @@ def stage(name: str) -> Iterator[None]:
     """Around a stage's work, or as the decorator of its `main`; two processes at once would mix their outputs.
 
     If DVC runs the stage, a guard ends it when DVC is killed, and repairs what that would break, see
-    `apparel/versioning/dvc_guard.py`.
+    `apparel/versioning/dvc_guard.py`. How long the work took is recorded, for what the next run says before it starts.
 
     Raises:
         UserError: the stage is running in this folder already, or what it reads changed while it ran.
@@ -39,7 +40,14 @@ def stage(name: str) -> Iterator[None]:
     ):
         if "DVC_STAGE" in os.environ:
             _start_dvc_guard()
-        yield
+        start = time.monotonic()
+        try:
+            yield
+        except UserError as error:
+            if type(error) is not UserError:  # pruned or stopped, which is no refusal
+                raise
+            raise UserError(f"{error}{removed_outputs.way_back(name)}") from None
+        durations.record(name, time.monotonic() - start)
 
 
 @contextmanager

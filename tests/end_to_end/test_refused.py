@@ -14,7 +14,7 @@ from apparel.tracking import runs
 from tests.support import project_copy, tiny_detector
 from tests.support.repository import ROOT
 
-STAGES = ["convert", "split", "tfrecord", "train", "eval"]
+STAGES = ["check", "convert", "split", "tfrecord", "train", "eval"]
 CLASSES = ["Dresses", "Tops"]
 
 

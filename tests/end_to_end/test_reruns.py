@@ -7,8 +7,10 @@ from tests.support import fast_project
 
 DRAW = "data/demo/dvc.yaml:draw"
 STAGES = {
-    "apparel/utils/files.py": [DRAW, "convert", "split", "tfrecord", "train", "eval"],
+    "apparel/utils/files.py": [DRAW, "check", "convert", "split", "tfrecord", "train", "eval"],
     "apparel/data/synthetic/garments.py": [DRAW],
+    "apparel/models/prerequisites.py": ["check"],
+    "apparel/models/pipeline_config.py": ["check", "train", "eval"],
     "apparel/annotations/class_list.py": ["convert"],
     "apparel/annotations/pascal_voc.py": ["convert"],
     "apparel/images.py": ["convert", "split", "tfrecord", "eval"],
@@ -27,6 +29,7 @@ STAGES = {
     "apparel/tracking/outbox.py": [],
     "apparel/tracking/sender.py": [],
     "apparel/versioning/provenance.py": [],
+    "apparel/versioning/durations.py": [],
     "apparel/training/progress.py": [],
     "apparel/training/trial_messages.py": [],
     "apparel/analysis/vega.py": [],

@@ -1,0 +1,108 @@
+"""Prerequisites of a run: whether the files that params.yaml names are there and fit it, told in seconds."""
+
+from pathlib import Path
+
+from apparel import params, paths
+from apparel.errors import UserError, nearest
+from apparel.models import pipeline_config
+from apparel.models.checkpoint_params import read_checkpoint_params
+
+OF_WEIGHTS = ("checkpoint_type", "depth_multiplier")
+"""Parameters that weights dictate: with another value the training ends with weights of another shape."""
+
+
+def check_parameters(config: params.Params) -> None:
+    """Checks what all stages will read, before the first one writes or DVC removes anything.
+
+    Photos and annotations are looked for, not read: the stage convert does that.
+
+    Raises:
+        UserError: the data set, a list of it, the weights or the pipeline file is missing, or does not fit the
+            parameters; names all that is wrong, each with the nearest name.
+    """
+    problems = []
+    for check in (_data_set_problem, _lists_problem, _pipeline_problem, _weights_problem):
+        if problem := check(config):
+            problems.append(problem)
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def data_sets() -> list[str]:
+    """The names of the data sets in data/, their photos there or only known to DVC; `demo` is drawn by the pipeline."""
+    folders = [folder for folder in paths.DATA.glob("*") if folder.is_dir()]
+    return sorted(folder.name for folder in folders if _is_drawn(folder) or _is_known(folder / "photos"))
+
+
+def weights() -> list[str]:
+    """The names of the weights in data/pretrained, there or only known to DVC, and `none`."""
+    known = {path.name.removesuffix(".dvc") for path in paths.PRETRAINED.glob("*.dvc")}
+    return sorted(known | {path.name for path in paths.PRETRAINED.glob("*") if path.is_dir()} | {"none"})
+
+
+def _data_set_problem(config: params.Params) -> str | None:
+    name = config.data.name
+    folder = paths.DATA / name
+    if _is_drawn(folder):
+        return None
+    if name not in data_sets():
+        hint = nearest(name, data_sets())
+        return f"data.name: there are no photos 'data/{name}'{hint} (new ones: apparel import SOURCE --name {name})"
+    return _not_checked_out(folder / "photos") or _not_checked_out(folder / "annotations")
+
+
+def _lists_problem(config: params.Params) -> str | None:
+    folder = paths.lists(config.data.name)
+    for key in ("test_list", "train_list", "val_list"):
+        name = getattr(config.split, key)
+        if name and folder.is_dir() and not (folder / name).is_file():
+            lists = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+            return f"split.{key}: there is no list '{name}' in {folder.as_posix()}{nearest(name, lists)}"
+    return None
+
+
+def _pipeline_problem(config: params.Params) -> str | None:
+    try:
+        pipeline_config.merge(config.train, len(config.data.classes), steps=1)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _weights_problem(config: params.Params) -> str | None:
+    name = config.train.checkpoint
+    folder = paths.PRETRAINED / name
+    if name == "none":
+        return None
+    if name not in weights():
+        return (
+            f"train.checkpoint: there are no weights 'data/pretrained/{name}'{nearest(name, weights())} "
+            f"(new ones: apparel import SOURCE --checkpoint --name {name})"
+        )
+    if problem := _not_checked_out(folder):
+        return problem
+    for key, value in read_checkpoint_params(folder).items():
+        if key in OF_WEIGHTS and getattr(config.train, key) != value:
+            return f"train.{key} is {getattr(config.train, key)}, but the weights {name} are of {value}: set that"
+    return None
+
+
+def _is_drawn(folder: Path) -> bool:
+    return (folder / "dvc.yaml").is_file()
+
+
+def _is_known(folder: Path) -> bool:
+    return folder.is_dir() or _dvc_file(folder).is_file()
+
+
+def _not_checked_out(folder: Path) -> str | None:
+    if folder.is_dir():
+        return None
+    file = _dvc_file(folder)
+    if file.is_file():
+        return f"{folder.as_posix()} is not here; `dvc checkout {file.as_posix()}` or `dvc pull {file.as_posix()}`"
+    return f"{folder.as_posix()} is not here, nor known to DVC; import it again"
+
+
+def _dvc_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.dvc")

@@ -1,0 +1,69 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from apparel import params, paths
+from apparel.errors import UserError
+from apparel.models import prerequisites
+from tests.support.project_copy import set_params
+from tests.support.repository import ROOT
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """params.yaml of an imported data set `shop`, with weights `coco` of width 0.75."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "configs", "configs")
+    shutil.copy(ROOT / "params.yaml", paths.PARAMS)
+    for folder in ("shop/photos", "shop/annotations", "shop/lists", "pretrained/coco", "pretrained/none"):
+        (paths.DATA / folder).mkdir(parents=True)
+    (paths.lists("shop") / "test.csv").touch()
+    weights = paths.PRETRAINED / "coco"
+    (weights / "pipeline.config").write_text(
+        'model { ssd { feature_extractor { type: "ssd_mobilenet_v1_keras" depth_multiplier: 0.75 } } }'
+    )
+    set_params(paths.PARAMS, data={"name": "shop"}, train={"checkpoint": "coco", "depth_multiplier": 0.75})
+    return tmp_path
+
+
+def refusal(**sections: dict) -> str:
+    set_params(paths.PARAMS, **sections)
+    with pytest.raises(UserError) as refused:
+        prerequisites.check_parameters(params.load())
+    return str(refused.value)
+
+
+def test_what_is_there_and_fits_is_accepted(project):
+    prerequisites.check_parameters(params.load())
+    set_params(paths.PARAMS, split={"test_list": "test.csv"})
+    prerequisites.check_parameters(params.load())
+
+
+def test_each_name_that_leads_nowhere_is_refused_with_the_nearest(project):
+    message = refusal(
+        data={"name": "shp"}, train={"checkpoint": "cocoo", "detector": "ssd_mobilenet_v11"}, split={"test_list": None}
+    )
+    for nearest in ("'data/shp'; did you mean 'shop'?", "cocoo'; did you mean 'coco'?", "mean 'ssd_mobilenet_v1'?"):
+        assert nearest in message
+    assert "no list 'tset.csv' in data/shop/lists; did you mean 'test.csv'?" in refusal(
+        data={"name": "shop"}, split={"test_list": "tset.csv"}
+    )
+
+
+def test_weights_of_another_width_or_kind_are_refused(project):
+    message = refusal(train={"depth_multiplier": 0.5})
+    assert message == "train.depth_multiplier is 0.5, but the weights coco are of 0.75: set that"
+
+
+@pytest.mark.parametrize("part", ["shop/photos", "shop/annotations", "pretrained/coco"])
+def test_what_only_dvc_knows_is_refused_with_how_to_fetch_it(project, part):
+    folder = Path(paths.DATA, part)
+    shutil.rmtree(folder)
+    folder.with_name(f"{folder.name}.dvc").touch()
+    assert f"data/{part} is not here; `dvc checkout data/{part}.dvc`" in refusal()
+
+
+def test_a_value_that_does_not_fit_the_pipeline_file_is_refused(project):
+    assert "there is no step 'random_flip'" in refusal(train={"augmentation": ["random_flip"]})
+    assert "takes 33 pixels or more" in refusal(train={"resolution": 32, "augmentation": ["ssd_random_crop"]})
