@@ -31,6 +31,7 @@ endef
 $(INSTALLED): requirements.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo >&2 \
 		"error: no Python 3.11; install it, or say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up .venv: 3.9 GB of packages, of which TensorFlow is 1.8 (docs/install.md); minutes, by your network"
 	@if [ -e $@ ]; then rm $@; else "$(PYTHON)" -m venv --clear .venv || { echo >&2 \
 		"error: $(PYTHON) makes no virtual environments; on Debian and Ubuntu: apt-get install python3.11-venv"; exit 1; }; fi
 	$(call install,requirements.txt $(if $(wildcard $(INSTALLED_DEV)),requirements-dev.txt))
@@ -45,8 +46,7 @@ $(VEGA): | $(INSTALLED)
 	$(RUN) -c "from apparel.analysis import vega; vega.ensure()"
 
 repro: setup ## run the pipeline as params.yaml says, then show the result
-	$(RUN) -m dvc repro
-	@$(RUN) -m apparel results
+	@$(RUN) -m apparel run
 
 sweep: setup ## a small sweep on the drawn photos; `apparel sweep` is the real one
 	$(RUN) -m apparel sweep --config configs/sweep-demo.yaml

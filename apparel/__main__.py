@@ -1,12 +1,13 @@
 """`apparel COMMAND`, or `python -m apparel COMMAND`: calls a module of apparel/cli and imports no other."""
 
 import argparse
+import os
 import runpy
 import sys
 import tomllib
 from pathlib import Path
 
-from apparel import cli, errors
+from apparel import cli, errors, paths
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -26,12 +27,12 @@ def version() -> str:
 
 
 def console() -> None:
-    """Run `apparel` as `python -m apparel`, with the code of the project in the working directory.
+    """Run `apparel` as `python -m apparel`, with the code of the project around the working directory.
 
     A sweep's worker or a second clone may share the environment, and a command line must run the code that lies beside
     its data. Where there is no project, the installed one answers `--help` and `--version`.
     """
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, str(paths.project_root() or Path.cwd()))
     for module in [name for name in sys.modules if name.partition(".")[0] == "apparel"]:
         del sys.modules[module]
     runpy.run_module("apparel", run_name="__main__", alter_sys=True)
@@ -54,6 +55,8 @@ def main() -> None:
         return
     if name not in cli.COMMANDS:
         raise errors.UserError(f"there is no command '{name}'{errors.nearest(name, list(cli.COMMANDS))}")
+    if name in cli.ANYWHERE and (root := paths.project_root()):
+        os.chdir(root)
     parser = argparse.ArgumentParser(prog=f"apparel {name}")
     command = cli.configure(parser, name)
     command.main(parser.parse_args(rest))

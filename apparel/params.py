@@ -152,6 +152,11 @@ class Params(Section):
         return flatten(self.model_dump(), join_lists=True)
 
 
+KEYS = tuple(
+    f"{section}.{key}" for section, field in Params.model_fields.items() for key in field.annotation.model_fields
+)
+"""Every key of params.yaml by its dotted name, such as `train.epochs`."""
+
 Model = TypeVar("Model", bound=Section)
 
 

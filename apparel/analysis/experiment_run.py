@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 
 from apparel import params, paths
-from apparel.analysis import recipes
+from apparel.analysis import recipes, run_checks, run_plan
 from apparel.analysis.recipes import Recipe, Values
 from apparel.errors import UserError
+from apparel.models import prerequisites
 from apparel.utils import processes, yaml
 from apparel.versioning import git
 
@@ -23,7 +24,8 @@ SECONDS_TO_END = 30
 class Run:
     """What is run: `command` is DVC's, `params` the whole of params.yaml as it will be.
 
-    `inherited` are keys that keep a value of params.yaml which is not the last commit's.
+    `inherited` are keys that keep a value of params.yaml which is not the last commit's. An `isolated` run takes place
+    in a copy of the project, and leaves an experiment.
     """
 
     command: list[str]
@@ -31,6 +33,7 @@ class Run:
     recipe: Recipe | None
     experiment: str | None
     force: bool
+    isolated: bool
     inherited: list[str]
     overridden: bool
 
@@ -47,23 +50,23 @@ class Run:
         return "\n".join([*lines, shlex.join(self.command)])
 
     def missing_imports(self) -> list[str]:
-        """Commands that import the data set and the starting weights that are neither here nor tracked by DVC."""
+        """The recipe's commands that import its data set and its weights, where these are not here nor known to DVC."""
         name, checkpoint = self.params.data.name, self.params.train.checkpoint
-        data, weights = paths.DATA / name, paths.PRETRAINED / checkpoint
-        commands = []
-        is_drawn = (data / "dvc.yaml").exists()
-        if not is_drawn and not _is_tracked(paths.photos(name)):
-            commands.append(self._import_command(data, f"apparel import SOURCE --name {name}"))
-        if not _is_tracked(weights):
-            commands.append(self._import_command(weights, f"apparel import SOURCE --checkpoint --name {checkpoint}"))
-        return commands
+        imports = self.recipe.imports if self.recipe else {}
+        missing = {
+            paths.DATA / name: name not in prerequisites.data_sets(),
+            paths.PRETRAINED / checkpoint: checkpoint not in prerequisites.weights(),
+        }
+        folders = [folder.as_posix() for folder, is_missing in missing.items() if is_missing]
+        return [imports[folder] for folder in folders if folder in imports]
 
-    def check_ready(self) -> None:
-        """Checks what DVC would refuse late, or not explain.
+    def check_ready(self) -> list[str]:
+        """Checks what DVC would refuse late, or not explain; returns the stages that will run.
 
         Raises:
-            UserError: an import is missing, or this commit has an experiment of that name already.
+            UserError: names what is wrong, or what has to be imported first.
         """
+        run_checks.check_environment(self.experiment is not None or self.command[1] == "exp", self.isolated)
         if commands := self.missing_imports():
             steps = [*commands, "git add data && git commit -m 'Import data'"]
             raise UserError(
@@ -74,19 +77,32 @@ class Run:
                 f"this commit has an experiment '{self.experiment}' already: `dvc exp apply {self.experiment}` brings "
                 "back its results, --name NAME gives another name, --force runs all stages again and replaces it"
             )
+        prerequisites.check_parameters(self.params)
+        stages = run_plan.stages_to_run(self.params, self.force)
+        run_checks.check_data(self.params, stages, self.isolated)
+        return stages
 
-    def _import_command(self, folder: Path, otherwise: str) -> str:
-        return self.recipe.imports.get(folder.as_posix(), otherwise) if self.recipe else otherwise
+    def expectation(self, stages: list[str]) -> str:
+        """Lines that say which of these stages run, and how long that is expected to take."""
+        work = [stage for stage in stages if stage != "check"]
+        if not work:
+            return "stages  none: all results are up to date"
+        seconds, judged_by = run_plan.expected_seconds(self.params, work)
+        return (
+            f"stages  {', '.join(work)}; DVC's cache has their results if they ran with these values before\n"
+            f"time    about {run_plan.duration_text(seconds)} ({judged_by})"
+        )
 
 
-def prepare(name: str | None, experiment: str | None, overrides: list[str], force: bool) -> Run:
+def prepare(name: str | None, experiment: str | None, overrides: list[str], force: bool, isolated: bool = False) -> Run:
     """The run of recipe `name`, or of params.yaml as it is when None.
 
     Args:
         name: a file of configs/experiments, without its ending.
-        experiment: name of the DVC experiment; the recipe's when None.
+        experiment: name of the DVC experiment; the recipe's when None, or one by the time for an isolated run.
         overrides: `section.key=value`, which win over the recipe.
         force: run every stage, and replace an experiment of that name.
+        isolated: run in a copy of the project.
 
     Raises:
         UserError: there is no such recipe, or a key or value is refused.
@@ -98,8 +114,10 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
     values = recipes.merge(values, recipes.parse_overrides(overrides))
     checked = recipes.apply_values(today, values, "-S")
     experiment = params.parse_name(experiment, "--name") if experiment else name
-    command = recipes.dvc_command(experiment, values, force)
-    return Run(command, checked, recipe, experiment, force, _inherited(today, values), bool(overrides))
+    if isolated and not experiment:
+        experiment = f"isolated-{datetime.now():%m%d-%H%M%S}"
+    command = recipes.dvc_command(experiment, values, force, isolated)
+    return Run(command, checked, recipe, experiment, force, isolated, _inherited(today, values), bool(overrides))
 
 
 def _inherited(today: Values, values: Values) -> list[str]:
@@ -146,7 +164,3 @@ def _exists(experiment: str) -> bool:
     """Whether an experiment of that name was made from the current commit: DVC refuses no others."""
     head = git.commit("HEAD") or ""
     return git.commit(f"{git.EXPERIMENTS}/{head[:2]}/{head[2:]}/{experiment}") is not None
-
-
-def _is_tracked(folder: Path) -> bool:
-    return folder.is_dir() or folder.with_name(f"{folder.name}.dvc").is_file()

@@ -1,5 +1,6 @@
 """Recipes: experiments as files of parameters in configs/experiments, and the DVC command that runs one."""
 
+import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def load(name: str) -> Recipe:
     Raises:
         UserError: there is no such recipe (names the nearest and lists all), or its file is not a valid recipe.
     """
+    if "=" in name:
+        raise UserError(f"{name!r} is no recipe; a value of params.yaml is given as -S {name}")
     if name not in names():
         hint = nearest(name, names())
         every = f" Recipes: {', '.join(names())}" if "did you" in hint else ""
@@ -61,7 +64,7 @@ def parse_overrides(overrides: list[str]) -> Values:
     """Values from `section.key=value`, read by the grammar of `dvc exp run -S`, which is Hydra's.
 
     Raises:
-        UserError: one is not of that form, or gives several values.
+        UserError: one is not of that form, gives several values, or names no key of params.yaml (names the nearest).
     """
     from dvc.utils.hydra import to_hydra_overrides
     from hydra.errors import HydraException
@@ -74,11 +77,31 @@ def parse_overrides(overrides: list[str]) -> Values:
             raise UserError(f"-S {text}: expected section.key=value, such as train.epochs=10") from None
         if override.is_sweep_override():
             raise UserError(f"-S {text}: one value a key; a list is [a,b], and `apparel sweep` tries several values")
-        section, _, key = override.key_or_group.partition(".")
-        if override.is_delete() or override.is_add() or not key:
+        if override.is_delete() or override.is_add() or not override.key_or_group:
             raise UserError(f"-S {text}: expected section.key=value with a key of params.yaml")
+        if (name := override.key_or_group) not in params.KEYS:
+            raise UserError(f"-S {text}: params.yaml has no '{name}'{nearest_key(name)}")
+        section, _, key = name.partition(".")
         values.setdefault(section, {})[key] = override.value()
     return values
+
+
+def nearest_key(name: str) -> str:
+    """A hint at the key of params.yaml that `name` may stand for: `train.epochs` for `train.epoch`, `tran.epochs`,
+    `split.epochs` and `epochs`; all keys of a section for its name, or where none is close."""
+    section, _, key = name.rpartition(".")
+    by_key: dict[str, list[str]] = {}
+    for known in params.KEYS:
+        by_key.setdefault(known.partition(".")[2], []).append(known)
+    own = [known.partition(".")[2] for known in params.KEYS if known.startswith(f"{section}.")]
+    matches = difflib.get_close_matches(key, own, n=1) or difflib.get_close_matches(key, by_key, n=1)
+    if name not in params.Params.model_fields and matches:
+        found = by_key[matches[0]]
+        close = difflib.get_close_matches(name, found, n=1) if section else found
+        return f"; did you mean {' or '.join(close or found)}?"
+    section = name if name in params.Params.model_fields else section
+    below = [known for known in params.KEYS if known.startswith(f"{section}.")]
+    return f"; valid are {', '.join(below or params.Params.model_fields)}"
 
 
 def merge(base: Values, changes: Values) -> Values:
@@ -95,14 +118,18 @@ def apply_values(base: Values, changes: Values, where: str) -> params.Params:
     return params.parse(merge(base, changes), where)
 
 
-def dvc_command(name: str | None, values: Values, force: bool = False) -> list[str]:
-    """The words of the DVC command: `dvc exp run` where a name or values are given, else `dvc repro`."""
-    if name is None and not values:
+def dvc_command(name: str | None, values: Values, force: bool = False, isolated: bool = False) -> list[str]:
+    """The words of the DVC command: `dvc exp run` where a name or values are given, else `dvc repro`.
+
+    An `isolated` one runs in a copy of the project, `dvc exp run --temp`.
+    """
+    if name is None and not values and not isolated:
         return ["dvc", "repro", *(["--force"] if force else [])]
     named = ["-n", name] if name else []
+    flags = [*(["--temp"] if isolated else []), *(["--force"] if force else [])]
     pairs = [f"{key}={_text(value)}" for key, value in params.flatten(values).items()]
     options = [word for pair in pairs for word in ("-S", pair)]
-    return ["dvc", "exp", "run", *named, *(["--force"] if force else []), *options]
+    return ["dvc", "exp", "run", *named, *flags, *options]
 
 
 def _text(value: Any) -> str:

@@ -40,6 +40,9 @@ COMMANDS = {
 `import` is a keyword and `inspect` a module of Python, so those modules' names end in `_data`.
 """
 
+ANYWHERE = ("dashboard", "plots", "results", "run", "sync", "ui", "verify")
+"""Commands that work from any folder of the project: those that take no paths."""
+
 
 def configure(parser: argparse.ArgumentParser, name: str) -> ModuleType:
     """Add a command's description and arguments to its parser; return the command's module."""

@@ -109,16 +109,14 @@ def _abandon(name: str | None) -> None:
 
 
 def _next_steps(target: Path, checkpoint: bool) -> str:
-    """Returns the commands to run after an import."""
-    name, commands = target.name, [f"git add {paths.DATA}"]
-    if checkpoint:
-        from apparel.models.checkpoint_params import read_checkpoint_params
+    """Writes a recipe for a data set, and returns the commands to run after an import."""
+    if not checkpoint:
+        from apparel.analysis import recipe_writer
 
-        params = {"checkpoint": name} | read_checkpoint_params(target)
-        commands.append(f"apparel run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}")
-    else:
-        from apparel.data.ingest.photo_lists import pinning_params
+        return recipe_writer.after_import(target.name)
+    from apparel.models.checkpoint_params import read_checkpoint_params
 
-        pins = "".join(f" -S {key}={value}" for key, value in pinning_params(target / "lists").items())
-        commands += [f"apparel inspect {name}", f"apparel run -S data.name={name}{pins}"]
-    return "\n  ".join([f"imported into {target.as_posix()} and tracked by DVC; next:", *commands])
+    params = {"checkpoint": target.name} | read_checkpoint_params(target)
+    command = f"apparel run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}"
+    lines = [f"imported into {target.as_posix()} and tracked by DVC; next:", f"git add {paths.DATA}", command]
+    return "\n  ".join(lines)

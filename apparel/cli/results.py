@@ -15,12 +15,10 @@ def main(arguments: argparse.Namespace) -> None:
         UserError: eval has not run, or its table is damaged.
     """
     from apparel import paths
+    from apparel.analysis import run_results
     from apparel.errors import UserError
-    from apparel.evaluation import report
     from apparel.sweeps.workspace import UNEVALUATED
 
     if paths.PER_CLASS.is_file() and paths.PER_CLASS.read_bytes() == UNEVALUATED.encode():
         raise UserError(f"this is a sweep's trial, {UNEVALUATED.strip()}")
-    print(report.terminal_text(report.read_per_class()))
-    print(report.read_verdict())
-    print(report.next_steps())
+    print(run_results.text(None))

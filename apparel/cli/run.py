@@ -9,8 +9,10 @@ EXAMPLES = """examples:
   apparel run six --dry-run       how long it takes, what to expect, and the `dvc exp run` line
   apparel run six                 runs that line, as the experiment `six`
   apparel run six --name six-60 -S train.epochs=60     with another value, under another name
+  apparel run six --isolated      in a copy of the project: edit and run other things here meanwhile
 
-A recipe's values stay in params.yaml afterwards, as DVC has it; `git restore params.yaml` brings back yours.
+All is checked before DVC starts. A recipe's values stay in params.yaml afterwards, as DVC has it; `git restore
+params.yaml` brings back yours. An isolated run leaves your files alone; `dvc exp apply NAME` brings its results.
 Ctrl-C ends the run; the same command continues from the last checkpoint. The exit status is DVC's."""
 
 
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-n", "--name", help="name of the experiment (default: the recipe's)")
     parser.add_argument("-f", "--force", action="store_true", help="run all stages, and replace an experiment")
+    parser.add_argument("--isolated", action="store_true", help="run in a copy of the project; leaves an experiment")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be run")
     parser.add_argument("--list", action="store_true", help="list the recipes")
 
@@ -39,20 +42,22 @@ def main(arguments: argparse.Namespace) -> None:
         UserError: there is no such recipe, a value is refused, or an import is missing.
         SystemExit: DVC's exit status, if not 0.
     """
-    from apparel.analysis import experiment_run, recipes
+    from apparel.analysis import experiment_run, recipes, run_results
     from apparel.utils import processes
 
     if arguments.list:
         for name in recipes.names():
             print(f"{name:<12} {recipes.load(name).about}")
         return
-    run = experiment_run.prepare(arguments.recipe, arguments.name, arguments.set_param, arguments.force)
-    if not arguments.dry_run:
-        run.check_ready()
-    print(run.text(), flush=True)
+    run = experiment_run.prepare(
+        arguments.recipe, arguments.name, arguments.set_param, arguments.force, arguments.isolated
+    )
     if arguments.dry_run:
+        print(run.text())
         return
+    stages = run.check_ready()
+    print(f"{run.text()}\n{run.expectation(stages)}", flush=True)
     processes.interrupt_on_termination()
-    status = experiment_run.start(run.command)
-    if status:
+    if status := experiment_run.start(run.command):
         sys.exit(status)
+    print(run_results.text(run.experiment if run.isolated else None))

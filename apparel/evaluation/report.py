@@ -102,19 +102,19 @@ def read_verdict() -> str:
     return verdict.weakest_class(per_class[per_class["split"] == "test"].set_index("class"), pairs)
 
 
-def read_per_class() -> pd.DataFrame:
+def read_per_class(path: Path = paths.PER_CLASS) -> pd.DataFrame:
     """The per-class table that the stage eval wrote: `PER_CLASS_COLUMNS`, nan where a figure is undefined.
 
     Raises:
         UserError: it is missing or damaged.
     """
-    if not paths.PER_CLASS.exists():
-        raise UserError(f"{paths.PER_CLASS} not found: no model has been evaluated yet; run `dvc repro`")
-    table = csv_tables.read(paths.PER_CLASS, PER_CLASS_COLUMNS)
+    if not path.exists():
+        raise UserError(f"{path} not found: no model has been evaluated yet; run `dvc repro`")
+    table = csv_tables.read(path, PER_CLASS_COLUMNS)
     names, figures = table[["split", "class"]], table.drop(columns=["split", "class"])
     numbers = figures.apply(pd.to_numeric, errors="coerce")
     if (numbers.isna() & (figures != "")).any(axis=None) or not (names == ["test", ALL]).all(axis=1).any():
-        raise UserError(f"{paths.PER_CLASS} is damaged; run `dvc repro --force eval`")
+        raise UserError(f"{path} is damaged; run `dvc repro --force eval`")
     return names.join(numbers)
 
 

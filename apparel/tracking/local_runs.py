@@ -1,10 +1,20 @@
 """Runs as this clone recorded them, without a request to MLflow: which are open, and which run trained a model."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from apparel import paths
-from apparel.tracking.outbox import find_outbox, outbox_of_run
+from apparel.tracking.outbox import Outbox, all_outboxes, find_outbox, outbox_of_run
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """A training of this clone: its duration in seconds, its steps, and params.yaml as text by dotted name."""
+
+    seconds: float
+    steps: int
+    params: dict[str, str]
 
 
 def is_open(run: str) -> bool:
@@ -24,7 +34,22 @@ def training_seconds(model_hash: str) -> float | None:
     """Duration of the training of the model with that DVC hash, interruptions left out; None if not trained here."""
     record = model_record(model_hash)
     outbox = find_outbox(record.read_text(encoding="utf-8")) if record.exists() else None
-    lines = [line for line in outbox.lines() if line.kind in ("metrics", "status")] if outbox else []
+    return _seconds_until_finished(outbox) if outbox else None
+
+
+def last_training() -> FinishedTraining | None:
+    """The last training that this clone finished; None if there is none."""
+    for outbox in reversed(all_outboxes()):
+        steps = max((line.step for line in outbox.lines() if "train/loss" in line.values), default=0)
+        values = next((line.values for line in outbox.lines() if line.kind == "params"), {})
+        seconds = _seconds_until_finished(outbox)
+        if steps and seconds and values:
+            return FinishedTraining(seconds, steps, values)
+    return None
+
+
+def _seconds_until_finished(outbox: Outbox) -> float | None:
+    lines = [line for line in outbox.lines() if line.kind in ("metrics", "status")]
     end = next((index for index, line in enumerate(lines) if line.values.get("status") == "FINISHED"), None)
     if end is None:
         return None

@@ -9,9 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from apparel.analysis import experiment_run
+from apparel.analysis import experiment_run, run_checks
 from apparel.errors import UserError
 from tests.support.repository import ROOT
+
+STAGES = ["check", "convert", "split", "tfrecord", "train", "eval"]
 
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 
@@ -35,18 +37,20 @@ def project(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     shutil.copytree(ROOT / "data" / "pretrained" / "none", tmp_path / "data" / "pretrained" / "none")
     (tmp_path / "data" / "demo").mkdir()
-    for name in ("params.yaml", "data/demo/dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "data/demo/dvc.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "project"]):
         subprocess.run([*GIT, *command], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_checks, "convert_data_set", lambda *arguments, **options: None)
     return tmp_path
 
 
 def import_all(project: Path) -> None:
-    for name in ("data/apparel/photos.dvc", "data/pretrained/coco.dvc"):
-        (project / name).parent.mkdir(exist_ok=True)
-        (project / name).touch()
+    for name in ("apparel/lists/one_class", "apparel/photos", "apparel/annotations", "pretrained/coco"):
+        (project / "data" / name).mkdir(parents=True)
+    for name in ("test_labels.csv", "train_labels.csv"):
+        (project / "data" / "apparel" / "lists" / name).write_text("filename\na.jpg\n")
 
 
 def test_an_override_wins_over_the_recipe_and_is_named_once(project):
@@ -57,7 +61,7 @@ def test_an_override_wins_over_the_recipe_and_is_named_once(project):
 
 
 def test_a_wrong_override_names_the_nearest_key(project):
-    with pytest.raises(UserError, match=r"-S: train\.epoch is unknown; did you mean 'epochs'"):
+    with pytest.raises(UserError, match=r"-S train\.epoch=2: .* did you mean train\.epochs\?"):
         experiment_run.prepare("six", None, ["train.epoch=2"], force=False)
     with pytest.raises(UserError, match=r"-S: train\.epochs: .*'many'"):
         experiment_run.prepare("six", None, ["train.epochs=many"], force=False)
@@ -72,10 +76,12 @@ def test_what_is_not_imported_is_named_with_the_command(project):
         run.check_ready()
     assert "import  apparel import" in run.text()
     other = experiment_run.prepare("six", None, ["data.name=shop", "train.checkpoint=none", "train.freeze=none"], False)
-    assert other.missing_imports() == ["apparel import SOURCE --name shop"]
+    with pytest.raises(UserError, match=r"no photos 'data/shop'; .* apparel import SOURCE --name shop"):
+        other.check_ready()
     import_all(project)
-    run.check_ready()
-    experiment_run.prepare(None, None, [], force=False).check_ready()  # the demo is drawn, not imported
+    assert run.check_ready() == STAGES
+    # the demo is drawn, not imported
+    assert experiment_run.prepare(None, None, [], force=False).check_ready() == STAGES
 
 
 def test_an_experiment_that_exists_for_this_commit_is_named_with_what_to_do(project):

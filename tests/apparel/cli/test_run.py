@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from apparel.analysis import experiment_run, recipes
+from apparel.analysis import experiment_run, recipes, run_results
 from apparel.cli import run
 
 
@@ -28,12 +28,27 @@ def test_dry_run_shows_the_recipe_and_the_line_and_runs_nothing(capsys, monkeypa
     assert "-S train.epochs=2" in shown
 
 
-@pytest.mark.parametrize("status", [0, 255])
-def test_the_exit_status_is_that_of_dvc(status, monkeypatch):
-    monkeypatch.setattr(experiment_run, "start", lambda command: status)
-    if not status:
-        call()
-        return
+@pytest.fixture
+def ready(monkeypatch):
+    """A run of eval that nothing stands in the way of."""
+    monkeypatch.setattr(experiment_run.Run, "check_ready", lambda self: ["eval"])
+    monkeypatch.setattr(run_results, "text", lambda experiment: f"the table of {experiment}")
+
+
+def test_it_says_what_will_run_for_how_long_and_ends_with_the_table(ready, monkeypatch, capsys):
+    monkeypatch.setattr(experiment_run, "start", lambda command: print("> ", *command) or 0)
+    call()
+    command, stages, time, started, table = capsys.readouterr().out.splitlines()
+    assert (command, started) == ("dvc repro", ">  dvc repro")
+    assert stages.startswith("stages  eval;")
+    assert time.startswith("time    about ")
+    assert table == "the table of None"
+    call("--isolated", "--name", "mine")
+    assert capsys.readouterr().out.splitlines()[-1] == "the table of mine"
+
+
+def test_the_exit_status_is_that_of_dvc(ready, monkeypatch):
+    monkeypatch.setattr(experiment_run, "start", lambda command: 255)
     with pytest.raises(SystemExit) as stop:
         call()
-    assert stop.value.code == status
+    assert stop.value.code == 255

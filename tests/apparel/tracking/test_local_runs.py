@@ -44,3 +44,10 @@ def test_an_unfinished_training_has_no_duration(trained):
     files.write_text(record, run_outbox.id)
     assert local_runs.training_seconds("e" * 32) is None
     assert local_runs.is_open(run_outbox.id) and not local_runs.is_open(trained.id)
+
+
+def test_the_last_finished_training_has_its_steps_and_parameters(trained):
+    assert local_runs.last_training() is None  # neither steps nor parameters were recorded
+    trained.append("params", {"train.epochs": "3"})
+    trained.append("metrics", {"train/loss": 0.5}, step=40)
+    assert local_runs.last_training() == local_runs.FinishedTraining(30, 40, {"train.epochs": "3"})
