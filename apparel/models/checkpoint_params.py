@@ -10,6 +10,10 @@ FIRST_FILTERS = 32
 """Filters of the first layer, `conv1`, of a MobileNet v1 at a depth multiplier of 1 (Howard et al. 2017, table 1)."""
 
 
+RESOLUTIONS = range(33, 4097)
+"""Pixels, values of `train.resolution`; others are not proposed."""
+
+
 def read_checkpoint_params(folder: Path) -> dict[str, object]:
     """Reads the parameters of the section `train` of params.yaml that these weights need, besides `checkpoint`.
 
@@ -42,9 +46,14 @@ def _pipeline_params(path: Path) -> dict[str, object]:
         return {}
     if model.WhichOneof("model") != "ssd":
         return {}
+    params: dict[str, object] = {}
+    depth_multiplier = round(model.ssd.feature_extractor.depth_multiplier, 4)
+    if 0 < depth_multiplier <= 1:
+        params["depth_multiplier"] = depth_multiplier
     resizer = model.ssd.image_resizer.fixed_shape_resizer
-    resolution = {"resolution": resizer.height} if resizer.height == resizer.width > 0 else {}
     kind = model.ssd.feature_extractor.type
     if kind.startswith("ssd_mobilenet_v1_") and kind != "ssd_mobilenet_v1_keras":  # with an FPN, for one
-        resolution = {"checkpoint_type": "backbone"}
-    return {"depth_multiplier": round(model.ssd.feature_extractor.depth_multiplier, 4)} | resolution
+        params["checkpoint_type"] = "backbone"
+    elif resizer.height == resizer.width and resizer.height in RESOLUTIONS:
+        params["resolution"] = resizer.height
+    return params

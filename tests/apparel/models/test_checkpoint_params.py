@@ -41,6 +41,21 @@ def test_files_that_tell_nothing_need_no_params(tmp_path):
     assert read_checkpoint_params(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "depth_multiplier", "side", "params"),
+    [
+        ("ssd_mobilenet_v1", 0.75, 300, {"depth_multiplier": 0.75, "resolution": 300}),
+        ("ssd_mobilenet_v1_fpn", 1.0, 640, {"depth_multiplier": 1.0, "checkpoint_type": "backbone"}),
+        ("ssd_mobilenet_v1", 31, 100_000, {}),
+    ],
+)
+def test_only_what_params_yaml_takes_is_proposed(tmp_path, kind, depth_multiplier, side, params):
+    resizer = f"image_resizer {{ fixed_shape_resizer {{ height: {side} width: {side} }} }}"
+    extractor = f'feature_extractor {{ type: "{kind}" depth_multiplier: {depth_multiplier} }}'
+    (tmp_path / "pipeline.config").write_text(f"model {{ ssd {{ {resizer} {extractor} }} }}")
+    assert read_checkpoint_params(tmp_path) == params
+
+
 @pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")
 def test_the_pipeline_file_of_a_zoo_checkpoint_tells_depth_multiplier_and_resolution():
     assert read_checkpoint_params(COCO) == {"depth_multiplier": 0.75, "resolution": 300}
