@@ -1,4 +1,6 @@
-"""Ends a stage whose DVC was killed, and repairs DVC's files: `python -m apparel.versioning.dvc_guard PID STAGE_PID`.
+"""Ends a stage whose DVC was killed, and repairs DVC's files.
+
+    python -m apparel.versioning.dvc_guard PID STAGE_PID STAGE < a pickled `Start`
 
 After a stage DVC writes for up to a second: the stage's entry of the run cache, then `dvc.lock`, both in place. Killed
 meanwhile, it leaves incomplete files, and refuses to work from then on. Each stage starts this process in a session of
@@ -8,22 +10,26 @@ when the stage began; the next `dvc repro` takes the stage's outputs from the ru
 A signal to DVC alone leaves its stage at work, whose result nobody would take. The guard ends the stage then: its
 checkpoints stay, and the next `dvc repro` resumes from them.
 
+An input that is edited after the stage has ended and before DVC reads it would be recorded as used: the guard removes
+such a record.
+
 The guard sleeps until DVC ends, but for a look at `dvc.lock` each second: once the stage is recorded there, its work is
 done, and the guard of the next stage has a newer lock to restore. It may go once DVC replaces `dvc.lock` in one step,
 and ignores incomplete entries of its run cache.
 """
 
 import json
+import pickle
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
 from apparel.utils import files
-from apparel.versioning import dvc_lock
+from apparel.versioning import dvc_lock, stage_inputs, stage_record
 
 if TYPE_CHECKING:
     from dvc.lock import LockBase
@@ -40,10 +46,28 @@ SECONDS_TO_END = 90
 """How long the stage may take to end before it is killed; MLflow's last lines may take a minute."""
 
 
-def watch(dvc: psutil.Process | None, stage: psutil.Process | None = None) -> None:
+class Start(NamedTuple):
+    """What was there when a stage started."""
+
+    locks: dict[str, bytes | None]  # contents of `dvc_lock.FILES`
+    used: stage_inputs.StageInputs | None = None  # what the stage reads
+    time: float = 0.0  # Unix time
+
+
+def watch(
+    dvc: psutil.Process | None, stage: psutil.Process | None = None, name: str = "", start: Start | None = None
+) -> None:
     """Waits until DVC has recorded the stage in `dvc.lock`, or has ended; ends the stage then, if it is still at work,
-    and repairs what DVC left incomplete."""
-    before = dvc_lock.read_files(Path())
+    and repairs what DVC left incomplete, or recorded although the stage did not use it.
+
+    Args:
+        dvc: DVC's process.
+        stage: the stage's process.
+        name: of the stage.
+        start: what was there when the stage started; by default, what is there now.
+    """
+    start = start or Start(dvc_lock.read_files(Path()))
+    before = start.locks
     while dvc and _runs(dvc):
         with suppress(psutil.TimeoutExpired):
             dvc.wait(SECONDS_BETWEEN_LOOKS)  # a killed DVC wakes the guard at once
@@ -52,6 +76,7 @@ def watch(dvc: psutil.Process | None, stage: psutil.Process | None = None) -> No
             before = now if all(map(dvc_lock.is_whole, now.values())) else before
             continue
         if now != before and all(map(dvc_lock.is_whole, now.values())):
+            _remove_false_record(name, start)
             return
     if stage:
         _end_stage(stage)
@@ -60,6 +85,14 @@ def watch(dvc: psutil.Process | None, stage: psutil.Process | None = None) -> No
         _remove_incomplete_entries()
     with _lock_of_dvc("rwlock.lock"):
         _remove_broken_rwlock(DVC / "tmp" / "rwlock")
+    _remove_false_record(name, start)
+
+
+def _remove_false_record(name: str, start: Start) -> None:
+    entry = stage_record.false_record(name, start.used) if start.used else None
+    if entry:
+        with _lock_of_dvc("lock"):
+            stage_record.remove(name, entry, cache_folder(), start.time)
 
 
 def _end_stage(stage: psutil.Process) -> None:
@@ -165,4 +198,5 @@ def _is_open(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    watch(dvc_process(int(sys.argv[1])), stage_process(int(sys.argv[2])))
+    started = Start(*pickle.load(sys.stdin.buffer))  # noqa: S301 - of the stage that started this process
+    watch(dvc_process(int(sys.argv[1])), stage_process(int(sys.argv[2])), sys.argv[3], started)

@@ -1,9 +1,11 @@
 """Context of a stage's work: one process at a time in a folder, inputs that stay the same, a guard beside DVC."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -39,7 +41,7 @@ def stage(name: str) -> Iterator[None]:
         _stopped_by_signals(),
     ):
         if "DVC_STAGE" in os.environ:
-            _start_dvc_guard()
+            _start_dvc_guard(name)
         start = time.monotonic()
         try:
             yield
@@ -72,7 +74,12 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _start_dvc_guard() -> None:
-    command = [sys.executable, "-m", "apparel.versioning.dvc_guard", str(os.getppid()), str(os.getpid())]
+def _start_dvc_guard(stage: str) -> None:
+    command = [sys.executable, "-m", "apparel.versioning.dvc_guard", str(os.getppid()), str(os.getpid()), stage]
+    locks = [path.with_suffix(".lock") for path in stage_inputs.PIPELINES]
+    before = {path.as_posix(): path.read_bytes() if path.is_file() else None for path in locks}
     nothing = subprocess.DEVNULL
-    subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+    with tempfile.TemporaryFile() as start:  # through a pipe, the stage would wait for the guard to read it
+        pickle.dump((before, stage_inputs.started(stage), time.time()), start)
+        start.seek(0)
+        subprocess.Popen(command, stdin=start, stdout=nothing, stderr=nothing, start_new_session=True)

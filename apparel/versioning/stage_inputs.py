@@ -96,18 +96,32 @@ def check_unchanged(stage: str) -> None:
     inputs = _started.get(stage)
     if inputs is None:
         return
-    before, now = inputs.parameters, _parameters(inputs.sections)
-    changes = [
-        f"{name} from {before.get((file, name))!r} to {now.get((file, name))!r} ({file})"
-        for file, name in _differing(before, now)
+    now = _parameters(inputs.sections)
+    changed = [
+        f"{key[1]} from {inputs.parameters.get(key)!r} to {now.get(key)!r} ({key[0]})"
+        if isinstance(key, tuple)
+        else key
+        for key in changes(inputs)
     ]
-    changes += _differing(inputs.states, _file_states(inputs.deps))
-    if changes:
+    if changed:
         raise UserError(
-            f"nothing is recorded, since what {stage} reads changed while it ran: {some_of(changes, LONGEST_LIST)}; "
+            f"nothing is recorded, since what {stage} reads changed while it ran: {some_of(changed, LONGEST_LIST)}; "
             "put it back and run again, which takes up a finished training at once, or run again with what is there "
             "now; `dvc exp run --temp` runs a copy of the project, so that you can edit meanwhile"
         )
+
+
+def changes(inputs: StageInputs) -> list[tuple[str, str] | str]:
+    """What differs now from what a stage read: parameters, as the file and the dotted name, then paths of files."""
+    return [
+        *_differing(inputs.parameters, _parameters(inputs.sections)),
+        *_differing(inputs.states, _file_states(inputs.deps)),
+    ]
+
+
+def started(stage: str) -> StageInputs | None:
+    """What a stage that runs in this process reads; None where no dvc.yaml has the stage."""
+    return _started.get(stage)
 
 
 def _check_same_paths(stage: str, deps: list[Path]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from apparel.errors import UserError
 from apparel.utils import files
-from apparel.versioning import stage_inputs
+from apparel.versioning import dvc_lock, stage_inputs
 from apparel.versioning.stage import stage
 from tests.support import fast_project, project_copy
 
@@ -222,6 +222,27 @@ def test_a_path_that_was_set_after_dvc_started_is_refused(quick: Path) -> None:
         for path, content in original.items():
             path.write_bytes(content)
         (quick / "configs" / "other.config").unlink()
+
+
+def test_an_edit_between_the_end_of_a_stage_and_the_record_of_dvc_is_not_recorded(quick: Path) -> None:
+    pipeline, params = quick / "dvc.yaml", quick / "params.yaml"
+    original = {path: path.read_bytes() for path in (pipeline, params)}
+    project_copy.set_params(params, train={"learning_rate": 0.03125})
+    edit = "python -m stages.train && sed -i s/0.03125/0.015625/ params.yaml"
+    files.write_text(pipeline, original[pipeline].decode().replace("python -m stages.train", edit))
+    entries = _run_cache(quick)
+    try:
+        done = project_copy.run(quick, "dvc", "repro", "--single-item", "train")
+        assert done.returncode == 0, done.stdout
+        project_copy.wait_for_guards(quick)
+        assert "0.015625" in params.read_text()
+        assert "train" not in dvc_lock.read_folder(quick).stages
+        assert _run_cache(quick) == entries
+        files.write_text(pipeline, original[pipeline].decode())
+        _check_trained_rates(quick, 0.015625, 0.03125)
+    finally:
+        for path, content in original.items():
+            path.write_bytes(content)
 
 
 def _check_trained_rates(folder: Path, *rates: float) -> None:
