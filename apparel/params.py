@@ -126,7 +126,6 @@ class Train(Section):
 class Eval(Section):
     """How the trained model is evaluated and shown."""
 
-    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)]
     pictures: Annotated[int, Field(ge=0, le=100)]
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: speed of the project's parts, beside plain ways of doing the same."""
+"""`python -m benchmarks`: speed of the project's parts, and coverage of intervals, beside plain ways of the same."""
 
 import argparse
 import os
@@ -19,7 +19,9 @@ DESCRIPTION = (
     "          cost of the input pipeline), one without determinism, and one that returns its memory to the system\n"
     "          after each use\n"
     "sweep     the seconds of a trial beside its training steps, by part; takes minutes, and the trained models\n"
-    "          stay in DVC's cache until `dvc gc`"
+    "          stay in DVC's cache until `dvc gc`\n"
+    "intervals how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside\n"
+    "          those of a bootstrap; takes minutes"
 )
 
 
@@ -54,6 +56,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--steps", type=positive_int, default=20, help="train, sweep: steps a round or trial (default 20)"
     )
     parser.add_argument("--rounds", type=positive_int, default=5, help="rounds, for sweep trials (default 5)")
+    parser.add_argument("--quick", action="store_true", help="intervals: 100 test sets in place of 300, of fewer sizes")
+    parser.add_argument("--seed", type=int, default=0, help="intervals: of the photos, 0 or more (default 0)")
     return parser.parse_args(arguments)
 
 
@@ -75,7 +79,18 @@ def _sweep(arguments: argparse.Namespace) -> str:
     return sweep.measure(arguments.steps, arguments.rounds)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"tfrecord": _tfrecord, "train": _train, "sweep": _sweep}
+def _intervals(arguments: argparse.Namespace) -> str:
+    from benchmarks import intervals
+
+    return intervals.measure(arguments.quick, arguments.seed)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
+    "tfrecord": _tfrecord,
+    "train": _train,
+    "sweep": _sweep,
+    "intervals": _intervals,
+}
 """What measures each part; its modules are imported only when it is asked for, since TensorFlow takes seconds."""
 
 

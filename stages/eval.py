@@ -23,9 +23,7 @@ def main() -> None:
     for split in ("val", "test"):  # thresholds are chosen on val
         scored[split] = predictor.detect_split(model, index, split)
         evaluate.check_photos(split, scored[split].photos, index.splits[split].photos)
-        measured[split] = evaluate.measure_split(
-            scored[split], split, model.classes, config.eval.bootstrap_samples, thresholds
-        )
+        measured[split] = evaluate.measure_split(scored[split], split, model.classes, thresholds)
         thresholds = measured[split].thresholds
     test, val = measured["test"], measured["val"]
     picked = evaluate.select_photos(test, config.eval.pictures)

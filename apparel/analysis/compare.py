@@ -1,8 +1,7 @@
 """Comparison of result sets on the same photos: which class got better, and whether that is more than chance.
 
-For every class and the mean over classes, the difference of average precision to the first result set, with the 95%
-interval of a paired bootstrap: photos are resampled with replacement, the same sample for all result sets, see
-`apparel.evaluation.bootstrap`.
+For every class and the mean over classes, the difference of average precision to the first result set, with its 95%
+interval on the same photos, see `apparel.evaluation.intervals`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,8 @@ from apparel.analysis.result_sets import ResultSet
 from apparel.boxes import CORNERS
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import bootstrap, metrics
+from apparel.evaluation import intervals, metrics
 from apparel.evaluation.metrics import FALSE_POSITIVE
-
-SAMPLES = 2000
-"""Bootstrap samples behind each interval."""
 
 BETTER, WORSE, UNCLEAR, SAME = "better", "worse", "unclear", "the same"
 """Verdicts on a difference."""
@@ -54,7 +50,7 @@ class Comparison:
     notes: list[str]
 
 
-def compare(results: Sequence[ResultSet], samples: int = SAMPLES) -> Comparison:
+def compare(results: Sequence[ResultSet]) -> Comparison:
     """Compares result sets with the first one.
 
     Raises:
@@ -76,7 +72,7 @@ def compare(results: Sequence[ResultSet], samples: int = SAMPLES) -> Comparison:
         photos=photos,
         ground_truth=ground_truth,
         matches=matches,
-        table=_table(photos, ground_truth, matches, classes, samples),
+        table=_table(photos, ground_truth, matches, classes),
         changes=_changes(results),
         notes=list(_notes(results, names, classes, photos, ground_truth)),
     )
@@ -110,25 +106,32 @@ def _select(table: pd.DataFrame, photos: pd.DataFrame, classes: Sequence[str]) -
 
 
 def _table(
-    photos: pd.DataFrame, ground_truth: pd.DataFrame, matches: list[pd.DataFrame], classes: Sequence[str], samples: int
+    photos: pd.DataFrame, ground_truth: pd.DataFrame, matches: list[pd.DataFrame], classes: Sequence[str]
 ) -> pd.DataFrame:
     boxes = ground_truth[~ground_truth["difficult"]].groupby("class").size().reindex(classes, fill_value=0)
     counts = [*boxes, boxes.sum()]
-    rows, first = [], None
-    for position, matched in enumerate(matches):
-        curves = metrics.precision_recall_curves(ground_truth, matched, classes).values()
-        by_class = [curve.average_precision for curve in curves]
-        ap50 = np.array([*by_class, metrics.nan_mean(by_class)])
-        sampled = bootstrap.average_precision(photos["filename"], ground_truth, matched, classes, samples)
-        sampled = np.column_stack([sampled, bootstrap.mean_over_classes(sampled)])
-        first = (ap50, sampled) if first is None else first
+    scored = [intervals.average_precision(photos["filename"], ground_truth, matched, classes) for matched in matches]
+    rows = []
+    for position, second in enumerate(scored):
+        limits = intervals.difference_intervals(scored[0], second)
+        limits[_same_detections(matches[0], matches[position], classes)] = 0.0
+        ap50, first = (np.array([*each.values, metrics.nan_mean(each.values)]) for each in (second, scored[0]))
         for column, name in enumerate([*classes, ALL]):
-            low, high = bootstrap.interval(sampled[:, column] - first[1][:, column])
-            difference = ap50[column] - first[0][column]
-            figures = (counts[column], ap50[column], difference, low, high)
-            rows.append((name, position, *figures, verdict(difference, low, high)))
+            difference = ap50[column] - first[column]
+            figures = (counts[column], ap50[column], difference, *limits[column])
+            rows.append((name, position, *figures, verdict(difference, *limits[column])))
     columns = ["class", "result", "boxes", "AP50", "difference", "low", "high", "verdict"]
     return pd.DataFrame(rows, columns=columns).sort_values("result", kind="stable", ignore_index=True)
+
+
+def _same_detections(first: pd.DataFrame, second: pd.DataFrame, classes: Sequence[str]) -> list[bool]:
+    """Whether two models detect exactly the same, so that no photo can tell them apart: by class, then in all."""
+    columns = ["filename", "score", *CORNERS]
+    same = [
+        np.array_equal(*(each.loc[each["class"] == name, columns].to_numpy() for each in (first, second)))
+        for name in classes
+    ]
+    return [*same, all(same)]
 
 
 def verdict(difference: float, low: float, high: float) -> str:

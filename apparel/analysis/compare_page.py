@@ -20,7 +20,7 @@ PICTURES = 12
 """Number of photos on the page: those whose result changed most."""
 
 MEANING = (
-    "Intervals are 95% intervals of the difference to {first}, from a paired bootstrap over the test photos. "
+    "Intervals are 95% intervals of the difference to {first} on the same test photos. "
     "better and worse: the interval does not contain 0. Where there is no difference, about one comparison in twenty "
     "gets such a verdict by chance. The intervals do not cover training again with another seed."
 )

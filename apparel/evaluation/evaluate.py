@@ -10,7 +10,7 @@ import pandas as pd
 from apparel.boxes import CORNERS
 from apparel.classes import ALL, BACKGROUND, RECALL
 from apparel.errors import UserError
-from apparel.evaluation import bootstrap, coco, confusion, metrics
+from apparel.evaluation import coco, confusion, intervals, metrics
 from apparel.evaluation.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, PrecisionRecallCurve
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SplitMetrics:
         matched: what `metrics.match_detections` returned for IoU 0.5.
         thresholds: score threshold by class: detections from it upwards are shown.
         per_class: one row a class and a last one, `ALL`; the columns are `threshold`, FIGURES and COUNTS. AP50_low and
-            AP50_high are the 95% bootstrap interval over photos. Precision, recall, F1, mean IoU, true and false
+            AP50_high are the 95% interval of `intervals`. Precision, recall, F1, mean IoU, true and false
             positives and missed boxes are those at the thresholds; `detections` and `ignored` count all detections.
             Figures are nan where undefined.
         curves: precision-recall curve by class.
@@ -86,7 +86,7 @@ def check_photos(split: str, photos: pd.DataFrame, expected: int) -> None:
 
 
 def measure_split(
-    scored: "ScoredSplit", split: str, classes: Sequence[str], samples: int, thresholds: dict[str, float] | None
+    scored: "ScoredSplit", split: str, classes: Sequence[str], thresholds: dict[str, float] | None
 ) -> SplitMetrics:
     """Computes all metrics of one split.
 
@@ -94,7 +94,6 @@ def measure_split(
         scored: photos, ground truth and detections of the split.
         split: its name.
         classes: the classes, in order.
-        samples: bootstrap samples behind each interval.
         thresholds: score threshold by class, chosen on another split; None chooses those with the best F1 on this one.
 
     Raises:
@@ -106,13 +105,12 @@ def measure_split(
         thresholds = metrics.best_thresholds(truth, matched, classes)
     curves = metrics.precision_recall_curves(truth, matched, classes)
     ap50 = pd.Series({name: curve.average_precision for name, curve in curves.items()}, name="AP50")
-    resampled = bootstrap.average_precision(photos["filename"], truth, matched, classes, samples)
-    intervals = np.array([bootstrap.interval(resampled[:, column]) for column in range(len(classes))])
+    with_intervals = intervals.average_precision(photos["filename"], truth, matched, classes)
     in_coco = coco.average_precision(photos, truth, scored.detections, classes).add_prefix("COCO_")
     figures = pd.concat([ap50, in_coco, metrics.metrics_at_thresholds(truth, matched, thresholds)], axis=1)
-    figures = figures.assign(AP50_low=intervals[:, 0], AP50_high=intervals[:, 1])
+    figures = figures.assign(AP50_low=with_intervals.low, AP50_high=with_intervals.high)
     per_class = _with_totals(figures.join(_counts(truth, matched, classes)), len(photos))
-    per_class.loc[ALL, ["AP50_low", "AP50_high"]] = bootstrap.interval(bootstrap.mean_over_classes(resampled))
+    per_class.loc[ALL, ["AP50_low", "AP50_high"]] = intervals.mean_interval(with_intervals)
     pairs = confusion.pair_boxes(truth, metrics.above_threshold(matched, thresholds))
     return SplitMetrics(split, photos, truth, matched, thresholds, per_class, curves, pairs)
 

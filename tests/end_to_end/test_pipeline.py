@@ -11,7 +11,7 @@ from tests.support import project_copy
 SETTINGS = {
     "tfrecord": {"photos_per_shard": 20},
     "train": {"resolution": 96, "batch_size": 8, "steps": 60, "validate_every": 5},
-    "eval": {"bootstrap_samples": 100, "pictures": 2},
+    "eval": {"pictures": 2},
 }
 PHOTOS = {"photos": 60, "photos_without_garment": 3, "size": 128}
 

@@ -83,7 +83,7 @@ def write(
     tables = SimpleNamespace(
         photos=photos, ground_truth=truth, detections=detections[["filename", "class", "score", *CORNERS]]
     )
-    test = evaluate.measure_split(tables, "test", classes, 100, dict.fromkeys(classes, 0.5))
+    test = evaluate.measure_split(tables, "test", classes, dict.fromkeys(classes, 0.5))
     digests = {name: hashlib.sha256((paths.photos("demo") / name).read_bytes()).hexdigest() for name in names}
     report.write_tables(test, test, digests)
     paths.MODEL.mkdir(parents=True, exist_ok=True)

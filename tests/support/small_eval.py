@@ -28,7 +28,7 @@ def split(name: str, thresholds: dict[str, float] | None = None) -> evaluate.Spl
         (NAMES[0], CLASSES[1], 0.9, LEFT), (NAMES[1], CLASSES[0], 0.8, LEFT), (NAMES[3], CLASSES[1], 0.7, RIGHT)
     )
     tables = SimpleNamespace(photos=photo_table(NAMES), ground_truth=ground_truth, detections=detections)
-    return evaluate.measure_split(tables, name, CLASSES, 100, thresholds)
+    return evaluate.measure_split(tables, name, CLASSES, thresholds)
 
 
 def encoded() -> dict[str, bytes]:

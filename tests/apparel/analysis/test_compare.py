@@ -6,7 +6,7 @@ from apparel.analysis import compare, compare_page
 from apparel.analysis.compare import BETTER, SAME, WORSE
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import bootstrap, metrics
+from apparel.evaluation import intervals, metrics
 from tests.support.box_tables import LEFT, RIGHT, detection_table, truth_table
 from tests.support.result_sets import NAMES, finds, result_set
 
@@ -43,17 +43,25 @@ def test_one_more_photo_is_unclear():
     assert row(compared)["low"] < 0 < row(compared)["high"]
 
 
-def test_figures_are_those_of_the_metric_and_of_a_paired_bootstrap():
+def test_figures_are_those_of_the_metric_and_of_paired_intervals():
     results = [result_set("a", finds(NAMES[:20], NAMES[5:10])), result_set("b", finds(NAMES[8:28], NAMES[:3]))]
-    compared = compare.compare(results, samples=300)
-    drawn = []
+    compared = compare.compare(results)
+    scored = []
     for position, result in enumerate(results):
         expected = metrics.average_precision(result.ground_truth, result.detections, ["Tops"])["Tops"]
         assert row(compared, "Tops", position)["AP50"] == pytest.approx(expected)
         matched = metrics.match_detections(result.ground_truth, result.detections)
-        drawn.append(bootstrap.average_precision(NAMES, result.ground_truth, matched, ["Tops"], 300)[:, 0])
-    expected = np.quantile(drawn[1] - drawn[0], [0.025, 0.975])
+        scored.append(intervals.average_precision(NAMES, result.ground_truth, matched, ["Tops"]))
+    expected = intervals.difference_intervals(*scored)[0]
     assert list(row(compared, "Tops")[["low", "high"]]) == pytest.approx(list(expected))
+
+
+def test_two_models_without_an_error_are_not_the_same():
+    both = [result_set(name, finds(NAMES).assign(score=score)) for name, score in (("a", 0.8), ("b", 0.9))]
+    compared = compare.compare(both)
+    assert row(compared)["difference"] == 0
+    assert row(compared)["verdict"] == compare.UNCLEAR
+    assert row(compared)["low"] < 0 < row(compared)["high"]
 
 
 def test_only_photos_of_the_same_name_and_content_are_shared():

@@ -24,7 +24,7 @@ def split_metrics(truth_rows, detection_rows, names="abcd", thresholds=None):
     tables = SimpleNamespace(
         photos=photo_table(names), ground_truth=truth_table(*truth_rows), detections=detection_table(*detection_rows)
     )
-    return evaluate.measure_split(tables, "test", CLASSES, 100, thresholds)
+    return evaluate.measure_split(tables, "test", CLASSES, thresholds)
 
 
 TRUTH = [("a", "Tops", LEFT), ("a", "Skirts", RIGHT), ("b", "Tops", LEFT), ("b", "Tops", RIGHT, "difficult")]
