@@ -10,8 +10,8 @@ EXAMPLES = """examples:
   apparel compare workspace NAME        which class got better, and whether that is more than chance
 
 Intervals that overlap are no verdict: `apparel compare` tests the difference on the same photos.
-`dvc exp apply NAME` brings an experiment back, `git checkout HASH` and `dvc checkout` a commit.
-`dvc exp show` has all metrics and parameters."""
+`dvc exp apply NAME` brings an experiment back, in place of edits that are not committed; `git checkout HASH` and
+`dvc checkout` bring back a commit. `dvc exp show` has all metrics and parameters."""
 
 UNLIMITED = 10_000
 """Width of a line where the output is no terminal, in characters."""

@@ -20,7 +20,7 @@ def test_the_table_of_an_experiment_comes_from_its_commit(tmp_path, monkeypatch)
     header = ",".join(run_results.report.PER_CLASS_COLUMNS)
     rest = ",".join("1" for _ in run_results.report.PER_CLASS_COLUMNS[2:])
     copy = tmp_path / "fetched.csv"
-    copy.write_text(f"{header}\ntest,all,{rest}\ntest,Dresses,{rest}\n", encoding="utf-8")
+    copy.write_text(f"{header}\ntest,all classes,{rest}\ntest,Dresses,{rest}\n", encoding="utf-8")
     monkeypatch.setattr(run_results, "_fetch", lambda experiment, folder: copy)
     text = run_results.text("short")
     assert "Dresses" in text
