@@ -88,6 +88,9 @@ def after_import(data_set: str) -> str:
         commands += recipe.imports.values()
         commands.append(f"git add {paths.DATA} {file} && git commit -m 'Add the photos of {data_set}'")
         commands.append(f"apparel run {written.name}")
+    if pinned := pinning_params(paths.lists(data_set)):
+        values = ", ".join(f"{key}={value}" for key, value in pinned.items())
+        note += f"\nlists that came with the photos can pin the split: {values}"
     folder = (paths.DATA / data_set).as_posix()
     return "\n  ".join([f"imported into {folder} and tracked by DVC\n{note}; next:", *commands])
 

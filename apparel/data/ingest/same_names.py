@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from apparel import boxes, images
 from apparel.annotations.renamed import nearest_folder
 from apparel.data.ingest.archives import ARCHIVE_SUFFIXES, Entry
+from apparel.data.ingest.sources import file_sha256
 from apparel.errors import UserError, plain, some_of
 from apparel.utils.names import file_name, folded
 
@@ -42,11 +43,13 @@ class Unit:
     photos: list[Entry]
     annotations: list[Entry]
 
-    def repeats(self, other: "Unit") -> bool:
-        """Whether this has the photos of another unit, and the same annotation files or none."""
-        return _same(self.photos, other.photos) and (
-            not self.annotations or not other.annotations or _same(self.annotations, other.annotations)
+    def content(self) -> tuple[tuple, tuple]:
+        """Names and check sums of the photos, and of the annotation files."""
+        photos, annotations = (
+            tuple(sorted((entry.base, file_sha256(entry.path)) for entry in entries))
+            for entries in (self.photos, self.annotations)
         )
+        return photos, annotations
 
 
 def name_files(photos: Sequence[Entry], annotations: Sequence[Entry], tables: Sequence[Entry]) -> NamedFiles:
@@ -120,14 +123,19 @@ def _units(group: Unit) -> dict[str, Unit]:
                 "--only"
             )
         units[folder].annotations.append(entry)
+    return _without_repeated(units)
+
+
+def _without_repeated(units: dict[str, Unit]) -> dict[str, Unit]:
+    """The units without those that have the photos of another one, and its annotation files or none."""
     kept: dict[str, Unit] = {}
-    for folder, unit in units.items():
-        same = next((other for other in kept.values() if unit.repeats(other)), None)
-        if same is None:
-            kept[folder] = unit
-        else:
-            same.annotations = same.annotations or unit.annotations
-    return kept
+    of_photos: dict[tuple, dict[tuple, Unit]] = defaultdict(dict)
+    for folder, unit in sorted(units.items(), key=lambda item: (not item[1].annotations, item[0])):
+        photos, annotations = unit.content()
+        same = of_photos[photos]
+        if annotations not in same and (annotations or not same):
+            kept[folder] = same[annotations] = unit
+    return dict(sorted(kept.items()))
 
 
 def _folder_by_content(annotation: Entry, photos: Sequence[Entry]) -> str | None:
@@ -235,13 +243,6 @@ def _differ(entries: Sequence[Entry]) -> bool:
         if first.base != entry.base or not _same_content(first, entry):
             return True
     return False
-
-
-def _same(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
-    """Whether files have the same names and the same content."""
-    if [entry.base for entry in some] != [entry.base for entry in others]:
-        return False
-    return all(_same_content(one, other) for one, other in zip(some, others, strict=True))
 
 
 def _same_content(one: Entry, other: Entry) -> bool:

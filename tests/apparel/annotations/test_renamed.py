@@ -67,3 +67,12 @@ def test_an_annotation_belongs_to_the_folder_that_is_called_most_like_its_own(an
 def test_the_name_of_a_table_may_tell_its_folder():
     assert nearest_folder("annotations/instances_val2017.json", ["train2017", "val2017"], table=True) == "val2017"
     assert nearest_folder("annotations/instances_val2017.json", ["train2017", "val2017"]) is None
+
+
+def test_of_thousands_of_folders_the_one_of_the_same_name_is_found():
+    folders = [f"shop/images/{number:04}" for number in range(3000)]
+    assert nearest_folder("shop/labels/0042/front.xml", folders) == "shop/images/0042"
+    assert nearest_folder("shop/labels/front.xml", folders) is None
+    rows = [("photos", f"{number:04}_1.jpg", f"shop/images/{number:04}/1.jpg") for number in range(3000)]
+    renamed = RenamedFiles(rows)
+    assert renamed.photo("labels/0042/1.xml", "1.jpg") == renamed.photo("a.csv", "0042/1.jpg") == "0042_1.jpg"

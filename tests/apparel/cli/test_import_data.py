@@ -123,8 +123,7 @@ def test_yolos_classes_are_given_and_lists_are_named_for_the_split(project, caps
         run("../shop", "--name", "shop", "--classes", "Tops,,Skirts")
     run("../shop", "--name", "shop", "--classes", "Tops, Skirts")
     assert (paths.annotations("shop") / "classes.txt").read_text() == "Tops\nSkirts\n"
-    values = "data.name=shop -S split.train_list=train.txt -S split.test_list=test.txt"
-    assert f"apparel run -S {values}" in capsys.readouterr().out
+    assert "can pin the split: split.train_list=train.txt, split.test_list=test.txt; next:" in capsys.readouterr().out
 
 
 def test_a_data_set_is_replaced_only_with_the_option(project):

@@ -73,7 +73,7 @@ def test_a_photo_that_is_there_twice_with_two_annotations_is_two(tmp_path):
     files = {"a/1.jpg": RED, "b/1.jpg": RED, "a/1.xml": "<x/>", "b/1.xml": "<y/>"}
     assert sorted(names(tmp_path, files)[0]) == ["a_1.jpg", "a_1.xml", "b_1.jpg", "b_1.xml"]
     files = {"a/1.jpg": RED, "b/1.jpg": RED, "c/1.jpg": BLUE, "b/1.xml": "<y/>", "c/1.xml": "<z/>"}
-    assert sorted(names(tmp_path, files)[0]) == ["a_1.jpg", "a_1.xml", "c_1.jpg", "c_1.xml"]
+    assert sorted(names(tmp_path, files)[0]) == ["b_1.jpg", "b_1.xml", "c_1.jpg", "c_1.xml"]
 
 
 @pytest.mark.parametrize(
