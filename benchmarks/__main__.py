@@ -21,7 +21,8 @@ DESCRIPTION = (
     "sweep     the seconds of a trial beside its training steps, by part; takes minutes, and the trained models\n"
     "          stay in DVC's cache until `dvc gc`\n"
     "intervals how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside\n"
-    "          those of a bootstrap; takes minutes"
+    "          those of a bootstrap; takes minutes\n"
+    "duplicates  how many copies of photos are found, by kind, and how often different garments are taken for copies"
 )
 
 
@@ -48,9 +49,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
-    parser.add_argument("--name", default="demo", help="tfrecord: data set of the photos (default demo)")
+    parser.add_argument("--name", default="demo", help="tfrecord, duplicates: data set of the photos (default demo)")
     parser.add_argument(
-        "--photos", type=positive_int, default=300, help="tfrecord: at most so many photos (default 300)"
+        "--photos", type=positive_int, default=300, help="tfrecord, duplicates: at most so many photos (default 300)"
     )
     parser.add_argument(
         "--steps", type=positive_int, default=20, help="train, sweep: steps a round or trial (default 20)"
@@ -85,11 +86,18 @@ def _intervals(arguments: argparse.Namespace) -> str:
     return intervals.measure(arguments.quick, arguments.seed)
 
 
+def _duplicates(arguments: argparse.Namespace) -> str:
+    from benchmarks import duplicates
+
+    return duplicates.measure(paths.photos(arguments.name), arguments.photos)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "tfrecord": _tfrecord,
     "train": _train,
     "sweep": _sweep,
     "intervals": _intervals,
+    "duplicates": _duplicates,
 }
 """What measures each part; its modules are imported only when it is asked for, since TensorFlow takes seconds."""
 

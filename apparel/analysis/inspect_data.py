@@ -83,7 +83,7 @@ def inspect(name: str, config: Params) -> Inspection:
     measured = measure_boxes(converted.labels, shapes)
     names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     hashes, unreadable = duplicates.hash_photos(folder, names)
-    pairs = duplicates.compare_hashes(hashes)
+    pairs = duplicates.compare_hashes(hashes, names)
     return Inspection(
         name=name,
         converted=converted,
@@ -151,11 +151,10 @@ def findings(inspection: Inspection) -> list[str]:
         lines.append(f"photos that cannot be decoded: {len(inspection.unreadable)} ({names})")
     for name, missing in inspection.missing_photos.items():
         lines.append(f"photos in lists/{name} that are missing: {len(missing)} ({pinned_split.some_photos(missing)})")
-    lines.append(
-        f"pairs of near duplicates: {len(inspection.pairs)}, byte for byte the same: {inspection.pairs['exact'].sum()}"
-    )
+    lines.append(f"near duplicates: {duplicates.summary(inspection.pairs)}")
     for division in inspection.divisions:
-        lines.append(f"pairs that straddle train and test in {division.source}: {len(division.straddling)}")
+        kinds = f" ({duplicates.count_kinds(division.straddling)})" if len(division.straddling) else ""
+        lines.append(f"pairs that straddle train and test in {division.source}: {len(division.straddling)}{kinds}")
         if division.in_several:
             names = pinned_split.some_photos(division.in_several)
             lines.append(f"photos in both train and test of {division.source}: {len(division.in_several)} ({names})")

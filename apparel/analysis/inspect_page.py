@@ -116,7 +116,7 @@ def _pairs(inspection: Inspection) -> Iterator[tuple[list[Picture], str]]:
     }
     for index in sorted(inspection.pairs.index, key=lambda index: not straddled[index])[:PICTURES]:
         pair = inspection.pairs.loc[index]
-        caption = "the same file" if pair["exact"] else f"{pair['bits']} of 256 bits differ"
+        caption = pair["kind"]
         if straddled[index]:
             caption += f"; straddles train and test in {', '.join(straddled[index])}"
         yield _pictures(inspection, [(name, name) for name in (pair["first"], pair["second"])]), caption

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from apparel import params
+from apparel.data import duplicates
 from apparel.data.pinned_split import SPLITS, PinnedSplit, some_photos
 from apparel.errors import UserError
 
@@ -96,16 +97,38 @@ def split_notes(
         absent = counts.loc[counts[f"counts_{split}"] == 0, "class"]
         if len(absent):
             lines.append(f"warning: {split} has no box of {', '.join(absent)}; nothing is measured for it there")
-    straddling = straddling_pairs(pairs, assigned)
-    if len(straddling):
-        lines.append(f"pairs of near duplicates with one photo in test and one in train or val: {len(straddling)}")
-    return lines
+    return lines + _duplicate_notes(pairs, assigned)
 
 
-def straddling_pairs(pairs: pd.DataFrame, assigned: Mapping[str, str]) -> pd.DataFrame:
-    """Returns the pairs of near duplicates with one photo in test and the other in train or val."""
+def straddling_pairs(pairs: pd.DataFrame, assigned: Mapping[str, str], split: str = "test") -> pd.DataFrame:
+    """Returns the pairs of near duplicates with one photo in test and the other in train or val.
+
+    Args:
+        pairs: from `duplicates.find_duplicates`.
+        assigned: from `assign_photos`.
+        split: "val" returns those with one photo in val and the other in train instead.
+    """
+    splits = pd.DataFrame({side: pairs[side].map(assigned) for side in ("first", "second")})
+    later = SPLITS[SPLITS.index(split) + 1 :]
+    used = splits.notna().all(axis=1) & ~splits.isin(later).any(axis=1)
+    return pairs[used & ((splits["first"] == split) != (splits["second"] == split))]
+
+
+def _duplicate_notes(pairs: pd.DataFrame, assigned: Mapping[str, str]) -> list[str]:
+    """Returns how many near duplicates there are, of which kinds, and which of them are in different splits."""
     used = pairs[pairs["first"].isin(assigned.keys()) & pairs["second"].isin(assigned.keys())]
-    return used[(used["first"].map(assigned) == "test") != (used["second"].map(assigned) == "test")]
+    if used.empty:
+        return []
+    lines = [f"near duplicates: {duplicates.summary(used)}"]
+    for split, others in (("test", "train or val"), ("val", "train")):
+        straddling = straddling_pairs(used, assigned, split)
+        if len(straddling):
+            some = some_photos(f"{one} and {other}" for one, other in straddling[["first", "second"]].to_numpy())
+            lines.append(
+                f"warning: pairs of near duplicates with one photo in {split} and one in {others}: {len(straddling)} "
+                f"({duplicates.count_kinds(straddling)}), {some}"
+            )
+    return lines
 
 
 def _class_presence(names: Sequence[str], labels: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def test_duplicates_damaged_and_missing_photos_are_listed(shop):
         list(inspection.unreadable) == ["damaged.png"]
         and str(paths.photos("shop")) not in inspection.unreadable["damaged.png"]
     )
-    assert inspection.pairs[["first", "second", "exact"]].to_numpy().tolist() == [["a.png", "copy.png", True]]
+    assert inspection.pairs.to_numpy().tolist() == [["a.png", "copy.png", "same file"]]
     (division,) = inspection.divisions
     assert division.source == "lists/train.csv and test.csv"
     assert len(division.straddling) == 1 and division.in_several == ["empty.png"]

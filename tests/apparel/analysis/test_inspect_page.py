@@ -25,8 +25,8 @@ def test_the_terminal_has_all_findings(shop):
     for line in (
         "photos that cannot be decoded: 1 (damaged.png)",
         "photos in lists/train.csv that are missing: 1 (gone.png)",
-        "pairs of near duplicates: 1, byte for byte the same: 1",
-        "pairs that straddle train and test in lists/train.csv and test.csv: 1",
+        "near duplicates: 2 photos in 1 groups (pairs: same file 1)",
+        "pairs that straddle train and test in lists/train.csv and test.csv: 1 (same file 1)",
         "photos in both train and test of lists/train.csv and test.csv: 1 (empty.png)",
         "photo is missing",
     ):

@@ -1,11 +1,13 @@
 import shutil
+from random import Random
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from apparel.data import duplicates
+from apparel.data.synthetic import dataset, textures
 
 
 def garment(seed, size=(320, 320)):
@@ -25,6 +27,22 @@ CHANGES = {
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
     "grey": lambda image: image.convert("L"),
     "cropped": lambda image: image.crop((4, 4, image.width - 4, image.height - 4)),
+}
+
+
+GEOMETRY = {
+    "mirrored": ImageOps.mirror,
+    "mirrored: upside down": ImageOps.flip,
+    "mirrored: cropped, resized": lambda image: ImageOps.mirror(image.crop((20, 20, 300, 300))).resize((240, 260)),
+    "turned: 90": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "turned: 180": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "turned: 270": lambda image: image.transpose(Image.Transpose.ROTATE_270),
+    "turned: 6": lambda image: image.rotate(6, Image.Resampling.BILINEAR, fillcolor="white"),
+    "cropped or padded: 5%": lambda image: image.crop((16, 16, 304, 304)),
+    "cropped or padded: 10%": lambda image: image.crop((32, 32, 288, 288)),
+    "cropped or padded: uneven": lambda image: image.crop((40, 0, 310, 290)),
+    "cropped or padded: white": lambda image: ImageOps.expand(image, 32, "white"),
+    "cropped or padded: black": lambda image: ImageOps.expand(image, (20, 30), "black"),
 }
 
 
@@ -62,12 +80,42 @@ def test_copies_are_grouped_and_others_are_not(folder):
     }
 
 
-def test_pairs_have_their_distance_and_whether_they_are_exact(folder):
-    pairs = duplicates.find_duplicates(folder, ["copy of 0.png", "0.png", "1.png", "smaller 1.jpg"])
+def test_pairs_have_the_closest_kind_that_fits(folder):
+    mirrored = "0_jpg.rf.0123456789abcdef0123456789abcdef.jpg"
+    ImageOps.mirror(garment(0)).save(folder / mirrored)
+    unlike = "0_jpg.rf.00000000000000000000000000000000.jpg"
+    garment(9).save(folder / unlike)
+    pairs = duplicates.find_duplicates(folder, ["copy of 0.png", "0.png", "1.png", "smaller 1.jpg", mirrored, unlike])
     assert pairs.columns.tolist() == duplicates.PAIR_COLUMNS
-    assert pairs.iloc[0].tolist() == ["0.png", "copy of 0.png", 0, True]
-    assert pairs.iloc[1].tolist()[:2] == ["1.png", "smaller 1.jpg"]
-    assert not pairs.iloc[1]["exact"] and len(pairs) == 2
+    assert pairs.to_numpy().tolist() == [
+        ["0.png", "copy of 0.png", "same file"],
+        ["1.png", "smaller 1.jpg", "same picture"],
+        ["0.png", mirrored, "mirrored"],
+        [mirrored, "copy of 0.png", "mirrored"],
+        ["0.png", unlike, "by name"],
+    ]
+    assert duplicates.summary(pairs) == (
+        "6 photos in 2 groups (pairs: same file 1, same picture 1, mirrored 2, by name 1)"
+    )
+    assert duplicates.summary(pairs[:0]) == "none"
+
+
+@pytest.mark.parametrize(("kind", "change"), GEOMETRY.items())
+def test_copies_of_other_geometry_are_found_and_named(tmp_path, kind, change):
+    for seed in range(4):
+        garment(seed).save(tmp_path / f"{seed}.png")
+    change(garment(1)).save(tmp_path / "copy.jpg", quality=60)
+    pairs = duplicates.find_duplicates(tmp_path, names(tmp_path))
+    assert pairs.to_numpy().tolist() == [["1.png", "copy.jpg", kind.split(":")[0]]]
+
+
+def test_different_garments_before_one_wall_are_no_duplicates(tmp_path):
+    wall, colour = textures.paint_background(Random("wall 1"), 320)
+    for number, label in enumerate(dataset.CLASS_WEIGHTS):
+        photo = wall.copy()
+        dataset.draw_garment(Random(number), photo, label, 220, colour, [])
+        photo.save(tmp_path / f"{label}.png")
+    assert duplicates.find_duplicates(tmp_path, names(tmp_path)).empty
 
 
 def test_pairs_do_not_depend_on_the_order_of_names_or_the_number_of_cores(folder, monkeypatch):
@@ -77,7 +125,7 @@ def test_pairs_do_not_depend_on_the_order_of_names_or_the_number_of_cores(folder
 
 
 def test_duplicates_of_duplicates_are_in_one_group():
-    table = pd.DataFrame([("b", "c", 3, False), ("a", "b", 5, False)], columns=duplicates.PAIR_COLUMNS)
+    table = pd.DataFrame([("b", "c", "turned"), ("a", "b", "by name")], columns=duplicates.PAIR_COLUMNS)
     assert duplicates.group_duplicates(["d", "c", "b", "a"], table) == {"a": "a", "b": "a", "c": "a", "d": "d"}
 
 
@@ -85,7 +133,7 @@ def test_blocks_do_not_lose_or_repeat_pairs():
     signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), (30, 256))
     signs[20:] = signs[:10]
     expected = [
-        (one, other, int((signs[one] != signs[other]).sum()))
+        (one, other)
         for one in range(30)
         for other in range(one + 1, 30)
         if (signs[one] != signs[other]).sum() <= duplicates.MAX_DISTANCE

@@ -175,7 +175,7 @@ def test_boxes_are_counted_in_the_order_of_the_classes():
 def test_notes_name_what_is_unusual():
     assigned = {"1": "train", "2": "test", "3": "val"}
     counts = count_boxes(table({"1": "ab", "2": "a", "3": "a"}), assigned, ["a", "b"])
-    pairs = [("1", "2", 3, False), ("1", "3", 3, False), ("2", "9", 3, False)]
+    pairs = [("1", "2", "mirrored"), ("1", "3", "by name"), ("2", "9", "turned")]
     pairs = pd.DataFrame(pairs, columns=duplicates.PAIR_COLUMNS)
     pinned = PinnedSplit(None, frozenset("2"), ("p", "q", "r", "s"))
     lines = split_notes(counts, assigned, pinned, pairs, photo_count=5)
@@ -184,7 +184,9 @@ def test_notes_name_what_is_unusual():
         "photos in none of the lists, left out: 2",
         "warning: val has no box of b; nothing is measured for it there",
         "warning: test has no box of b; nothing is measured for it there",
-        "pairs of near duplicates with one photo in test and one in train or val: 1",
+        "near duplicates: 3 photos in 1 groups (pairs: mirrored 1, by name 1)",
+        "warning: pairs of near duplicates with one photo in test and one in train or val: 1 (mirrored 1), 1 and 2",
+        "warning: pairs of near duplicates with one photo in val and one in train: 1 (by name 1), 1 and 3",
     ]
 
 
