@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import sys
 
 from apparel.errors import UserError
+from apparel.utils import terminal
 
 EXAMPLES = """examples:
   apparel trace data/results/eval/detections.csv
@@ -38,7 +40,8 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.json:
             print(json.dumps({"what": arguments.what, "whole": False, "error": str(error)}, indent=2))
         raise
-    print(trace_text.as_json(chain) if arguments.json else trace_text.as_text(chain, arguments.files))
+    colours = terminal.has_colours(sys.stdout)
+    print(trace_text.as_json(chain) if arguments.json else trace_text.as_text(chain, arguments.files, colours))
     if chain.broken:
         count = len(chain.broken)
         raise UserError(f"{count} {'link is' if count == 1 else 'links are'} broken or missing; each says what to do")

@@ -94,7 +94,8 @@ def last_reported_value(trial: FrozenTrial) -> float | None:
 def trials_table(study: Study) -> pd.DataFrame:
     """A row for each trial, by number: state, objectives, searched keys, minutes, DVC experiment, MLflow run, failure.
 
-    A trial that is not complete has the value of its last validation, if that is an objective. Unknown values are None.
+    A trial that is not complete has the value of its last validation, if that is an objective, and no experiment once
+    it was pruned or has failed, since only complete ones are saved. Unknown values are None.
     """
     rows = {trial.number: _row(study, trial) for trial in started_trials(study)}
     columns = [
@@ -118,7 +119,7 @@ def _row(study: Study, trial: FrozenTrial) -> list[Any]:
     searched = [trial_values(trial).get(key) for key in searched_keys(study)]
     links = [
         attributes.get("from_cache"),
-        attributes.get("experiment"),
+        attributes.get("experiment") if trial.state not in (TrialState.PRUNED, TrialState.FAIL) else None,
         mlflow_run_id(trial),
         attributes.get("failure"),
     ]

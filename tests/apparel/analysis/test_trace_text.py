@@ -30,7 +30,24 @@ def test_each_link_is_a_line_and_its_problem_another():
         [],
         ["packages"],
         ["numpy", "1.26"],
+        [],
+        ["2", "of", "3", "links", "broken", "or", "missing,", "first:", "model", "data/results/train/model"],
     ]
+
+
+def test_the_last_line_is_the_verdict():
+    whole = Chain("detections.csv", "eval", None, None, links=CHAIN.links[:1])
+    assert as_text(whole).splitlines()[-1] == "every link holds (1)"
+    assert as_text(whole, colours=True).splitlines()[-1] == "\033[32mevery link holds (1)\033[0m"
+    lines = as_text(CHAIN, colours=True).splitlines()
+    assert lines[-1] == "\033[31m2 of 3 links broken or missing, first: model data/results/train/model\033[0m"
+    assert "\033[31mBROKEN     \033[0mdata/results" in lines[3] and "\033[32mworkspace  \033[0m" in lines[2]
+
+
+def test_what_a_name_could_do_to_the_terminal_is_escaped():
+    link = Link("photos", "data/\033[2J/photos", "", "workspace", "a\033[2Jb", {"\033[2J": "1" * 32})
+    chain = Chain("x", "eval", None, None, [link], {"\033[2J": "\033[2J"})
+    assert "\033" not in as_text(chain, files=True)
 
 
 def test_the_files_of_a_folder_are_listed_where_they_are_asked_for():

@@ -20,6 +20,7 @@ def test_the_table_has_each_trial_with_its_experiment_and_run(study):
     assert table.loc[6, "val/mAP50"] == 0.10  # at its last validation
     assert table.loc[3, "train.batch_size"] == 4
     assert table.loc[8, "experiment"] == "drawn-008"
+    assert table.loc[[6, 7], "experiment"].isna().all()  # pruned, failed: there is nothing to apply
     assert table.loc[8, "run"] == f"{8:032x}"
     assert table["minutes"].tolist() == [1.5] * 9
     assert table["failure"].dropna().tolist() == [studies.FAILURE]
