@@ -1,6 +1,6 @@
 """Choice of annotation files among those of a source: where several formats annotate the same photos, one is taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -48,12 +48,9 @@ def choose_label_files(
         entry: {paths.photo(entry.name, earlier.photo(entry.base, name) if earlier else name) for name in names}
         for entry, names in written.items()
     }
-    members |= {
-        entry: {paths.photo(entry.name, PurePosixPath(entry.base).stem, stem="")}
-        for kind in ("xml", "yolo")
-        for entry in kinds[kind]
-    }
     existing = {entry.name for entry in photos}
+    for kind in ("xml", "yolo"):
+        members |= {entry: _photos_of(kind, entry, paths, existing) for entry in kinds[kind]}
     members = {entry: names & existing for entry, names in members.items()}
     counts = {kind: len(set().union(*(members[entry] for entry in kinds[kind]))) for kind in FORMATS}
     most = max(counts.values())
@@ -94,3 +91,11 @@ def read_labels(kind: str, entry: Entry, classes: Sequence[str]) -> list[Annotat
 
 def _photos_in(kind: str, entry: Entry) -> list[str]:
     return [annotation.photo for annotation in read_labels(kind, entry, ())]
+
+
+def _photos_of(kind: str, entry: Entry, paths: RenamedFiles, existing: Collection[str]) -> set[str]:
+    """The photo that is called as an annotation file is, else the one that XML names."""
+    own = paths.photo(entry.name, PurePosixPath(entry.base).stem, stem="")
+    if own in existing or kind != "xml":
+        return {own}
+    return {paths.photo(entry.name, found.photo, stem="") for found in read_labels("xml", entry, ())}

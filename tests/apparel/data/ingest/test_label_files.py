@@ -8,6 +8,7 @@ from apparel.data.ingest.label_files import choose_label_files, read_labels
 from tests.support.source_files import entries, photo
 
 HEADER = "filename,class,xmin,ymin,xmax,ymax\n"
+NAMED = "<annotation><filename>1.jpg</filename></annotation>"
 YOLO = "0 0.5 0.5 1 1\n"
 
 
@@ -26,6 +27,7 @@ def coco(*names):
     [
         # A table of photos that have XML is a list, as published ones are.
         ({"1.xml": "<annotation/>", "2.xml": "<annotation/>", "l.csv": table("1.jpg", "2.jpg")}, ["1.xml", "2.xml"]),
+        ({"a.xml": NAMED, "l.csv": table("1.jpg")}, ["a.xml"]),
         ({"l.csv": table("1.jpg", "2.jpg"), "train.csv": table("1.jpg"), "test.csv": table("2.jpg")}, ["l.csv"]),
         ({"train.csv": table("1.jpg"), "test.csv": table("2.jpg")}, ["test.csv", "train.csv"]),
         ({"1.xml": "<annotation/>", "1.txt": YOLO, "2.txt": YOLO}, ["1.xml", "2.txt"]),
