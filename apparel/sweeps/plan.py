@@ -7,18 +7,23 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from apparel import params, paths
+from apparel.analysis import run_plan
 from apparel.errors import UserError
 from apparel.params import Section
 from apparel.sweeps import search_space, snapshot, storage, workspace
 from apparel.sweeps.config import LATENCY, Range, SweepConfig, load_config, parse_config
 from apparel.sweeps.search_space import SearchSpace
 from apparel.sweeps.snapshot import Snapshot
-from apparel.tracking.outbox import OUTBOXES, find_outbox
+from apparel.tracking import local_runs
 from apparel.utils import yaml
 from apparel.utils.addresses import address_only
 
 if TYPE_CHECKING:
     from optuna import Study
+
+SECONDS_BESIDE_TRAINING = 30
+"""Of a trial, besides its training: DVC's checks, imports and keeping of results; `python -m benchmarks sweep` measures
+it, about eleven times what 20 steps on the drawn photos take."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +150,13 @@ class Plan:
         totals = [trial.user_attrs["seconds"]["total"] for trial in trials if "seconds" in trial.user_attrs]
         if totals:
             return median(totals), "median of those that have ended"
-        last = last_training()
-        if last is None:
+        if local_runs.last_training() is None:
             return None, ""
-        seconds, epochs = last
-        planned = self.space.base["train.epochs"]
-        return seconds * planned / epochs, f"the last training took {seconds / 60:.1f} for {epochs} epochs"
+        try:
+            seconds, judged_by = run_plan.expected_seconds(self.params, ["train"])
+        except UserError:  # the TFRecords are not there, so the number of photos is unknown
+            return None, ""
+        return seconds + SECONDS_BESIDE_TRAINING, f"{judged_by}; {SECONDS_BESIDE_TRAINING} s a trial beside it"
 
 
 def make_plan(file: Path, address: str, workers: int, changes: dict[str, Any]) -> Plan:
@@ -188,19 +194,6 @@ def read_params(taken: Snapshot) -> dict[str, dict[str, Any]]:
 def to_plain(section: Section) -> dict[str, Any]:
     """The section as JSON has it, from which `parse_config` makes it again."""
     return json.loads(json.dumps(section.model_dump()))
-
-
-def last_training() -> tuple[float, int] | None:
-    """Seconds and epochs of the last training that this clone finished; None if there is none."""
-    runs = sorted(OUTBOXES.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in runs[:20]:
-        outbox = find_outbox(path.parent.name)
-        lines = list(outbox.lines()) if outbox else []
-        trained = [line.time for line in lines if line.kind == "metrics" and "train/loss" in line.values]
-        epochs = next((line.values["train.epochs"] for line in lines if "train.epochs" in line.values), "")
-        if any(line.values == {"status": "FINISHED"} for line in lines) and trained and epochs.isdecimal():
-            return (trained[-1] - outbox.header.start) / 1000, int(epochs)
-    return None
 
 
 def _with_changes(config: SweepConfig, changes: dict[str, Any]) -> SweepConfig:

@@ -2,10 +2,12 @@
 
 import pytest
 
+from apparel.analysis import run_plan
 from apparel.sweeps import config, search_space, storage
 from apparel.sweeps.config import SweepConfig
 from apparel.sweeps.plan import Plan
 from apparel.sweeps.snapshot import Snapshot
+from apparel.tracking import local_runs
 from apparel.utils import yaml
 from tests.support import studies
 from tests.support.repository import ROOT
@@ -46,6 +48,21 @@ def test_the_plan_shows_space_budget_and_where_the_results_are(tmp_path, monkeyp
     assert "time unknown until the first trial has ended" in shown
     assert "code commit aaaaaaa, with uncommitted changes" in shown
     assert "logs in .apparel/sweeps/tiny/trials" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "steps"), [({"train.steps": 80}, 80), ({"train.epochs": 2, "train.steps": None}, 20)]
+)
+def test_the_time_of_a_trial_counts_its_steps_and_what_it_costs_beside_them(tmp_path, monkeypatch, fixed, steps):
+    monkeypatch.chdir(tmp_path)
+    settings = sweep_config(fixed=fixed, space={"train.learning_rate": {"choice": [0.004, 0.01]}})
+    space = search_space.build(settings, yaml.load(ROOT / "params.yaml"), "here")
+    texts = {name: str(value) for name, value in space.base.items()}
+    monkeypatch.setattr(local_runs, "last_training", lambda: local_runs.FinishedTraining(60, 40, texts))
+    monkeypatch.setattr(run_plan, "training_photos", lambda config, stages: 10 * config.train.batch_size)
+    seconds, judged_by = Plan(settings, space, None, "", workers=1, study=None)._seconds_per_trial()
+    assert seconds == pytest.approx(60 * steps / 40 + 30)
+    assert judged_by == f"{steps} steps; the last training took 60 s for 40; 30 s a trial beside it"
 
 
 def test_a_grid_has_as_many_trials_as_points_unless_the_budget_has_fewer():
