@@ -24,6 +24,7 @@ from apparel.cli import import_data
 from apparel.data.ingest import recovery, staging
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
+from apparel.utils import yaml
 from tests.support.repository import COCO, ROOT
 
 
@@ -124,6 +125,8 @@ def test_yolos_classes_are_given_and_lists_are_named_for_the_split(project, caps
     run("../shop", "--name", "shop", "--classes", "Tops, Skirts")
     assert (paths.annotations("shop") / "classes.txt").read_text() == "Tops\nSkirts\n"
     assert "can pin the split: split.train_list=train.txt, split.test_list=test.txt; next:" in capsys.readouterr().out
+    split = yaml.load(paths.CONFIGS / "experiments" / "shop.yaml")["params"]["split"]
+    assert (split["train_list"], split["test_list"]) == ("train.txt", "test.txt")
 
 
 def test_a_data_set_is_replaced_only_with_the_option(project):
@@ -150,10 +153,10 @@ def test_a_hostile_archive_leaves_nothing_behind(project):
 
 def test_no_password_of_an_address_is_kept(project, monkeypatch):
     requests = []
-    keep_request = lambda source, request, *_: requests.append(request)  # noqa: E731
+    keep_request = lambda source, request, *_, **__: requests.append(request)  # noqa: E731
     monkeypatch.setattr("apparel.data.ingest.import_source.import_source", keep_request)
     run("https://me:p4ss@w0rd@example.com/shop.git", "--name", "shop")
-    assert requests == [["https://example.com/shop.git", None, []]]
+    assert requests == [["https://example.com/shop.git", None, [], None]]
 
 
 @pytest.mark.parametrize("name", ["results", "pretrained", "demo", "../x", ".x", "a/b", "", "-x", "a\n", "x.dvc"])
