@@ -111,3 +111,15 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
 
     with pytest.raises(SystemExit, match=r"error: .*page\.html: No such file or directory"):
         errors.run(main)
+
+
+def test_the_front_door_is_open_in_every_folder_of_the_project(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT / "configs" / "experiments")
+    monkeypatch.setattr(sys, "argv", ["apparel", "run", "--list"])
+    entry.main()
+    assert any(line.startswith("six ") for line in capsys.readouterr().out.splitlines())
+
+
+def test_commands_that_work_anywhere_take_no_paths():
+    assert set(cli.ANYWHERE) < set(cli.COMMANDS)
+    assert not {"import", "inspect", "compare", "trace", "sweep"} & set(cli.ANYWHERE)
