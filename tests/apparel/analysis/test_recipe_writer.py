@@ -8,6 +8,7 @@ import pytest
 from apparel import boxes, params, paths
 from apparel.analysis import recipe_writer, recipes
 from apparel.annotations.convert import Converted
+from apparel.data.ingest import model_zoo
 from tests.support.repository import ROOT
 
 SHIPPED = ("configs/experiments/six.yaml", "params.yaml")
@@ -150,3 +151,8 @@ def test_without_a_box_there_is_no_recipe_and_that_is_said(shop):
     assert "no recipe for a training was written: the annotations of shop hold no box" in text
     assert text.splitlines()[-2] == "  apparel inspect shop"
     assert not recipes.path("shop").exists()
+
+
+def test_the_weights_that_a_recipe_imports_are_known_by_that_name():
+    published = recipe_writer.IMPORT_WEIGHTS.split()[3]
+    assert model_zoo.find_weights(published).is_readable
