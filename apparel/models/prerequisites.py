@@ -6,9 +6,10 @@ from apparel import params, paths
 from apparel.errors import UserError, nearest
 from apparel.models import pipeline_config
 from apparel.models.checkpoint_params import read_checkpoint_params
+from apparel.models.tfod import pipeline_file
 
-OF_WEIGHTS = ("checkpoint_type", "depth_multiplier")
-"""Parameters that weights dictate: with another value the training ends with weights of another shape."""
+MOBILENET = "ssd_mobilenet_v1"
+"""Start of the feature extractors' names whose layers have the same width at the same `train.depth_multiplier`."""
 
 
 def check_parameters(config: params.Params) -> None:
@@ -81,10 +82,29 @@ def _weights_problem(config: params.Params) -> str | None:
         )
     if problem := _not_checked_out(folder):
         return problem
-    for key, value in read_checkpoint_params(folder).items():
-        if key in OF_WEIGHTS and getattr(config.train, key) != value:
-            return f"train.{key} is {getattr(config.train, key)}, but the weights {name} are of {value}: set that"
+    needed = read_checkpoint_params(folder)
+    for key in _dictated(folder, config.train.detector) & needed.keys():
+        if getattr(config.train, key) != needed[key]:
+            return f"train.{key} is {getattr(config.train, key)}, but the weights {name} are of {needed[key]}: set that"
     return None
+
+
+def _dictated(folder: Path, detector: str) -> set[str]:
+    """The parameters that weights dictate: with others the training would end at once, with weights of another shape.
+
+    Other networks than MobileNet v1 may be restored in part; the training itself says what fits.
+    """
+    if any(folder.glob("*.h5")):
+        return {"checkpoint_type", "depth_multiplier"}
+    kinds = [_extractor(path) for path in (folder / "pipeline.config", paths.CONFIGS / f"{detector}.config")]
+    return {"depth_multiplier"} if all(kind.startswith(MOBILENET) for kind in kinds) else set()
+
+
+def _extractor(path: Path) -> str:
+    try:
+        return pipeline_file.read(path).model.ssd.feature_extractor.type
+    except UserError:
+        return ""
 
 
 def _is_drawn(folder: Path) -> bool:

@@ -67,3 +67,13 @@ def test_what_only_dvc_knows_is_refused_with_how_to_fetch_it(project, part):
 def test_a_value_that_does_not_fit_the_pipeline_file_is_refused(project):
     assert "there is no step 'random_flip'" in refusal(train={"augmentation": ["random_flip"]})
     assert "takes 33 pixels or more" in refusal(train={"resolution": 32, "augmentation": ["ssd_random_crop"]})
+
+
+def test_weights_of_another_network_are_left_to_the_training(project):
+    weights = paths.PRETRAINED / "coco" / "pipeline.config"
+    weights.write_text('model { ssd { feature_extractor { type: "ssd_resnet50_v1_fpn_keras" } } }')
+    prerequisites.check_parameters(params.load())
+    weights.write_text(
+        'model { ssd { feature_extractor { type: "ssd_mobilenet_v1_fpn_keras" depth_multiplier: 0.75 } } }'
+    )
+    prerequisites.check_parameters(params.load())  # a detector with the same head takes them as `detection`
