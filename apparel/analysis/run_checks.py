@@ -125,7 +125,10 @@ def _runs_dvc(pid: int) -> bool:
 
 
 def _short(command: str) -> str:
-    """`dvc repro` for `/home/ada/shop/.venv/bin/dvc repro`, or `…/dvc/__main__.py repro`."""
+    """`dvc repro` for `/home/ada/shop/.venv/bin/dvc repro` or `…/dvc/__main__.py repro`, without parameters."""
     words = command.split()
     start = next((index for index, word in enumerate(words) if "dvc" in word.replace(os.sep, "/").split("/")[-2:]), 0)
-    return " ".join(["dvc", *words[start + 1 :]])
+    arguments = words[start + 1 :]
+    if "-S" in arguments:  # a recipe has a score of values
+        arguments = [*arguments[: arguments.index("-S")], "…"]
+    return " ".join(["dvc", *arguments])

@@ -99,3 +99,9 @@ def test_a_disk_that_is_too_full_is_named_with_both_figures(project, monkeypatch
     run_checks.check_data(params.load(), ["eval"], isolated=False)
     with pytest.raises(UserError, match="has 19 MB free, and this run needs about 20 MB"):
         run_checks.check_data(params.load(), ["tfrecord"], isolated=False)
+
+
+def test_a_command_is_named_without_its_parameters():
+    line = "/opt/env/lib/python3.11/site-packages/dvc/__main__.py exp run -n shop -S data.name=shop -S train.epochs=3"
+    assert run_checks._short(line) == "dvc exp run -n shop …"
+    assert run_checks._short("/usr/bin/dvc repro train") == "dvc repro train"
