@@ -21,7 +21,7 @@ MIN_MATCHES = 4
 MAX_OFFSET = 3.0
 """Largest distance, in pixels of the photo reduced to `SIDE`, of a keypoint from where the map puts it."""
 
-EDGE = 2
+EDGE = 3
 """Pixels along the edge of a picture, of `PICTURE_SIDE`, that are not compared: a frame around the other photo shines
 into them."""
 
