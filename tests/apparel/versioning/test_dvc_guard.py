@@ -37,7 +37,7 @@ def part(data, stream):
     os.kill(os.getpid(), signal.SIGKILL)
 _yaml._dump = part
 from dvc.cli import main
-sys.exit(main(["repro", "split"]))
+sys.exit(main(["repro", "--single-item", "split"]))
 """
 
 
