@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import font_manager, style
+from matplotlib import style
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 
-from apparel.evaluation.drawing import class_colours
+from apparel.evaluation.drawing import class_colours, font_has
 from apparel.evaluation.metrics import PrecisionRecallCurve
 
 STYLE = {
@@ -109,7 +108,7 @@ def _figure(path: Path, size: tuple[float, float], names: Iterable[str]) -> Iter
     """Yields a figure, `size` in inches, that becomes the file `path`; `names` are written on it."""
     # The user's matplotlibrc must not change an output of the stage.
     with style.context(["default", STYLE]), warnings.catch_warnings():
-        if not _font_has(names):
+        if not all(map(font_has, names)):
             # As text instead of outlines, for the viewer's fonts; those of this machine must not change an output.
             style.use({"svg.fonttype": "none"})
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
@@ -117,9 +116,3 @@ def _figure(path: Path, size: tuple[float, float], names: Iterable[str]) -> Iter
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
-
-
-def _font_has(names: Iterable[str]) -> bool:
-    """Whether the font of the charts has all letters of the names; it has no Chinese, Japanese, Korean or Thai ones."""
-    font = FT2Font(font_manager.findfont(STYLE["font.family"]))
-    return all(font.get_char_index(ord(letter)) for name in names for letter in name)

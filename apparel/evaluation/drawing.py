@@ -6,12 +6,16 @@ A box is solid where it is matched, dashed where it is not: a ground truth box t
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from apparel.boxes import CORNERS
 from apparel.errors import plain
+
+if TYPE_CHECKING:
+    from matplotlib.ft2font import FT2Font
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Colours of classes, distinct for colour-blind people too; with more classes they repeat, and labels have the names.
@@ -47,6 +51,20 @@ Rectangle = tuple[float, float, float, float]
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
     """The colour of each class, as #rrggbb."""
     return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(classes)}
+
+
+def font_has(text: str) -> bool:
+    """Whether the font of pictures and charts has all letters of a text.
+
+    It has no Chinese, Japanese, Korean or Thai ones.
+    """
+    return all(map(_font_face().get_char_index, map(ord, text)))
+
+
+def class_label(name: str, classes: Sequence[str]) -> str:
+    """The name of a class as pictures show it: its number among the classes where the font lacks its letters."""
+    shown = plain(name)
+    return shown if font_has(shown) else f"class {list(classes).index(name) + 1}"
 
 
 def draw_side_by_side(
@@ -88,7 +106,8 @@ def draw_boxes(photo: Image.Image, table: pd.DataFrame, classes: Sequence[str]) 
     taken = []
     # The detection with the highest score is last; it is the first to choose where its label goes.
     for corners, name, score in list(zip(scaled, table["class"], _scores(table), strict=True))[::-1]:
-        taken.append(_label(draw, panel.size, corners, f"{plain(name)}{score}", colours[name], taken))
+        text = f"{class_label(name, classes)}{score}"
+        taken.append(_label(draw, panel.size, corners, text, colours[name], taken))
     return panel
 
 
@@ -150,10 +169,16 @@ def _overlap(one: Rectangle, other: Rectangle) -> bool:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib
+    return ImageFont.truetype(_font_face().fname, size)
 
-    # Matplotlib's own font, which is the same on every machine and covers more letters than Pillow's.
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+@cache
+def _font_face() -> "FT2Font":
+    """Matplotlib's own font, which is the same on every machine and covers more letters than Pillow's."""
+    import matplotlib
+    from matplotlib.ft2font import FT2Font
+
+    return FT2Font(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")))
 
 
 def save_jpeg(picture: Image.Image, path: Path) -> None:

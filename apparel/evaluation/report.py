@@ -252,6 +252,7 @@ def write_page(
         verdict=verdict.weakest_class(test.per_class, test.pairs),
         colours=drawing.class_colours(list(test.curves)),
         matrix=confusion.confusion_matrix(test.pairs, list(test.curves)),
+        numbered={drawing.class_label(name, list(test.curves)): name for name in test.curves},
         curve=paths.EVAL_PICTURES / "pr_curve.svg",
         learning=paths.EVAL_PICTURES / "learning.svg",
         groups=groups,

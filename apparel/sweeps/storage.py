@@ -114,8 +114,12 @@ def _open(address: str) -> "BaseStorage":
 
 def absolute(address: str) -> str:
     """The address with the path of an SQLite file made absolute, so that it is the same from any folder."""
-    file = address.removeprefix("sqlite:///")
-    return f"sqlite:///{Path(file).absolute().as_posix()}" if file != address and file != ":memory:" else address
+    from sqlalchemy import make_url
+
+    if not address.startswith("sqlite:///") or address.endswith((":memory:", "uri=true")):
+        return address
+    url = make_url(address)  # which quotes what a folder's name may hold, such as `?`
+    return url.set(database=Path(url.database).absolute().as_posix()).render_as_string()
 
 
 def load_study(address: str, study: str, wait: bool = False) -> "Study":

@@ -94,3 +94,11 @@ def test_photo_without_boxes_stays_as_it_is():
     none = table(("Tops", (0, 0, 1, 1), True)).iloc[:0]
     panel = drawing.draw_boxes(Image.new("RGB", (100, 50), "white"), none, CLASSES)
     assert panel.getcolors() == [(480 * 240, (255, 255, 255))]
+
+
+def test_names_whose_letters_the_font_lacks_are_shown_as_numbers():
+    classes = ["Dresses", "裙子", "Čepice"]
+    assert [drawing.class_label(name, classes) for name in classes] == ["Dresses", "class 2", "Čepice"]
+    photo, box = Image.new("RGB", (200, 200)), (60, 60, 150, 150)
+    drawn = drawing.draw_boxes(photo, table(("裙子", box, True)), classes)
+    assert drawn.tobytes() == drawing.draw_boxes(photo, table(("class 2", box, True)), ["", "class 2"]).tobytes()

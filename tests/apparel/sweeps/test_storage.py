@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from apparel.errors import UserError
@@ -47,3 +48,19 @@ def test_an_address_in_the_environment_is_the_default_and_in_no_command(monkeypa
     assert storage.default_address() == storage.LOCAL
     monkeypatch.setenv(storage.VARIABLE, "postgresql://me:secret@db/x")
     assert storage.default_address() == "postgresql://me:secret@db/x"
+
+
+def test_an_sqlite_file_has_one_address_from_any_folder_whatever_the_folder_is_called(tmp_path, monkeypatch):
+    folder = tmp_path / "my clone – ünï (1)?x#y%20"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    address = storage.absolute(storage.LOCAL)
+    assert storage.absolute(address) == address
+    engine = create_engine(address)
+    monkeypatch.chdir(tmp_path)
+    with engine.begin() as connection:
+        connection.execute(text("create table made (x int)"))
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert [path.name for path in folder.iterdir()] == ["optuna.db"]
+    for other in ("sqlite:///:memory:", "postgresql://me@host/db", "grpc://host:13000"):
+        assert storage.absolute(other) == other
