@@ -72,12 +72,12 @@ def watch(
         with suppress(psutil.TimeoutExpired):
             dvc.wait(SECONDS_BETWEEN_LOOKS)  # a killed DVC wakes the guard at once
         now = dvc_lock.read_files(Path())
-        if stage and _runs(stage):  # DVC cannot have recorded it: git, or a person, changed the file
-            before = now if all(map(dvc_lock.is_whole, now.values())) else before
+        if now == before or not all(map(dvc_lock.is_whole, now.values())):
             continue
-        if now != before and all(map(dvc_lock.is_whole, now.values())):
+        if not (stage and _runs(stage)):
             _remove_false_record(name, start)
             return
+        before = now  # DVC records no stage that is at work: git, or a person, changed the file
     if stage:
         _end_stage(stage)
     with _lock_of_dvc("lock"):
