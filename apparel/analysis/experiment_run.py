@@ -60,8 +60,8 @@ class Run:
         folders = [folder.as_posix() for folder, is_missing in missing.items() if is_missing]
         return [imports[folder] for folder in folders if folder in imports]
 
-    def check_ready(self) -> list[str]:
-        """Checks what DVC would refuse late, or not explain; returns the stages that will run.
+    def ready_stages(self) -> list[str]:
+        """The stages that will run, once all is in place that DVC would refuse late, or not explain.
 
         Raises:
             UserError: names what is wrong, or what has to be imported first.
@@ -81,6 +81,13 @@ class Run:
         stages = run_plan.stages_to_run(self.params, self.force)
         run_checks.check_data(self.params, stages, self.isolated)
         return stages
+
+    def readiness(self) -> str:
+        """What `expectation` says, or why this run cannot start yet."""
+        try:
+            return self.expectation(self.ready_stages())
+        except UserError as error:
+            return f"not yet: {error}"
 
     def expectation(self, stages: list[str]) -> str:
         """Lines that say which of these stages run, and how long that is expected to take."""

@@ -53,9 +53,9 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.recipe, arguments.name, arguments.set_param, arguments.force, arguments.isolated
     )
     if arguments.dry_run:
-        print(run.text())
+        print(f"{run.text()}\n{run.readiness()}")
         return
-    stages = run.check_ready()
+    stages = run.ready_stages()
     print(f"{run.text()}\n{run.expectation(stages)}", flush=True)
     processes.interrupt_on_termination()
     if status := experiment_run.start(run.command):

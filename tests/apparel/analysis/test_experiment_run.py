@@ -73,15 +73,15 @@ def test_what_is_not_imported_is_named_with_the_command(project):
         UserError,
         match=r"first run:\n  apparel import https://\S+ --name apparel .*\n  apparel import .* --name coco\n  git add",
     ):
-        run.check_ready()
+        run.ready_stages()
     assert "import  apparel import" in run.text()
     other = experiment_run.prepare("six", None, ["data.name=shop", "train.checkpoint=none", "train.freeze=none"], False)
     with pytest.raises(UserError, match=r"no photos 'data/shop'; .* apparel import SOURCE --name shop"):
-        other.check_ready()
+        other.ready_stages()
     import_all(project)
-    assert run.check_ready() == STAGES
+    assert run.ready_stages() == STAGES
     # the demo is drawn, not imported
-    assert experiment_run.prepare(None, None, [], force=False).check_ready() == STAGES
+    assert experiment_run.prepare(None, None, [], force=False).ready_stages() == STAGES
 
 
 def test_an_experiment_that_exists_for_this_commit_is_named_with_what_to_do(project):
@@ -89,9 +89,9 @@ def test_an_experiment_that_exists_for_this_commit_is_named_with_what_to_do(proj
     head = subprocess.run([*GIT, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run([*GIT, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/six", head], check=True)
     with pytest.raises(UserError, match=r"dvc exp apply six.*--name.*--force"):
-        experiment_run.prepare("six", None, [], force=False).check_ready()
-    experiment_run.prepare("six", None, [], force=True).check_ready()
-    experiment_run.prepare("six", "six-2", [], force=False).check_ready()
+        experiment_run.prepare("six", None, [], force=False).ready_stages()
+    experiment_run.prepare("six", None, [], force=True).ready_stages()
+    experiment_run.prepare("six", "six-2", [], force=False).ready_stages()
 
 
 def test_values_that_an_earlier_run_left_in_params_yaml_are_named(project):

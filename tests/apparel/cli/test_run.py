@@ -4,6 +4,7 @@ import pytest
 
 from apparel.analysis import experiment_run, recipes, run_results
 from apparel.cli import run
+from apparel.errors import UserError
 
 
 def call(*words: str) -> None:
@@ -24,14 +25,15 @@ def test_dry_run_shows_the_recipe_and_the_line_and_runs_nothing(capsys, monkeypa
     call("six", "--dry-run", "-S", "train.epochs=2", "--name", "short")
     shown = capsys.readouterr().out
     assert recipes.load("six").expect in shown
-    assert shown.splitlines()[-1].startswith("dvc exp run -n short -S data.name=apparel ")
-    assert "-S train.epochs=2" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("dvc exp run ")]
+    assert line.startswith("dvc exp run -n short -S data.name=apparel ")
+    assert "-S train.epochs=2" in line
 
 
 @pytest.fixture
 def ready(monkeypatch):
     """A run of eval that nothing stands in the way of."""
-    monkeypatch.setattr(experiment_run.Run, "check_ready", lambda self: ["eval"])
+    monkeypatch.setattr(experiment_run.Run, "ready_stages", lambda self: ["eval"])
     monkeypatch.setattr(run_results, "text", lambda experiment: f"the table of {experiment}")
 
 
@@ -45,6 +47,19 @@ def test_it_says_what_will_run_for_how_long_and_ends_with_the_table(ready, monke
     assert table == "the table of None"
     call("--isolated", "--name", "mine")
     assert capsys.readouterr().out.splitlines()[-1] == "the table of mine"
+
+
+def test_dry_run_says_what_would_run_or_why_it_cannot_yet(ready, monkeypatch, capsys):
+    monkeypatch.setattr(experiment_run, "start", lambda command: pytest.fail("something was run"))
+    call("--dry-run")
+    assert capsys.readouterr().out.splitlines()[1].startswith("stages  eval;")
+    monkeypatch.setattr(experiment_run.Run, "ready_stages", fail)
+    call("--dry-run")
+    assert capsys.readouterr().out.splitlines()[1] == "not yet: no photos"
+
+
+def fail(self):
+    raise UserError("no photos")
 
 
 def test_the_exit_status_is_that_of_dvc(ready, monkeypatch):
