@@ -11,6 +11,8 @@ from tests.end_to_end.test_pipeline import PHOTOS, SETTINGS
 from tests.support import project_copy
 from tools.stage_deps import CHANGES_NO_OUTPUT
 
+pytestmark = pytest.mark.slow
+
 NOTHING = '''
 class Nothing:
     """Takes every call and every attribute, and does nothing."""

@@ -115,8 +115,8 @@ def test_several_values_at_once_are_a_sweep():
         ("epochs", "did you mean train.epochs?"),
         ("batchsize", "did you mean train.batch_size?"),
         ("seed", "did you mean split.seed or train.seed?"),
-        ("eval", "valid are eval.bootstrap_samples, eval.pictures"),
-        ("eval.zzz", "valid are eval.bootstrap_samples, eval.pictures"),
+        ("eval", "valid are eval.pictures"),
+        ("eval.zzz", "valid are eval.pictures"),
         ("zzz", "valid are data, convert, split, tfrecord, train, eval"),
     ],
 )

@@ -193,12 +193,12 @@ def test_dvc_records_nothing_of_a_stage_whose_inputs_changed(quick: Path, rate: 
     params, name = quick / "params.yaml", edit.split("|")[0]
     original = params.read_bytes()
     project_copy.set_params(params, train={"learning_rate": rate})
-    before, lock, entries = (quick / name).read_bytes(), (quick / "dvc.lock").read_bytes(), _run_cache(quick)
+    before, lock, entries = (quick / name).read_bytes(), _recorded_stages(quick), _run_cache(quick)
     try:
         done = project_copy.run(quick, "dvc", "repro", "train", EDITED=edit)
         assert done.returncode != 0
         assert f"what train reads changed while it ran: {said}" in done.stdout
-        assert (quick / "dvc.lock").read_bytes() == lock
+        assert _recorded_stages(quick) == lock
         assert _run_cache(quick) == entries
         _check_trained_rates(quick, 2 * rate, rate)
     finally:
@@ -252,6 +252,12 @@ def _check_trained_rates(folder: Path, *rates: float) -> None:
         done = project_copy.run(folder, "dvc", "repro", "--single-item", "train")
         assert done.returncode == 0, done.stdout
         assert (folder / "data/results/train/model/weights.txt").read_text() == str(rate)
+
+
+def _recorded_stages(folder: Path) -> dict:
+    """What dvc.lock has of each stage, but for `check`, which runs, and is recorded, for every change of a parameter."""
+    stages = dvc_lock.read_folder(folder).stages
+    return {name: stage for name, stage in stages.items() if name != "check"}
 
 
 def _run_cache(folder: Path) -> set[str]:

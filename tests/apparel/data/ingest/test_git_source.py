@@ -157,9 +157,10 @@ def test_fetching_ends_at_the_limit(large, tmp_path, monkeypatch):
     slow = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "pack.compression", "GIT_CONFIG_VALUE_0": "0"}
     for name, value in slow.items():
         monkeypatch.setenv(name, value)
+    others = psutil.Process().children(recursive=True)  # of earlier tests
     with served(tmp_path) as address, pytest.raises(UserError, match="sends more than 1 MB, the limit"):
         read(f"{address}/shop", tmp_path)
-    assert not psutil.Process().children(recursive=True)
+    assert set(psutil.Process().children(recursive=True)) <= set(others)
 
 
 HOSTILE = """
