@@ -69,5 +69,5 @@ def test_no_repository_and_another_folder_than_its_root_are_refused(folder, tmp_
     with pytest.raises(UserError, match="from the root"):
         snapshot.take(CONFIG)
     monkeypatch.chdir(tmp_path_factory.mktemp("bare"))
-    with pytest.raises(UserError, match="this folder is no git repository: .*`git init`"):
+    with pytest.raises(UserError, match=r"this folder is no git repository: .*`git init`"):
         snapshot.take(CONFIG)

@@ -255,7 +255,7 @@ def _check_trained_rates(folder: Path, *rates: float) -> None:
 
 
 def _recorded_stages(folder: Path) -> dict:
-    """What dvc.lock has of each stage, but for `check`, which runs, and is recorded, for every change of a parameter."""
+    """What dvc.lock has of each stage, but for `check`, which is recorded for every change of a parameter."""
     stages = dvc_lock.read_folder(folder).stages
     return {name: stage for name, stage in stages.items() if name != "check"}
 
