@@ -25,7 +25,7 @@ def text(experiment: str | None) -> str:
         f"the experiment '{experiment}' has these results; your files are as they were\n"
         f"in place of your files (commit your edits first), with pictures and curves: dvc exp apply {experiment}\n"
         f"beside the results here: apparel compare workspace {experiment}\n"
-        "every run side by side: `make ui`, or `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
+        f"{report.RUNS_SIDE_BY_SIDE}"
     )
 
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number, parse_size
+from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_corners, parse_number, parse_size, read_file
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import Annotation, Box
 from apparel.errors import UserError, one_line
@@ -74,13 +74,7 @@ def read(path: Path, file: str) -> tuple[list[Annotation], Problems]:
 
 
 def _load(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes; divide it")
+    data = read_file(path, MAX_BYTES)
     if data.count(b",") > MAX_VALUES or data.count(b"{") + data.count(b"[") > MAX_OBJECTS:
         raise UserError(f"{path} has more values than fit into memory; divide it")
     try:

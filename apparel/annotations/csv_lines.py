@@ -5,6 +5,7 @@ import csv
 import re
 from pathlib import Path
 
+from apparel.annotations.fields import read_file
 from apparel.errors import UserError
 
 SEPARATORS = ",;\t"
@@ -25,16 +26,10 @@ def read_lines(path: Path) -> list[str]:
         UserError: the file is too large or has too many rows, cannot be read, or is neither UTF-8 nor UTF-16.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-        text = decode(data)
+        text = decode(read_file(path, MAX_BYTES))
         if max(text.count("\n"), text.count("\r")) > MAX_ROWS:
             raise UserError(f"{path} has more than {MAX_ROWS:,} rows, too many for an annotation; split it up")
         return re.split(r"\r\n|\n|\r", text)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is neither UTF-8 nor UTF-16 (byte {error.start}); save it as UTF-8") from None
 

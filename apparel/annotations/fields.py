@@ -1,16 +1,33 @@
-"""Values in annotation files as text: numbers, corners and class names, none of which is trusted."""
+"""Annotation files and the values in them, none of which is trusted: numbers, corners and class names as text."""
 
 import math
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import Box
 from apparel.boxes import LONGEST_SIDE
-from apparel.errors import plain
+from apparel.errors import UserError, plain
 
 NOT_PLAIN = "class name is not plain text on one line, with single spaces"
 """The reason given where `parse_class_name` changes more than the white space around a name."""
+
+
+def read_file(path: Path, largest: int) -> bytes:
+    """The content of a file of at most `largest` bytes; of a larger one no more than that is read.
+
+    Raises:
+        UserError: the file is larger, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > largest:
+        raise UserError(f"{path} is larger than {largest:,} bytes, too large for an annotation; divide it")
+    return data
 
 
 def parse_number(text: str | None) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_number
+from apparel.annotations.fields import NOT_PLAIN, parse_class_name, parse_number, read_file
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import Annotation, Box
 from apparel.annotations.voc_objects import find_objects, fold_names
@@ -71,14 +71,9 @@ class _DocumentType:
 
 
 def _parse(path: Path) -> etree._Element:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
-    data = data.lstrip(b" \t\r\n")  # XML forbids white space before its declaration; it does no harm
+    data = read_file(path, MAX_BYTES).lstrip(
+        b" \t\r\n"
+    )  # XML forbids white space before its declaration; it does no harm
     # Comments would split the text around them.
     safe = {
         "encoding": _encoding(data),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from apparel.annotations.fields import parse_class_name, parse_number
+from apparel.annotations.fields import parse_class_name, parse_number, read_file
 from apparel.annotations.problems import Problems
 from apparel.annotations.records import SHARES, Annotation, Box
 from apparel.errors import UserError
@@ -73,15 +73,9 @@ def read(path: Path, file: str, classes: Sequence[str]) -> tuple[Annotation, Pro
         UserError: the file is too large or not a text.
     """
     try:
-        with path.open("rb") as binary:
-            data = binary.read(MAX_BYTES + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        text = read_file(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}), as YOLO's files are") from None
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path} is larger than {MAX_BYTES:,} bytes, too large for an annotation")
     problems = Problems(file)
     boxes = []
     for number, line in enumerate(text.splitlines(), start=1):

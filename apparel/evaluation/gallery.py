@@ -129,7 +129,7 @@ def _gallery_photo(
     truth, detections = boxes
     colours = drawing.class_colours(list(results.curves))
     missed = truth[~truth["matched"]]
-    rows = [(row, f"{plain(row['class'])}", "missed") for _, row in missed.iterrows()]
+    rows = [(row, plain(row["class"]), "missed") for _, row in missed.iterrows()]
     for _, row in detections.sort_values("score", kind="stable").iterrows():
         rows.append((row, f"{plain(row['class'])} {row['score']:.2f}", "right" if row["matched"] else "wrong"))
     marks = [_mark(row[CORNERS].to_numpy(float) * scale, colours[row["class"]], *words) for row, *words in rows]

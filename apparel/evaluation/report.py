@@ -25,6 +25,9 @@ PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
 HISTORY_COLUMNS = ["epoch", "train/loss", "val/loss", "val/mAP50"]
 """Columns of train's history that the learning curves show."""
 
+RUNS_SIDE_BY_SIDE = "every run side by side: `make ui`, or `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
+"""Line below a table: how to open MLflow."""
+
 MAX_DESCRIPTION_LINES = 46
 """Lines of a run's description, so 40 classes: older MLflow servers take 5,000 characters."""
 
@@ -165,10 +168,7 @@ def _markdown_text(text: str) -> str:
 
 def next_steps() -> str:
     """Lines below the table: how to open the page and the runs in MLflow."""
-    return (
-        f"pictures and curves: open {paths.EVAL_PAGE.as_posix()}\n"
-        "every run side by side: `make ui`, or `mlflow ui --backend-store-uri sqlite:///mlflow.db`"
-    )
+    return f"pictures and curves: open {paths.EVAL_PAGE.as_posix()}\n{RUNS_SIDE_BY_SIDE}"
 
 
 def encoded_images(records: Sequence[str]) -> Iterator[tuple[str, bytes]]:
