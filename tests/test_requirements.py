@@ -1,5 +1,8 @@
 import ast
+import itertools
 import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -7,8 +10,11 @@ from packaging.utils import canonicalize_name
 
 from tests.support.repository import ROOT
 
-LISTS = ("requirements", "requirements-dev")
-"""The packages of users, and what tests and lint need besides."""
+LISTS = ("requirements", "requirements-export", "requirements-dev")
+"""The packages of users, what the format ONNX needs besides, and what tests and lint need besides."""
+
+EXPORT_MODULES = {"onnx", "tf2onnx", "onnxruntime", "openvino"}
+"""The modules of the direct dependencies of the format ONNX, called as their packages."""
 
 MODULES = {
     "pytest": "pytest",
@@ -41,6 +47,23 @@ def locked(name: str) -> dict[str, str]:
     return {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in requirements(read(f"{name}.txt"))}
 
 
+def code_of_users() -> Iterator[tuple[Path, ast.Module]]:
+    for path in [*ROOT.glob("apparel/**/*.py"), *ROOT.glob("stages/*.py")]:
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """Top modules that import statements among `nodes` name."""
+    names = set()
+    for node in nodes:
+        match node:
+            case ast.Import(aliases):
+                names |= {alias.name.partition(".")[0] for alias in aliases}
+            case ast.ImportFrom(str(package), _, 0):
+                names.add(package.partition(".")[0])
+    return names
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_lock_has_every_direct_dependency(name):
     versions = locked(name)
@@ -56,7 +79,9 @@ def test_each_direct_dependency_says_why(name):
         assert line.startswith("#") or line.partition("#")[2].strip(), line
 
 
-@pytest.mark.parametrize(("name", "least"), [("requirements", 100), ("requirements-dev", 20)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("requirements", 100), ("requirements-export", 10), ("requirements-dev", 20)]
+)
 def test_every_locked_package_has_a_hash_and_no_address(name, least):
     lock = read(f"{name}.txt")
     entries = lock.replace("\\\n", "").splitlines()
@@ -66,9 +91,10 @@ def test_every_locked_package_has_a_hash_and_no_address(name, least):
     assert "://" not in lock
 
 
-def test_both_lists_agree_on_every_version():
-    users, tests = locked("requirements"), locked("requirements-dev")
-    differing = {package for package in users.keys() & tests.keys() if users[package] != tests[package]}
+@pytest.mark.parametrize(("one", "other"), itertools.combinations(LISTS, 2))
+def test_lists_agree_on_every_version(one, other):
+    first, second = locked(one), locked(other)
+    differing = {package for package in first.keys() & second.keys() if first[package] != second[package]}
     assert not differing, "run `make lock`"
 
 
@@ -76,16 +102,22 @@ def test_no_code_of_users_imports_a_package_of_the_tests():
     tests = {canonicalize_name(direct.name) for direct in requirements(read("requirements-dev.in"))}
     assert tests == MODULES.keys(), "a new package: name its module in MODULES"
     assert not tests & locked("requirements").keys() - SHARED
-    for path in [*ROOT.glob("apparel/**/*.py"), *ROOT.glob("stages/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Import(aliases):
-                    names = [alias.name for alias in aliases]
-                case ast.ImportFrom(str(package), _, 0):
-                    names = [package]
-                case _:
-                    continue
-            assert not set(MODULES.values()) & {name.partition(".")[0] for name in names}, path
+    for path, tree in code_of_users():
+        assert not set(MODULES.values()) & imported(ast.walk(tree)), path
+
+
+def test_packages_of_the_format_onnx_are_imported_where_they_are_used():
+    """Within functions: without these packages, all else works."""
+    assert {direct.name for direct in requirements(read("requirements-export.in"))} == EXPORT_MODULES
+    assert not EXPORT_MODULES & locked("requirements").keys()
+    for path, tree in code_of_users():
+        assert not EXPORT_MODULES & imported(tree.body), path
+
+
+def test_no_list_installs_telemetry_of_openvino():
+    pins = [pin for name in LISTS for pin in requirements(read(f"{name}.txt")) if "telemetry" in pin.name]
+    sent = [pin for pin in pins if pin.name.startswith("openvino") and (pin.marker is None or pin.marker.evaluate())]
+    assert not sent
 
 
 def test_pre_commit_runs_the_ruff_of_the_list():
