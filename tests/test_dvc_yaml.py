@@ -8,7 +8,9 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
+from apparel import paths
 from apparel.params import Params
+from apparel.tracking import registry
 from tests.support.project_copy import git
 from tools import stage_deps
 from tools.stage_deps import ROOT
@@ -155,3 +157,11 @@ def test_git_ignores_what_dvc_keeps_and_dvc_sees_what_git_keeps(tmp_path):
         }
     listed = git(tmp_path, "ls-files", "--others", "--exclude-standard").splitlines()
     assert {name for name in listed if name.startswith("data/")} == {f"{name}.dvc" for name in kept}
+
+
+def test_dvc_finds_the_model_under_the_name_of_mlflows_registered_model():
+    with Repo(str(ROOT)) as repo:
+        artifact = repo.artifacts.read()["dvc.yaml"][registry.NAME]
+        assert repo.artifacts.get_path(registry.NAME) == str(paths.MODEL)
+    assert (artifact.type, artifact.path) == ("model", paths.MODEL.as_posix())
+    assert artifact.desc and artifact.labels

@@ -1,6 +1,7 @@
 """Upload of files to MLflow's artifact store, confirmed by its listing."""
 
 import filecmp
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,16 @@ class Artifacts:
             raise Unconfirmed(f"what answers there gives another file than {path}")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+    def fetch_folder(self, path: str, target: Path) -> None:
+        """Downloads each file below a folder into `target`, which exists.
+
+        Raises:
+            Unconfirmed: the store has no such folder.
+        """
+        require([] if self._store.list_artifacts(path) else [f"folder {path}"])
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(self._store.download_artifacts(path, folder), target, dirs_exist_ok=True)
 
     def _compare(self, file: Path, path: str) -> None:
         with tempfile.TemporaryDirectory() as folder:

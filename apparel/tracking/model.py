@@ -51,6 +51,12 @@ def log(client: Any, run: "Run", folder: Path, example: Path) -> None:
     require([] if model and model.status == "READY" else ["the model's status READY"])
 
 
+def logged_id(client: Any, run: "Run") -> str | None:
+    """MLflow's id of the run's model; None if MLflow does not have it whole."""
+    model = _stored(client, run.info.experiment_id, run.info.run_id)
+    return model.model_id if model and model.status == "READY" else None
+
+
 def is_logged(client: Any, run: "Run") -> bool:
     """Whether MLflow has the run's model whole."""
     model = _stored(client, run.info.experiment_id, run.info.run_id)
