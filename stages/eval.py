@@ -3,9 +3,10 @@
 from apparel import errors, params, paths
 from apparel.data.index import read_index
 from apparel.evaluation import evaluate, gallery, report
-from apparel.inference import predictor
+from apparel.inference import split_detections
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
+from apparel.models.thresholds import read_thresholds
 from apparel.tracking import runs
 from apparel.utils import files
 from apparel.versioning import stage_inputs
@@ -19,12 +20,12 @@ def main() -> None:
     index = read_index(paths.TFRECORD)
     determinism.enable(config.train.seed)  # as in train, or its scores would differ in their last bits
     model = detector.load_detector(paths.MODEL)
-    scored, measured, thresholds = {}, {}, None
-    for split in ("val", "test"):  # thresholds are chosen on val
-        scored[split] = predictor.detect_split(model, index, split)
+    thresholds = read_thresholds(paths.MODEL, model.classes).by_class
+    scored, measured = {}, {}
+    for split in ("val", "test"):
+        scored[split] = split_detections.detect_split(model, index, split)
         evaluate.check_photos(split, scored[split].photos, index.splits[split].photos)
         measured[split] = evaluate.measure_split(scored[split], split, model.classes, thresholds)
-        thresholds = measured[split].thresholds
     test, val = measured["test"], measured["val"]
     picked = evaluate.select_photos(test, config.eval.pictures)
     series = evaluate.evenly_spaced_photos(test, 3 * config.eval.pictures)

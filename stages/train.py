@@ -7,6 +7,7 @@ from apparel.data.index import Index, read_index
 from apparel.models import inputs, pipeline_config
 from apparel.models.detector import Detector
 from apparel.models.tfod import augmentation, determinism
+from apparel.models.thresholds import Thresholds
 from apparel.models.weights import load_pretrained_weights
 from apparel.tracking import runs
 from apparel.training import loop, memory, trial_messages
@@ -28,7 +29,8 @@ def main() -> None:
     with checkpoint_folder(key) as folder:
         with runs.open_run(config, key) as run:
             progress, detector = train(config, index, folder, run)
-            detector.save(paths.MODEL)
+            thresholds = Thresholds.from_plain(progress.thresholds, detector.classes, str(folder))
+            detector.save(paths.MODEL, thresholds)
             csv_tables.write(loop.history_table(progress), paths.HISTORY)
             files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
             stage_inputs.check_unchanged("train")  # before MLflow hears of a model that is not recorded

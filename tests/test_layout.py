@@ -16,6 +16,8 @@ WITHOUT_MODULE = {
 WITHOUT_TEST = {
     "apparel/__main__.py": "tests/apparel/test_main.py",
     "apparel/classes.py": "one constant",
+    "apparel/inference/network.py": "an interface: tests/apparel/inference/test_tensorflow_network.py",
+    "apparel/models/detections.py": "a tuple of arrays",
     "apparel/paths.py": "constants",
     "apparel/tracking/pyfunc_model.py": "MLflow runs a copy of it: tests/apparel/tracking/test_model.py",
     "benchmarks/__main__.py": "a list of the benchmarks",

@@ -14,7 +14,7 @@ from apparel.evaluation import coco, confusion, intervals, metrics
 from apparel.evaluation.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, PrecisionRecallCurve
 
 if TYPE_CHECKING:
-    from apparel.inference.predictor import ScoredSplit
+    from apparel.inference.split_detections import ScoredSplit
 
 FIGURES = [
     "AP50", "AP50_low", "AP50_high", "COCO_AP", "COCO_AP50", "COCO_AP75", "precision", "recall", "F1", "mean_IoU",
@@ -86,7 +86,7 @@ def check_photos(split: str, photos: pd.DataFrame, expected: int) -> None:
 
 
 def measure_split(
-    scored: "ScoredSplit", split: str, classes: Sequence[str], thresholds: dict[str, float] | None
+    scored: "ScoredSplit", split: str, classes: Sequence[str], thresholds: dict[str, float]
 ) -> SplitMetrics:
     """Computes all metrics of one split.
 
@@ -94,15 +94,13 @@ def measure_split(
         scored: photos, ground truth and detections of the split.
         split: its name.
         classes: the classes, in order.
-        thresholds: score threshold by class, chosen on another split; None chooses those with the best F1 on this one.
+        thresholds: score threshold by class, chosen on val.
 
     Raises:
         UserError: a score or a coordinate of a detection is not a finite number.
     """
     photos, truth = scored.photos, scored.ground_truth
     matched = metrics.match_detections(truth, scored.detections)
-    if thresholds is None:
-        thresholds = metrics.best_thresholds(truth, matched, classes)
     curves = metrics.precision_recall_curves(truth, matched, classes)
     ap50 = pd.Series({name: curve.average_precision for name, curve in curves.items()}, name="AP50")
     with_intervals = intervals.average_precision(photos["filename"], truth, matched, classes)

@@ -156,6 +156,13 @@ class PrecisionRecallCurve:
         # so the maximum never lies between scores that no threshold can separate.
         return float(self.score[np.argmax(f1)]) if np.any(f1 > 0) else None
 
+    def threshold_at(self, precision: float) -> float | None:
+        """The lowest score threshold with this precision, 0 to 1, or a higher one; None where there is none."""
+        # A threshold takes all detections of its score: their last row has its precision.
+        last_of_score = np.append(self.score[1:] != self.score[:-1], True)[: len(self.score)]
+        reached = np.flatnonzero(last_of_score & (self.precision >= precision - 1e-12))
+        return float(self.score[reached[-1]]) if len(reached) else None
+
 
 def precision_recall_curve(ground_truth: pd.DataFrame, matched: pd.DataFrame) -> PrecisionRecallCurve:
     """The curve over all rows, whatever their class; for the curve of one class, pass the rows of that class.
@@ -220,19 +227,6 @@ def nan_mean(values: Sequence[float] | np.ndarray) -> float:
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
-
-
-def best_thresholds(ground_truth: pd.DataFrame, matched: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """The score threshold of each class that gives the highest F1.
-
-    A class without true positives gets the best threshold of all classes together; where no class has any, it is 0.5.
-    Rounded down to six decimals, so that the threshold written is the threshold applied.
-    """
-    overall = precision_recall_curve(ground_truth, matched).best_threshold()
-    fallback = 0.5 if overall is None else overall
-    curves = precision_recall_curves(ground_truth, matched, classes)
-    best = {name: curve.best_threshold() for name, curve in curves.items()}
-    return {name: np.floor((fallback if score is None else score) * 1e6) / 1e6 for name, score in best.items()}
 
 
 def above_threshold(detections: pd.DataFrame, thresholds: dict[str, float]) -> pd.DataFrame:

@@ -2,34 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import tensorflow as tf
+from google.protobuf.message import Message
 
 from apparel.data.index import Index
 from apparel.errors import UserError, one_line
+from apparel.models.detections import Detections
 from apparel.models.inputs import Batch
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.model import build_model
 from apparel.models.tfod.pipeline_file import PipelineConfig
+from apparel.models.thresholds import Thresholds, default_thresholds
 from apparel.utils import files, tensor_bundle
 from apparel.versioning import integrity
-
-
-class Detections(NamedTuple):
-    """What the network detects on a batch of B photos, after non-maximum suppression; D is the most it gives a photo.
-
-    Attributes:
-        boxes: float32 (B, D, 4) ymin, xmin, ymax, xmax in 0..1 of the photo's sides.
-        classes: float32 (B, D), whole numbers from 0: positions in the detector's classes.
-        scores: float32 (B, D), 0 to 1, the highest first.
-        count: float32 (B,), how many of a photo's D detections are none of padding, a whole number.
-    """
-
-    boxes: tf.Tensor
-    classes: tf.Tensor
-    scores: tf.Tensor
-    count: tf.Tensor
 
 
 class Detector:
@@ -63,9 +49,18 @@ class Detector:
     @property
     def resolution(self) -> int:
         """Pixels, the longer side of the network's input."""
+        return max(value for _, value in self._resizer.ListFields() if type(value) is int)
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width of the network's input in pixels; None where they depend on the photo."""
+        sides = getattr(self._resizer, "height", 0), getattr(self._resizer, "width", 0)
+        return sides if all(sides) else None
+
+    @property
+    def _resizer(self) -> Message:
         resizer = getattr(self.config.model, self.config.model.WhichOneof("model")).image_resizer
-        section = getattr(resizer, resizer.WhichOneof("image_resizer_oneof"))
-        return max(value for _, value in section.ListFields() if type(value) is int)
+        return getattr(resizer, resizer.WhichOneof("image_resizer_oneof"))
 
     @property
     def backbone(self) -> tf.keras.Model:
@@ -154,8 +149,9 @@ class Detector:
         names = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
         return Detections(*(postprocessed[name] for name in names))
 
-    def save(self, folder: Path) -> None:
-        """Writes `checkpoint/ckpt-0.*`, `pipeline.config` and `classes.json`, as the API's model zoo lays them out.
+    def save(self, folder: Path, thresholds: Thresholds | None = None) -> None:
+        """Writes `checkpoint/ckpt-0.*` and `pipeline.config`, as the API's model zoo lays them out, `classes.json`,
+        and `thresholds.json`, by default 0.5 for every class.
 
         Their checksums are written with them. A folder of that name is replaced once everything is written.
         """
@@ -166,6 +162,7 @@ class Detector:
             files.write_text(unfinished / "checkpoint" / "checkpoint", state)
             pipeline_file.write(self.config, unfinished / "pipeline.config")
             files.write_json(unfinished / "classes.json", list(self.classes))
+            (thresholds or default_thresholds(self.classes)).write(unfinished)
             integrity.write_checksums(unfinished)
 
 

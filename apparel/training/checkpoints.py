@@ -36,12 +36,14 @@ class Progress:
     Attributes:
         history: one row a validation, see `loop.history_table`.
         best: `step` and metrics of the best validation so far; empty before the first.
+        thresholds: score thresholds chosen at the best validation, as `Thresholds.plain` gives them.
         sums: training losses added up since the last validation, by metric name, and their number, `steps`.
         validations_since_best: validations since the best one.
     """
 
     history: list[dict] = field(default_factory=list)
     best: dict = field(default_factory=dict)
+    thresholds: dict = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
     validations_since_best: int = 0
 

@@ -14,12 +14,14 @@ from apparel import paths
 from apparel.data.index import Index
 from apparel.errors import UserError, one_line
 from apparel.evaluation import metrics
-from apparel.inference.predictor import detect_split
+from apparel.evaluation.choose_thresholds import choose_thresholds
+from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, sum_in_order, total_loss
 from apparel.models.inputs import Batch
 from apparel.models.tfod.model import early_layers, freeze_batch_norm
 from apparel.models.tfod.optimizer import build_optimizer, learning_rate_at
+from apparel.models.thresholds import Thresholds
 from apparel.params import Train
 from apparel.training.checkpoints import Checkpoints, Progress
 from apparel.training.input_pipeline import training_batches
@@ -161,9 +163,9 @@ class Training:
 
     def _validate(self, step: int, learning_rate: float) -> dict[str, float]:
         with self._averaged_weights():
-            measured = validate(self.detector, self.index)
+            measured, thresholds = validate(self.detector, self.index, self.train.min_precision)
             if self._is_better(measured):
-                self._keep_best(step, measured)
+                self._keep_best(step, measured, thresholds)
             else:
                 self.progress.validations_since_best += 1
         sums = self.progress.sums
@@ -192,9 +194,10 @@ class Training:
         patience_is_over = 0 < self.train.patience <= self.progress.validations_since_best
         return self.step >= self.steps or patience_is_over
 
-    def _keep_best(self, step: int, measured: dict[str, float]) -> None:
+    def _keep_best(self, step: int, measured: dict[str, float], thresholds: Thresholds) -> None:
         self.checkpoints.save_best(step)
         self.progress.best = {"step": step} | measured
+        self.progress.thresholds = thresholds.plain()
         self.progress.validations_since_best = 0
 
     def _resume(self) -> None:
@@ -207,15 +210,21 @@ class Training:
         """Traces a step and validates, for a training that resumes at its end. The API's model keeps the names of the
         ground truth it was given, in that order, and a checkpoint lists them: the saved files would differ."""
         self.train_step.get_concrete_function(next(iter(self.batches())))
-        validate(self.detector, self.index)
+        validate(self.detector, self.index, self.train.min_precision)
 
 
-def validate(detector: Detector, index: Index) -> dict[str, float]:
-    """Loss, mAP50 and AP50 by class on val, by metric name; not a number for a class without ground truth."""
+def validate(
+    detector: Detector, index: Index, min_precision: float | None = None
+) -> tuple[dict[str, float], Thresholds]:
+    """Loss, mAP50 and AP50 by class on val, by metric name, not a number for a class without ground truth; and the
+    score thresholds."""
     scored = detect_split(detector, index, "val")
-    by_class = metrics.average_precision(scored.ground_truth, scored.detections, detector.classes)
+    truth, matched = scored.ground_truth, metrics.match_detections(scored.ground_truth, scored.detections)
+    curves = metrics.precision_recall_curves(truth, matched, detector.classes)
+    by_class = {name: curve.average_precision for name, curve in curves.items()}
     measured = {"val/loss": scored.loss, "val/mAP50": metrics.nan_mean(list(by_class.values()))}
-    return measured | {f"val/AP50/{name}": value for name, value in by_class.items()}
+    measured |= {f"val/AP50/{name}": value for name, value in by_class.items()}
+    return measured, choose_thresholds(truth, matched, detector.classes, min_precision)
 
 
 def history_table(progress: Progress) -> pd.DataFrame:

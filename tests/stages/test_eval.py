@@ -11,10 +11,11 @@ from apparel import boxes, params, paths
 from apparel.data import shards
 from apparel.errors import UserError
 from apparel.evaluation import evaluate, report
-from apparel.inference import predictor
-from apparel.inference.predictor import ScoredSplit
+from apparel.inference import split_detections
+from apparel.inference.split_detections import ScoredSplit
 from apparel.models import detector
 from apparel.models.tfod import determinism
+from apparel.models.thresholds import default_thresholds
 from apparel.tracking import runs
 from apparel.utils import csv_tables
 from stages import eval as stage
@@ -80,10 +81,11 @@ def run(tmp_path, monkeypatch):
         packed[split] = shards.gather(tmp_path, photo_table(names), labels(names), labels([]), CLASSES)
     shards.write_shards(packed, CLASSES, 2, paths.TFRECORD)
     csv_tables.write(HISTORY, paths.HISTORY)
+    default_thresholds(CLASSES).write(paths.MODEL)
     recorder = Recorder()
     monkeypatch.setattr(determinism, "enable", lambda seed: None)  # for the rest of the process
     monkeypatch.setattr(detector, "load_detector", lambda folder: SimpleNamespace(classes=CLASSES))
-    monkeypatch.setattr(predictor, "detect_split", detected)
+    monkeypatch.setattr(split_detections, "detect_split", detected)
     monkeypatch.setattr(runs, "run_of_model", lambda model, config: nullcontext(recorder))
     return recorder
 
@@ -127,7 +129,7 @@ def test_a_photo_that_was_not_scored_stops_it_before_anything_is_written(run, mo
         whole = detected(model, index, split)
         return SimpleNamespace(**vars(whole) | {"photos": whole.photos.iloc[1:]})
 
-    monkeypatch.setattr(predictor, "detect_split", lossy)
+    monkeypatch.setattr(split_detections, "detect_split", lossy)
     with pytest.raises(UserError, match="val has 2 photos, but 1 were scored"):
         stage.main()
     assert not paths.EVAL.exists()

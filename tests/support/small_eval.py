@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pandas as pd
 from PIL import Image
 
-from apparel.evaluation import evaluate, gallery, report
+from apparel.evaluation import evaluate, gallery, metrics, report
+from apparel.evaluation.choose_thresholds import choose_thresholds
 from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, truth_table
 
 CLASSES = ["Dresses", "Tops <b>&"]
@@ -28,6 +29,9 @@ def split(name: str, thresholds: dict[str, float] | None = None) -> evaluate.Spl
         (NAMES[0], CLASSES[1], 0.9, LEFT), (NAMES[1], CLASSES[0], 0.8, LEFT), (NAMES[3], CLASSES[1], 0.7, RIGHT)
     )
     tables = SimpleNamespace(photos=photo_table(NAMES), ground_truth=ground_truth, detections=detections)
+    if thresholds is None:
+        matched = metrics.match_detections(tables.ground_truth, tables.detections)
+        thresholds = choose_thresholds(tables.ground_truth, matched, CLASSES).by_class
     return evaluate.measure_split(tables, name, CLASSES, thresholds)
 
 

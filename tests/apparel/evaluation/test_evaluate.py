@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import evaluate, metrics
+from apparel.evaluation.choose_thresholds import choose_thresholds
 from tests.support.box_tables import (
     CLASSES,
     LEFT,
@@ -24,6 +25,9 @@ def split_metrics(truth_rows, detection_rows, names="abcd", thresholds=None):
     tables = SimpleNamespace(
         photos=photo_table(names), ground_truth=truth_table(*truth_rows), detections=detection_table(*detection_rows)
     )
+    if thresholds is None:
+        matched = metrics.match_detections(tables.ground_truth, tables.detections)
+        thresholds = choose_thresholds(tables.ground_truth, matched, CLASSES).by_class
     return evaluate.measure_split(tables, "test", CLASSES, thresholds)
 
 

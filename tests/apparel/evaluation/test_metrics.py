@@ -243,17 +243,6 @@ def test_order_of_photos_and_rows_changes_nothing(truth_rows, detection_rows, ra
     ) == pytest.approx(first_ap, nan_ok=True, rel=0, abs=0)
 
 
-def test_best_thresholds_by_class_and_their_fallback():
-    ground_truth = truth_table(("a", "Tops", LEFT), ("b", "Tops", LEFT), ("a", "Skirts", LEFT))
-    detections = detection_table(("a", "Tops", 0.9, LEFT), ("b", "Tops", 0.12345678, LEFT), ("a", "Skirts", 0.7, RIGHT))
-    best = metrics.best_thresholds(ground_truth, metrics.match_detections(ground_truth, detections), CLASSES)
-    together = 0.123456  # of the pooled curve: 2 of 3 found with one false positive
-    assert best == {"Dresses": together, "Skirts": together, "Tops": 0.123456}
-    assert metrics.best_thresholds(
-        truth_table(), metrics.match_detections(truth_table(), detection_table()), CLASSES
-    ) == dict.fromkeys(CLASSES, 0.5)
-
-
 def test_precision_recall_and_counts_at_thresholds():
     ground_truth = truth_table(
         ("a", "Tops", LEFT), ("b", "Tops", LEFT), ("c", "Tops", LEFT), ("d", "Tops", LEFT, "difficult")

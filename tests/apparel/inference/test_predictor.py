@@ -9,7 +9,8 @@ from PIL import Image
 
 from apparel.boxes import CORNERS
 from apparel.data.index import Index
-from apparel.inference.predictor import detect, detect_split
+from apparel.inference.predictor import detect
+from apparel.inference.split_detections import detect_split
 from apparel.models.detector import Detector
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
@@ -61,10 +62,3 @@ def test_detections_are_in_pixels_of_each_photo_by_falling_score(detector: Detec
 
 def test_no_photos_give_an_empty_table(detector: Detector) -> None:
     assert list(detect(detector, [])) == ["photo", "class", "score", *CORNERS]
-
-
-def test_every_photo_of_a_split_is_scored(index: Index, detector: Detector) -> None:
-    scored = detect_split(detector, index, "val")
-    assert len(scored.photos) == index.splits["val"].photos
-    assert len(scored.ground_truth) == index.splits["val"].boxes
-    assert scored.detections["score"].between(0, 1).all()

@@ -14,7 +14,7 @@ from apparel.boxes import CORNERS
 from apparel.data import shards
 from apparel.data.example_writer import Photo
 from apparel.errors import UserError
-from apparel.inference.predictor import detect_split
+from apparel.inference.split_detections import detect_split
 from apparel.models import inputs, pipeline_config
 from apparel.models.detector import Detector
 from apparel.models.tfod import optimizer

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from apparel.data.index import Index
 from apparel.errors import UserError
-from apparel.inference.predictor import detect_split
+from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, load_detector
 from apparel.models.tfod import determinism

@@ -1,0 +1,24 @@
+"""Loads a trained detector for the runtime that its files are made for."""
+
+from pathlib import Path
+
+from apparel.errors import UserError
+from apparel.inference.network import Network
+
+
+def load(path: Path, runtime: str | None = None, threads: int | None = None) -> Network:
+    """Loads the folder of a trained model, or an exported file.
+
+    Args:
+        path: a folder that `train` wrote, or what `apparel export` wrote.
+        runtime: what is to run it, where several can; None: the usual one.
+        threads: processor threads; None: as many as there are.
+
+    Raises:
+        UserError: there is no detector at this path, or nothing that could run it.
+    """
+    if (path / "pipeline.config").is_file():
+        from apparel.inference.tensorflow_network import load_tensorflow_network
+
+        return load_tensorflow_network(path)
+    raise UserError(f"{path} is neither the folder of a trained model nor an exported detector")
