@@ -190,6 +190,14 @@ class Registry:
                 raise UserError(f"the files of model {logged} at {server_address()} are damaged or others: {problem}")
         return folder
 
+    def of_run(self, run: str) -> Path | None:
+        """The model folder of the model that a run trained, as `fetch` gives it; None if MLflow has no model of it."""
+        if self._client is None:
+            return None
+        with mlflow_errors():
+            logged = model.logged_id(self._client, stored_run(self._client, run))
+        return self.fetch(logged) if logged else None
+
     def _download(self, logged: str, folder: Path) -> None:
         if self._client is None:
             raise UserError(f"MLflow at {server_address()} has no model {logged}")
