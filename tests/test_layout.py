@@ -19,6 +19,8 @@ WITHOUT_TEST = {
     "apparel/inference/network.py": "an interface: tests/apparel/inference/test_tensorflow_network.py",
     "apparel/models/detections.py": "a tuple of arrays",
     "apparel/paths.py": "constants",
+    "apparel/serving/answers.py": "types for the description of the API: tests/apparel/serving/test_app.py",
+    "apparel/serving/limits.py": "constants: each limit has its test in tests/apparel/serving/",
     "apparel/tracking/pyfunc_model.py": "MLflow runs a copy of it: tests/apparel/tracking/test_model.py",
     "benchmarks/__main__.py": "a list of the benchmarks",
     "stages/train.py": "a training: tests/end_to_end/",

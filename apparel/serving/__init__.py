@@ -1,0 +1,1 @@
+"""HTTP server of a trained detector: photos in, detections out, as JSON."""
