@@ -88,16 +88,17 @@ def draw_side_by_side(
     return picture
 
 
-def draw_boxes(photo: Image.Image, table: pd.DataFrame, classes: Sequence[str]) -> Image.Image:
-    """Draws boxes on a copy of the photo, scaled to `SIDE`; later rows lie above earlier ones.
+def draw_boxes(photo: Image.Image, table: pd.DataFrame, classes: Sequence[str], side: int = SIDE) -> Image.Image:
+    """Draws boxes on a scaled copy of the photo; later rows lie above earlier ones.
 
     Args:
         photo: upright RGB.
         table: `class`, corners in pixels of the photo, `matched` (bool), and `score` for detections.
         classes: all classes, in order.
+        side: longer side of the copy, in pixels.
     """
-    scale = SIDE / max(photo.size)
-    panel = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.LANCZOS)
+    scale = side / max(photo.size)
+    panel = photo.resize([max(1, round(length * scale)) for length in photo.size], Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(panel)
     colours = class_colours(classes)
     scaled = [tuple(row) for row in table[CORNERS].to_numpy(float) * scale]
@@ -181,7 +182,11 @@ def _font_face() -> "FT2Font":
     return FT2Font(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")))
 
 
-def save_jpeg(picture: Image.Image, path: Path) -> None:
-    """Writes a picture as JPEG without metadata."""
+def save_jpeg(picture: Image.Image, path: Path, comment: bytes = b"", quality: int = QUALITY) -> None:
+    """Writes a picture as JPEG without metadata but the comment.
+
+    Colours keep their full resolution at `QUALITY` and above, so that labels stay sharp.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, "JPEG", quality=QUALITY, subsampling=0)
+    subsampling = 0 if quality >= QUALITY else -1
+    picture.save(path, "JPEG", quality=quality, subsampling=subsampling, comment=comment)

@@ -1,0 +1,31 @@
+"""Photos with their detections drawn on them: box, class and score."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from apparel.analysis.predictions.output_names import picture_path
+from apparel.evaluation import drawing
+
+LONGEST_SIDE = 1600
+"""Longer side of a picture at most, in pixels: fills a screen."""
+
+
+class Pictures:
+    """Writes `FOLDERS/PHOTO~HASH.jpg`; an `apparel.inference.writer.Writer`."""
+
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        """`classes` are all of the model, in order: the order decides the colours."""
+        self._folder, self._classes = folder, list(classes)
+
+    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+        """Writes the photo with the detections at or above their thresholds, the highest score on top."""
+        shown = detections[detections["score"] >= detections["threshold"]].iloc[::-1].assign(matched=True)
+        side = min(LONGEST_SIDE, max(drawing.SIDE, *photo.size))
+        picture = drawing.draw_boxes(photo, shown, self._classes, side)
+        drawing.save_jpeg(picture, self._folder / picture_path(name, ".jpg"))
+
+    def close(self) -> None:
+        """Nothing is open."""

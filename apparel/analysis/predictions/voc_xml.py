@@ -1,0 +1,115 @@
+"""Detections as PASCAL VOC XML files like LabelImg's, to correct by hand and to train on."""
+
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+from lxml import etree
+from PIL import Image
+
+from apparel.analysis.predictions.output_names import local_file, picture_path
+from apparel.boxes import CORNERS
+from apparel.errors import plain, some_of
+from apparel.utils.names import file_name
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0, section 2.2, has no form for."""
+
+NAMED = 3
+"""Files that the closing sentence names; more are counted."""
+
+
+class VocXml:
+    """Writes an XML file beside each photo; an `apparel.inference.writer.Writer`.
+
+    Photos that are no files of this machine, such as those in archives, have their XML in the output's folder. A file
+    that exists with other content, such as labels drawn by hand, is left as it is. A photo without detections gets a
+    file without objects.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: list[str] = []
+
+    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+        """Writes the detections at or above their thresholds."""
+        local = local_file(name)
+        path = local.with_suffix(".xml") if local else self._folder / picture_path(name, ".xml")
+        shown = detections[detections["score"] >= detections["threshold"]]
+        if not _create(path, annotation_xml(name, photo.size, shown)):
+            self._kept.append(plain(str(path)) if len(self._kept) < NAMED else "")
+
+    def close(self) -> str | None:
+        """Says how many files existed, and names some."""
+        if not self._kept:
+            return None
+        count = f"{len(self._kept):,} XML file{'s' * (len(self._kept) > 1)}"
+        return f"{count} existed with other content and stayed as they were: {some_of(self._kept, NAMED)}"
+
+
+def annotation_xml(name: str, size: tuple[int, int], detections: pd.DataFrame) -> bytes:
+    """The file's content, in the order and with the zero-based whole pixels of LabelImg (`libs/pascal_voc_io.py`).
+
+    Args:
+        name: of the photo.
+        size: width and height of the upright photo, in pixels.
+        detections: `class` and corners in pixels.
+    """
+    root = etree.Element("annotation")
+    folders, _, _ = name.rpartition("/")
+    _text(root, "folder", file_name(folders))
+    _text(root, "filename", file_name(name))
+    _text(etree.SubElement(root, "source"), "database", "Unknown")
+    sides = etree.SubElement(root, "size")
+    for side, value in zip(("width", "height", "depth"), (*size, 3), strict=True):
+        _text(sides, side, str(value))
+    _text(root, "segmented", "0")
+    for row in detections.to_dict("records"):
+        corners = _whole([row[corner] for corner in CORNERS], size)
+        touches = min(corners[:2]) == 0 or corners[2] == size[0] or corners[3] == size[1]
+        element = etree.SubElement(root, "object")
+        _text(element, "name", row["class"])
+        _text(element, "pose", "Unspecified")
+        _text(element, "truncated", str(int(touches)))
+        _text(element, "difficult", "0")
+        box = etree.SubElement(element, "bndbox")
+        for corner, value in zip(CORNERS, corners, strict=True):
+            _text(box, corner, str(value))
+    return etree.tostring(root, pretty_print=True, encoding="utf-8")
+
+
+def _whole(corners: list[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The corners rounded to whole pixels, inside the photo and at least one apart."""
+    xmin, ymin = (min(max(0, round(low)), side - 1) for low, side in zip(corners[:2], size, strict=True))
+    xmax, ymax = (min(round(high), side) for high, side in zip(corners[2:], size, strict=True))
+    return xmin, ymin, max(xmax, xmin + 1), max(ymax, ymin + 1)
+
+
+def _text(parent: etree._Element, tag: str, text: str) -> None:
+    etree.SubElement(parent, tag).text = NOT_XML.sub("?", text)
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """Writes a new file whole; False, and nothing is written, if there is one with other content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        _link(partial, path)
+    except FileExistsError:
+        return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def _link(partial: Path, path: Path) -> None:
+    """Gives a file a second name; fails, unlike a rename, if the name is taken, also if that happens at this moment."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # no links on this file system, such as exFAT
+        with path.open("xb") as file:
+            file.write(partial.read_bytes())

@@ -1,0 +1,93 @@
+"""XML files of a prediction run: read back by our own reader, and never over another file."""
+
+import pytest
+
+from apparel.analysis.predictions.output_names import picture_path
+from apparel.analysis.predictions.voc_xml import VocXml, annotation_xml
+from apparel.annotations import pascal_voc
+from apparel.utils import files
+from tests.support.detection_tables import HOSTILE_NAMES, detections, photo
+
+FOUND = detections(("Dresses", 0.9, (10.4, 0.2, 50.6, 39.9)), ("Tops", 0.1, (0, 0, 5, 5)))
+
+
+def test_the_file_is_as_labelimg_writes_it():
+    expected = """<annotation>
+  <folder>shop</folder>
+  <filename>a.jpg</filename>
+  <source>
+    <database>Unknown</database>
+  </source>
+  <size>
+    <width>60</width>
+    <height>40</height>
+    <depth>3</depth>
+  </size>
+  <segmented>0</segmented>
+  <object>
+    <name>Dresses</name>
+    <pose>Unspecified</pose>
+    <truncated>1</truncated>
+    <difficult>0</difficult>
+    <bndbox>
+      <xmin>10</xmin>
+      <ymin>0</ymin>
+      <xmax>51</xmax>
+      <ymax>40</ymax>
+    </bndbox>
+  </object>
+</annotation>
+"""
+    assert annotation_xml("2026/shop/a.jpg", (60, 40), FOUND[:1]).decode() == expected
+
+
+def test_a_file_beside_its_photo_is_read_back_without_a_problem(tmp_path):
+    path = tmp_path / "a.jpeg"
+    path.touch()
+    writer = VocXml(tmp_path / "out")
+    writer.write(str(path), photo(), FOUND)
+    annotation, problems = pascal_voc.read(tmp_path / "a.xml", "a.xml")
+    assert [(box.label, box.corners) for box in annotation.boxes] == [("Dresses", (10, 0, 51, 40))]
+    assert (annotation.photo, annotation.size, problems.entries) == ("a.jpeg", (60, 40), [])
+    assert writer.close() is None
+    assert files.below(tmp_path) == [path, tmp_path / "a.xml"]
+
+
+def test_existing_files_are_counted_and_named_and_stay(tmp_path):
+    names = [str(tmp_path / f"{number}.jpg") for number in range(5)]
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").touch()
+        if number:
+            (tmp_path / f"{number}.xml").write_text("by hand")
+    for _ in range(2):  # the second is a run that goes on: its own file counts as written
+        writer = VocXml(tmp_path / "out")
+        for name in names:
+            writer.write(name, photo(), FOUND)
+        sentence = writer.close()
+    assert sentence.startswith("4 XML files existed with other content")
+    assert sentence.endswith("1.xml, " + f"{tmp_path}/2.xml, {tmp_path}/3.xml and 1 more")
+    assert {(tmp_path / f"{number}.xml").read_text() for number in range(1, 5)} == {"by hand"}
+    assert len(files.below(tmp_path)) == 10
+
+
+def test_a_file_system_without_links_is_served(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links")
+
+    monkeypatch.setattr("os.link", refuse)
+    (tmp_path / "a.jpg").touch()
+    for found, kept in ((FOUND, False), (FOUND, False), (FOUND[:0], True)):
+        writer = VocXml(tmp_path / "out")
+        writer.write(str(tmp_path / "a.jpg"), photo(), found)
+        assert bool(writer.close()) is kept
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names_go_to_the_output_and_are_read_back(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    found = detections((" a<b>&\x01 ", 0.9, (-3, 50, 4, 60)))
+    VocXml(tmp_path / "out").write(name, photo(), found)
+    [path] = files.below(tmp_path)
+    assert path == tmp_path / "out" / picture_path(name, ".xml")
+    annotation, _ = pascal_voc.read(path, "x")
+    assert [(box.label, box.corners) for box in annotation.boxes] == [("a<b>&?", (0, 39, 4, 40))]
