@@ -38,6 +38,18 @@ EVAL_PAGE = EVAL / "index.html"
 EVAL_FILES = (METRICS, PER_CLASS, PR_CURVE, CONFUSION, DETECTIONS, GROUND_TRUTH, TEST_PHOTOS, EVAL_PAGE)
 EVAL_PICTURES = EVAL / "pictures"
 
+EXPORT = RESULTS / "export"
+EXPORTS = {
+    "saved_model": EXPORT / "saved_model",
+    "tflite": EXPORT / "tflite" / "detector.tflite",
+    "tflite_int8": EXPORT / "tflite_int8" / "detector_int8.tflite",
+    "onnx": EXPORT / "onnx" / "detector.onnx",
+}
+"""What holds the exported model, by format: a file, or a folder for a SavedModel.
+
+Each format has a folder of its name, since the stage export makes each as an output of its own.
+"""
+
 LOCAL = Path(os.environ.get("DVC_ROOT", ""), ".apparel")
 """Untracked state of this clone: run ids, checkpoints under way, what waits for the MLflow server.
 
@@ -66,6 +78,11 @@ def project_root() -> Path | None:
     """The nearest folder, from the current one upwards, that is a copy of the project; None outside of any."""
     folders = (Path.cwd(), *Path.cwd().parents)
     return next((path for path in folders if (path / ".dvc").is_dir() and (path / PARAMS).is_file()), None)
+
+
+def export_report(format: str) -> Path:
+    """What was measured of the model that the stage export wrote in a format."""
+    return EXPORT / format / "export.json"
 
 
 def photos(name: str) -> Path:

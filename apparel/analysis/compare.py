@@ -12,9 +12,9 @@ import pandas as pd
 
 from apparel.analysis.result_sets import ResultSet
 from apparel.boxes import CORNERS
-from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import intervals, metrics
+from apparel.evaluation import metrics
+from apparel.evaluation.differences import paired_differences
 from apparel.evaluation.metrics import FALSE_POSITIVE
 
 BETTER, WORSE, UNCLEAR, SAME = "better", "worse", "unclear", "the same"
@@ -110,28 +110,15 @@ def _table(
 ) -> pd.DataFrame:
     boxes = ground_truth[~ground_truth["difficult"]].groupby("class").size().reindex(classes, fill_value=0)
     counts = [*boxes, boxes.sum()]
-    scored = [intervals.average_precision(photos["filename"], ground_truth, matched, classes) for matched in matches]
     rows = []
-    for position, second in enumerate(scored):
-        limits = intervals.difference_intervals(scored[0], second)
-        limits[_same_detections(matches[0], matches[position], classes)] = 0.0
-        ap50, first = (np.array([*each.values, metrics.nan_mean(each.values)]) for each in (second, scored[0]))
-        for column, name in enumerate([*classes, ALL]):
-            difference = ap50[column] - first[column]
-            figures = (counts[column], ap50[column], difference, *limits[column])
-            rows.append((name, position, *figures, verdict(difference, *limits[column])))
+    for position, second in enumerate(matches):
+        compared = paired_differences(photos["filename"], ground_truth, matches[0], second, classes)
+        for count, (name, row) in zip(counts, compared.iterrows(), strict=True):
+            limits = (row["low"], row["high"])
+            figures = (count, row["second"], row["difference"], *limits)
+            rows.append((name, position, *figures, verdict(row["difference"], *limits)))
     columns = ["class", "result", "boxes", "AP50", "difference", "low", "high", "verdict"]
     return pd.DataFrame(rows, columns=columns).sort_values("result", kind="stable", ignore_index=True)
-
-
-def _same_detections(first: pd.DataFrame, second: pd.DataFrame, classes: Sequence[str]) -> list[bool]:
-    """Whether two models detect exactly the same, so that no photo can tell them apart: by class, then in all."""
-    columns = ["filename", "score", *CORNERS]
-    same = [
-        np.array_equal(*(each.loc[each["class"] == name, columns].to_numpy() for each in (first, second)))
-        for name in classes
-    ]
-    return [*same, all(same)]
 
 
 def verdict(difference: float, low: float, high: float) -> str:

@@ -21,8 +21,13 @@ def record_files(index: Index, split: str) -> list[str]:
 
 def first_photo(index: Index, split: str) -> bytes:
     """The first photo of a split: JPEG or PNG."""
-    record = next(iter(tf.data.TFRecordDataset(record_files(index, split))))
-    return examples.parse_example(record)["image"].numpy()
+    return first_photos(index, split, 1)[0]
+
+
+def first_photos(index: Index, split: str, count: int) -> list[bytes]:
+    """The first photos of a split, fewer where it has fewer: JPEG or PNG."""
+    records = tf.data.TFRecordDataset(record_files(index, split)).take(count)
+    return [examples.parse_example(record)["image"].numpy() for record in records]
 
 
 def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_size: int) -> tf.data.Dataset:

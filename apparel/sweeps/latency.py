@@ -4,11 +4,13 @@ It runs in a process of its own, since a worker does not load TensorFlow.
 """
 
 import sys
-import time
 from pathlib import Path
 from statistics import quantiles
 
+import numpy as np
+
 from apparel import errors
+from apparel.inference import networks, timing
 
 ROUNDS = 100
 """Photos that are timed."""
@@ -19,19 +21,10 @@ def measure_latency(model: Path) -> float:
 
     Other work on the machine can only slow a photo down, and moves a median with it.
     """
-    import tensorflow as tf
-
-    from apparel.models.detector import load_detector
-
-    loaded = load_detector(model)
-    side = loaded.resolution
-    image, shape = tf.random.uniform([1, side, side, 3], 0, 255, seed=0), tf.constant([[side, side, 3]])
-    loaded.detect(image, shape)  # traces the graph
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        loaded.detect(image, shape)
-        seconds.append(time.perf_counter() - start)
+    network = networks.load(model)
+    size = (1, network.metadata.height, network.metadata.width, 3)
+    image = np.random.default_rng(0).uniform(0, 255, size).astype(np.float32)
+    seconds = timing.seconds_of_calls(lambda _: network.detect(image), ROUNDS)
     return 1000 * quantiles(seconds, n=10)[0]
 
 

@@ -21,4 +21,4 @@ def test_a_model_gives_milliseconds_and_a_folder_without_one_an_error(tmp_path: 
     assert float(done.stdout) > 0
     refused = run_latency(tmp_path)
     assert refused.returncode != 0
-    assert "holds no trained model" in refused.stderr and "Traceback" not in refused.stderr
+    assert "neither the folder of a trained model" in refused.stderr and "Traceback" not in refused.stderr
