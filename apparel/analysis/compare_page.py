@@ -1,5 +1,6 @@
 """Comparison of results: the table for the terminal and the HTML page with pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from apparel import images
+from apparel import images, paths
 from apparel.analysis import compare
 from apparel.analysis.compare import Comparison
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import drawing, evaluate, html
+from apparel.tracking.server import clean_name
+from apparel.utils import files
 
 TEMPLATE = Path(__file__).with_name("compare_page.html")
 
@@ -67,6 +70,18 @@ def changes_text(compared: Comparison) -> str:
 
 def _cut(value: str) -> str:
     return value if len(value) <= MAX_VALUE_LENGTH else f"{value[: MAX_VALUE_LENGTH - 1]}…"
+
+
+def write(compared: Comparison, page: Path | None) -> Path:
+    """Writes the page, to .apparel/compare unless a path is given; returns its path."""
+    page = page or default_path(compared.names)
+    files.write_text(page, render_page(compared))
+    return page
+
+
+def default_path(names: Sequence[str]) -> Path:
+    """Where the page of a comparison of these lies."""
+    return paths.LOCAL / "compare" / clean_name("-and-".join(names).replace("/", "_") + ".html")
 
 
 def render_page(compared: Comparison) -> str:

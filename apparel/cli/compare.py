@@ -1,4 +1,4 @@
-"""`apparel compare`: per-class differences between results, with intervals, and what was changed."""
+"""`apparel compare`: differences between results by class, with intervals; with --speed, speed against accuracy."""
 
 import argparse
 from pathlib import Path
@@ -9,32 +9,38 @@ EXAMPLES = """examples:
   apparel compare main workspace            results of the last commit and of the workspace
   apparel compare six larger --html c.html  two experiments; writes the page to c.html
   apparel compare 0123456789abcdef0123456789abcdef workspace     an MLflow run, by its id
+  apparel compare --speed                   all models with exports: which is fast, which is accurate?
+  apparel compare --speed six larger --threads 1                 two experiments, on one processor core
 
 A and B are commits, branches, experiments, MLflow runs (id or name) or `workspace`. All are compared with the first, on
 the test photos that they share. Their results come from DVC's cache, or from MLflow; nothing is run. The page is one
-file and needs no network; it is added to the files of the runs in MLflow, too."""
+file and needs no network; it is added to the files of the runs in MLflow, too.
+
+With --speed, trained models and their exports (export.formats in params.yaml) are timed on this machine, in turn, each
+in a process of its own. A page and a CSV file are written beside the table. MLflow runs cannot be named then."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what to compare and where the page goes."""
+    from apparel.cli.arguments import positive_int
+
     parser.epilog = EXAMPLES
-    parser.add_argument("first", metavar="A", help="what the others are compared with")
-    parser.add_argument("others", metavar="B", nargs="+", help="one or more others")
+    parser.add_argument("names", metavar="A B", nargs="*", help="what to compare, with the first one")
     parser.add_argument("--html", metavar="PATH", type=Path, help="path of the page (default: in .apparel/compare)")
+    parser.add_argument("--speed", action="store_true", help="speed against accuracy (default: all with exports)")
+    parser.add_argument("--recorded", action="store_true", help="with --speed: as recorded when they were exported")
+    parser.add_argument(
+        "--threads", metavar="N", type=positive_int, help="with --speed: processor cores (default: all)"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prints the tables, writes the page and adds it to runs in MLflow.
+    """Prints the tables and writes the page.
 
     Raises:
-        UserError: one of them has no results, or they share no photos.
+        UserError: one of them has no results, or they share no photos; or the arguments do not go together.
     """
     from functools import cache
-
-    from apparel import paths
-    from apparel.analysis import compare, compare_page, result_sets
-    from apparel.tracking.server import clean_name
-    from apparel.utils import files
 
     @cache
     def reader():
@@ -42,11 +48,23 @@ def main(arguments: argparse.Namespace) -> None:
 
         return Reader()
 
-    compared = compare.compare([result_sets.load(name, reader) for name in (arguments.first, *arguments.others)])
+    if arguments.speed:
+        _compare_speed(arguments, reader)
+        return
+    if arguments.recorded or arguments.threads:
+        raise UserError("--recorded and --threads are for --speed")
+    if len(arguments.names) < 2:
+        raise UserError("name at least two to compare, such as `apparel compare main workspace`; -h shows examples")
+    _compare_results(arguments, reader)
+
+
+def _compare_results(arguments: argparse.Namespace, reader) -> None:
+    """Prints the tables, writes the page and adds it to runs in MLflow."""
+    from apparel.analysis import compare, compare_page, result_sets
+
+    compared = compare.compare([result_sets.load(name, reader) for name in arguments.names])
     print(compare_page.terminal_text(compared))
-    name = clean_name("-and-".join(compared.names).replace("/", "_") + ".html")
-    page = arguments.html or paths.LOCAL / "compare" / name
-    files.write_text(page, compare_page.render_page(compared))
+    page = compare_page.write(compared, arguments.html)
     print(f"pictures and more: {page}")
     try:
         runs = (result_sets.find_run(results, reader()) for results in compared.results)
@@ -55,3 +73,20 @@ def main(arguments: argparse.Namespace) -> None:
             print(f"added to MLflow's run {run}: compare/{page.name}")
     except UserError as error:
         print(f"warning: the page is not in MLflow: {error}")
+
+
+def _compare_speed(arguments: argparse.Namespace, reader) -> None:
+    """Prints speed and accuracy of the models and their exports, and writes the page and a CSV file."""
+    from apparel.analysis import exported_models, speed_accuracy, speed_page
+
+    with exported_models.load_models(arguments.names) as (models, notes):
+        if arguments.recorded:
+            choices, missing = speed_accuracy.recorded(models, reader, arguments.threads)
+            notes = [*notes, *missing]
+        else:
+            choices = speed_accuracy.measure(models, speed_accuracy.photos(), arguments.threads)
+    notes = [*notes, *speed_accuracy.notes(choices)]
+    table = speed_accuracy.table(choices)
+    print(speed_page.terminal_text(table, notes))
+    page = speed_page.write(table, notes, arguments.html, arguments.names)
+    print(f"picture: {page}, numbers: {page.with_suffix('.csv')}")

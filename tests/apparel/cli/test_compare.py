@@ -1,4 +1,5 @@
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from apparel.analysis import compare as analysis_compare
 from apparel.analysis import compare_page, result_sets
 from apparel.cli import compare
 from apparel.errors import UserError
+from apparel.inference import speed
+from apparel.inference.speed import Speed
 from tests.support import chromium, measured_project, project_copy
 
 NAMES = [f"{number} <b>.png" for number in range(20)]
@@ -28,8 +31,9 @@ def run(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def compared(first, *others):
-        compare.main(argparse.Namespace(first=first, others=others, html=None))
+    def compared(*names, **options):
+        given = {"html": None, "speed": False, "recorded": False, "threads": None} | options
+        compare.main(argparse.Namespace(names=list(names), **given))
         return capsys.readouterr().out
 
     return compared
@@ -52,8 +56,6 @@ def test_two_commits(run, tmp_path):
 
 
 def test_figures_are_those_that_eval_wrote(run, folder):
-    import json
-
     written = json.loads(paths.METRICS.read_text(encoding="utf-8"))["test"]
     compared = analysis_compare.compare([result_sets.load("workspace", None)] * 2)
     figures = compared.table[compared.table["result"] == 0].set_index("class")["AP50"]
@@ -71,3 +73,41 @@ def test_missing_results_are_named(run, folder):
         project_copy.git(folder, "checkout", "--quiet", "--force", "main")
     with pytest.raises(UserError, match=r"empty has no data/results/eval/detections\.csv"):
         run("HEAD", "empty")
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """Replaces the timing: every model takes 5 ms. Returns the numbers of threads that were asked for."""
+    threads_asked = []
+
+    def measure(candidates, photos, threads):
+        assert len(photos) == 16
+        threads_asked.append(threads)
+        return {name: Speed("TensorFlow", "ssd", 300, 300, 2, {"one": [[0.005]]}, 10**8) for name in candidates}
+
+    monkeypatch.setattr(speed, "measure", measure)
+    return threads_asked
+
+
+def test_speed_of_models_beside_their_accuracy(run, timed):
+    printed = run("HEAD", "HEAD~1", speed=True, threads=1)
+    rows = [line.split() for line in printed.splitlines() if "trained model" in line]
+    accuracy = {row[row.index("trained") - 1]: row[row.index("300x300") + 1] for row in rows}
+    written = json.loads(paths.METRICS.read_text(encoding="utf-8"))["test"]["mAP50"]
+    assert accuracy.keys() == {"HEAD", "HEAD~1"} and accuracy["HEAD"] == f"{written:.3f}"
+    assert all("5.00" in row for row in rows)
+    assert timed == [1]
+    page = Path(re.search("picture: (.+), numbers", printed).group(1))
+    assert page.read_text(encoding="utf-8").count("<circle") == 2
+    assert len(page.with_suffix(".csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_arguments_that_do_not_go_together_are_refused(run):
+    with pytest.raises(UserError, match="at least two"):
+        run("HEAD")
+    with pytest.raises(UserError, match="are for --speed"):
+        run("HEAD", "HEAD~1", recorded=True)
+    with pytest.raises(UserError, match="can only be 1"):
+        run("HEAD", speed=True, recorded=True, threads=3)
+    with pytest.raises(UserError, match="'1234567' is no commit or experiment"):
+        run("1234567", speed=True)
