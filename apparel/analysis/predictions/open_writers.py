@@ -6,12 +6,9 @@ from pathlib import Path
 from apparel.analysis.predictions.crops import Crops
 from apparel.analysis.predictions.json_lines import JsonLines
 from apparel.analysis.predictions.pictures import Pictures
-from apparel.analysis.predictions.thumbnails import Thumbnails
+from apparel.analysis.predictions.thumbnails import THUMBNAILS, Thumbnails
 from apparel.analysis.predictions.voc_xml import VocXml
 from apparel.inference.writer import Writer
-
-THUMBNAILS = "thumbnails"
-"""Folder of the small photos, below that of the output."""
 
 
 def open_writers(

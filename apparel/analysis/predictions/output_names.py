@@ -24,8 +24,8 @@ DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def name_hash(name: str) -> str:
-    """The first `HASH_DIGITS` digits of the SHA-256 of a photo's name, as UTF-8."""
-    return hashlib.sha256(name.encode("utf-8", errors="surrogatepass")).hexdigest()[:HASH_DIGITS]
+    """The first `HASH_DIGITS` digits of the SHA-256 of a photo's name, as UTF-8 with the escapes that tables have."""
+    return hashlib.sha256(name.encode("utf-8", errors="backslashreplace")).hexdigest()[:HASH_DIGITS]
 
 
 def safe_part(text: str) -> str:

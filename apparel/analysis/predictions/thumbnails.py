@@ -8,6 +8,9 @@ from PIL import Image
 from apparel.analysis.predictions.output_names import thumbnail_path
 from apparel.evaluation.drawing import save_jpeg
 
+THUMBNAILS = "thumbnails"
+"""Folder of the small photos, below that of the output."""
+
 SIDE = 400
 """Longer side of a thumbnail in pixels, at most half as much again: sharp in a cell of the page."""
 
