@@ -20,6 +20,7 @@ COMMANDS = {
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),
     "results": ("results", "print the per-class table of the last results, and where to look next"),
     "run": ("run", "run the pipeline as params.yaml says, or with the values of a recipe as a DVC experiment"),
+    "serve": ("serve", "answer photos with detections over HTTP, and show a page that does it in a browser"),
     "sweep": (
         "sweep",
         "search for better parameters: each trial a DVC experiment, a run in MLflow and a trial in Optuna",

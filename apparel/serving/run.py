@@ -35,7 +35,7 @@ def serve(
         token: that requests need; None: none.
         hosts: names in a Host header that are the server's.
         limits: None: the usual ones.
-        poll_seconds: from one look for a newer model to the next; 0: none.
+        poll_seconds: from one look for a newer model to the next.
 
     Raises:
         UserError: the first model cannot be loaded.
@@ -48,7 +48,7 @@ def serve(
     def load_first() -> None:
         if not models.update():
             server.should_exit = True
-        elif poll_seconds:
+        else:
             models.watch(poll_seconds)
 
     threading.Thread(target=load_first, name="first model", daemon=True).start()
@@ -72,9 +72,9 @@ def loader(runtime: str | None, threads: int) -> Callable[[Path], list[Network]]
     """
 
     def load(path: Path) -> list[Network]:
-        first = networks.load(path, runtime, 1)
-        if first.batch_size == 1 and first.runtime != "TensorFlow":
-            return [first, *(networks.load(path, runtime, 1) for _ in range(threads - 1))]
-        return [first if threads == 1 else networks.load(path, runtime, threads)]
+        network = networks.load(path, runtime, threads)
+        if network.batch_size != 1 or network.runtime == "TensorFlow":  # whose threads are one pool for all networks
+            return [network]
+        return [networks.load(path, runtime, 1) for _ in range(threads)]
 
     return load

@@ -89,9 +89,9 @@ def test_a_first_model_that_cannot_be_loaded_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("runtime", "batch_size", "loaded"),
     [
-        ("TensorFlow Lite", 1, [1, 1, 1]),  # three interpreters on one thread each
-        ("ONNX Runtime", None, [1, 3]),  # one of three threads, which takes batches
-        ("TensorFlow", 1, [1, 3]),
+        ("TensorFlow Lite", 1, [3, 1, 1, 1]),  # the first only tells which kind it is
+        ("ONNX Runtime", None, [3]),  # one of three threads, which takes batches
+        ("TensorFlow", 1, [3]),
     ],
 )
 def test_networks_by_threads(monkeypatch, runtime, batch_size, loaded):
