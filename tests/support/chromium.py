@@ -21,8 +21,8 @@ def dom(page: Path, profile: Path, fragment: str = "") -> str:
     `profile` is a folder for the browser's own files, `fragment` the end of the address, from `#` on.
     """
     address = page.resolve().as_uri() + fragment
-    command = [*_browser(profile), "--virtual-time-budget=10000", "--dump-dom", address]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=HANG, check=True).stdout
+    dump = [*command(profile), "--virtual-time-budget=10000", "--dump-dom", address]
+    return subprocess.run(dump, capture_output=True, text=True, encoding="utf-8", timeout=HANG, check=True).stdout
 
 
 def wait_for(texts: Sequence[str], address: str, profile: Path, script: str = "") -> str:
@@ -30,10 +30,11 @@ def wait_for(texts: Sequence[str], address: str, profile: Path, script: str = ""
 
     `script` is JavaScript that runs in the page before each look at it, such as one that scrolls down.
     """
-    return asyncio.run(_wait_for(texts, address, _browser(profile), script))
+    return asyncio.run(_wait_for(texts, address, command(profile), script))
 
 
-def _browser(profile: Path) -> list[str]:
+def command(profile: Path) -> list[str]:
+    """The command of a browser that reaches this machine alone; skips the test where there is none."""
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         pytest.skip("needs Chromium: run tests/install-system-packages")
@@ -48,14 +49,14 @@ def _browser(profile: Path) -> list[str]:
     ]
 
 
-async def _wait_for(texts: Sequence[str], address: str, command: list[str], script: str) -> str:
+async def _wait_for(texts: Sequence[str], address: str, browser: list[str], script: str) -> str:
     missing, options = texts, {"stdout": DEVNULL, "stderr": PIPE}
-    process = await asyncio.create_subprocess_exec(*command, "--remote-debugging-port=0", address, **options)
+    process = await asyncio.create_subprocess_exec(*browser, "--remote-debugging-port=0", address, **options)
     try:
         async with (
             asyncio.timeout(HANG),
             aiohttp.ClientSession() as session,
-            session.ws_connect(await _tab(process, session), max_msg_size=0) as devtools,
+            session.ws_connect(await first_tab(process, session), max_msg_size=0) as devtools,
         ):
             while missing:
                 document = await _document(devtools, script)
@@ -69,7 +70,7 @@ async def _wait_for(texts: Sequence[str], address: str, command: list[str], scri
         await process.communicate()
 
 
-async def _tab(process: Process, session: aiohttp.ClientSession) -> str:
+async def first_tab(process: Process, session: aiohttp.ClientSession) -> str:
     """Where the DevTools protocol is spoken with the page, which is open once the browser says where it listens."""
     while not (line := await process.stderr.readline()).startswith(b"DevTools listening on ws://"):
         assert line, "the browser has ended"
