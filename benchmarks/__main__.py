@@ -22,7 +22,9 @@ DESCRIPTION = (
     "          stay in DVC's cache until `dvc gc`\n"
     "intervals how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside\n"
     "          those of a bootstrap; takes minutes\n"
-    "duplicates  how many copies of photos are found, by kind, and how often different garments are taken for copies"
+    "duplicates  how many copies of photos are found, by kind, and how often different garments are taken for copies\n"
+    "serve     requests a second and latencies of `apparel serve` at 1, 8 and 64 clients, beside its network alone\n"
+    "          and `mlflow models serve`, with the model of the last `dvc repro`"
 )
 
 
@@ -49,15 +51,24 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="one or more of the above (default all)")
-    parser.add_argument("--name", default="demo", help="tfrecord, duplicates: data set of the photos (default demo)")
     parser.add_argument(
-        "--photos", type=positive_int, default=300, help="tfrecord, duplicates: at most so many photos (default 300)"
+        "--name", default="demo", help="tfrecord, duplicates, serve: data set of the photos (default demo)"
+    )
+    parser.add_argument(
+        "--photos",
+        type=positive_int,
+        default=300,
+        help="tfrecord, duplicates, serve: at most so many photos (default 300)",
     )
     parser.add_argument(
         "--steps", type=positive_int, default=20, help="train, sweep: steps a round or trial (default 20)"
     )
     parser.add_argument("--rounds", type=positive_int, default=5, help="rounds, for sweep trials (default 5)")
-    parser.add_argument("--quick", action="store_true", help="intervals: 100 test sets in place of 300, of fewer sizes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="intervals: 100 test sets in place of 300, of fewer sizes; serve: 2 s a load",
+    )
     parser.add_argument("--seed", type=int, default=0, help="intervals: of the photos, 0 or more (default 0)")
     return parser.parse_args(arguments)
 
@@ -92,12 +103,19 @@ def _duplicates(arguments: argparse.Namespace) -> str:
     return duplicates.measure(paths.photos(arguments.name), arguments.photos)
 
 
+def _serve(arguments: argparse.Namespace) -> str:
+    from benchmarks import serve
+
+    return serve.measure(paths.photos(arguments.name), arguments.photos, 2 if arguments.quick else 10)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "tfrecord": _tfrecord,
     "train": _train,
     "sweep": _sweep,
     "intervals": _intervals,
     "duplicates": _duplicates,
+    "serve": _serve,
 }
 """What measures each part; its modules are imported only when it is asked for, since TensorFlow takes seconds."""
 
