@@ -54,8 +54,10 @@ def _decodable(files: Iterable[Path]) -> Iterator[bytes]:
             yield encoded
 
 
-def measure(models: Sequence[Model], photos: Sequence[bytes], threads: int | None = None) -> list[Choice]:
-    """The choices of all models, timed on this machine in turn.
+def measure(
+    models: Sequence[Model], photos: Sequence[bytes], threads: int | None = None
+) -> tuple[list[Choice], list[str]]:
+    """The choices of all models, timed on this machine in turn, and the reasons of those that cannot be loaded.
 
     Args:
         models: what `load_models` gave.
@@ -63,15 +65,17 @@ def measure(models: Sequence[Model], photos: Sequence[bytes], threads: int | Non
         threads: processor threads and cores of each; None: all.
 
     Raises:
-        UserError: one of them cannot be loaded or run; names it.
+        UserError: none of them can be loaded, or one fails while it runs; names it.
     """
-    candidates, choices = {}, {}
+    candidates, choices, failed = {}, {}, []
     for model in models:
         for choice, path in zip(model.choices, model.paths, strict=True):
             runtime = choice.runtime if choice.format in RUNTIMES else None
             candidates[choice.name], choices[choice.name] = Candidate(path, runtime), choice
-    timed = speed.measure(candidates, photos, threads)
-    return [_timed(choice, timed[name]) for name, choice in choices.items()]
+    timed = speed.measure(candidates, photos, threads, failed=failed)
+    if not timed:
+        raise UserError("\n".join(failed))
+    return [_timed(choices[name], each) for name, each in timed.items()], failed
 
 
 def _timed(choice: Choice, timed: speed.Speed) -> Choice:

@@ -81,11 +81,10 @@ def _compare_speed(arguments: argparse.Namespace, reader) -> None:
 
     with exported_models.load_models(arguments.names) as (models, notes):
         if arguments.recorded:
-            choices, missing = speed_accuracy.recorded(models, reader, arguments.threads)
-            notes = [*notes, *missing]
+            choices, left_out = speed_accuracy.recorded(models, reader, arguments.threads)
         else:
-            choices = speed_accuracy.measure(models, speed_accuracy.photos(), arguments.threads)
-    notes = [*notes, *speed_accuracy.notes(choices)]
+            choices, left_out = speed_accuracy.measure(models, speed_accuracy.photos(), arguments.threads)
+    notes = [*notes, *left_out, *speed_accuracy.notes(choices)]
     table = speed_accuracy.table(choices)
     print(speed_page.terminal_text(table, notes))
     page = speed_page.write(table, notes, arguments.html, arguments.names)

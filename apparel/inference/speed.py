@@ -93,6 +93,7 @@ def measure(
     threads: int | None = None,
     rounds: int = ROUNDS,
     calls: int = CALLS,
+    failed: list[str] | None = None,
 ) -> dict[str, Speed]:
     """Times detectors in turn, each in a process of its own, after a round that is not counted.
 
@@ -102,6 +103,7 @@ def measure(
         threads: processor threads and cores of each process; None: all.
         rounds: how often each is timed.
         calls: photos of each kind of timing in a round.
+        failed: gets the reasons of those that cannot be loaded, which are left out; None: they are errors.
 
     Raises:
         UserError: one of them cannot be loaded or run; names it.
@@ -115,17 +117,28 @@ def measure(
         with tqdm(total=total, desc="timing", unit=" runs", leave=False, delay=1, disable=None) as progress:
             for start in range(0, len(names), AT_ONCE):
                 group = {name: candidates[name] for name in names[start : start + AT_ONCE]}
-                speeds |= _measure_group(group, Path(folder), threads, rounds, calls, progress)
+                speeds |= _measure_group(group, Path(folder), threads, rounds, calls, progress, failed)
     return speeds
 
 
 def _measure_group(
-    candidates: Mapping[str, Candidate], photos: Path, threads: int | None, rounds: int, calls: int, progress: tqdm
+    candidates: Mapping[str, Candidate],
+    photos: Path,
+    threads: int | None,
+    rounds: int,
+    calls: int,
+    progress: tqdm,
+    failed: list[str] | None,
 ) -> dict[str, Speed]:
     with ExitStack() as stack:
         running = {}
         for name, candidate in candidates.items():
-            running[name] = stack.enter_context(_process(name, candidate, photos, threads))
+            try:
+                running[name] = stack.enter_context(_process(name, candidate, photos, threads))
+            except UserError as error:
+                if failed is None:
+                    raise
+                failed.append(str(error))
             progress.update()
         memory, seconds = {}, {name: {} for name in running}
         for number in range(1 + rounds):

@@ -1,4 +1,4 @@
-"""Recorded speed of a trained model and its exports: `.apparel/speed/<model>.json`, which DVC does not hash.
+"""Recorded speed of a trained model and its exports: `.apparel/speed/<model>/speed.json`, which DVC does not hash.
 
 Speed differs from run to run. In an output of a stage it would change `dvc.lock` each time, so it lies outside, named
 by DVC's hash of the model, and in MLflow's run of the model as `export/speed.json`.
@@ -20,7 +20,7 @@ from apparel.utils import files, limits
 
 FOLDER = paths.LOCAL / "speed"
 FILE = "speed.json"
-"""Name of the record among the files of a run in MLflow, under `export`."""
+"""Name of the record, here and under `export` among the files of a run in MLflow."""
 
 MAX_BYTES = 1_000_000
 """Bytes of a record; one of ten formats has 6 kB."""
@@ -70,6 +70,10 @@ class SpeedRecord:
         return {"model": self.model, "processor": self.processor} | {
             part: {name: _plain(recorded) for name, recorded in by_name.items()} for part, by_name in parts.items()
         }
+
+    def headline_metrics(self) -> dict[str, float]:
+        """Metrics of a run in MLflow: `export/<format>/ms_per_photo`, on all cores, one photo at a time."""
+        return {f"export/{name}/ms_per_photo": recorded.ms[ONE] for name, recorded in self.all_cores.items()}
 
     def write(self) -> Path:
         """Writes it where `read` looks for it, with what is recorded there of other formats; returns the file.
@@ -137,4 +141,4 @@ def _read(values: Mapping[str, Any]) -> Recorded:
 
 
 def _path(model: str) -> Path:
-    return FOLDER / f"{model}.json"
+    return FOLDER / model / FILE

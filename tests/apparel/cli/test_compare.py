@@ -80,7 +80,7 @@ def timed(monkeypatch):
     """Replaces the timing: every model takes 5 ms. Returns the numbers of threads that were asked for."""
     threads_asked = []
 
-    def measure(candidates, photos, threads):
+    def measure(candidates, photos, threads, failed):
         assert len(photos) == 16
         threads_asked.append(threads)
         return {name: Speed("TensorFlow", "ssd", 300, 300, 2, {"one": [[0.005]]}, 10**8) for name in candidates}

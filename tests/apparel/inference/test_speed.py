@@ -42,6 +42,9 @@ def test_detectors_are_timed_by_kind_and_round(tmp_path: Path) -> None:
 def test_one_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"broken cannot be timed: .*nothing is neither the folder"):
         speed.measure({"broken": Candidate(tmp_path / "nothing")}, [photo()], rounds=1, calls=1)
+    failed = []
+    assert speed.measure({"broken": Candidate(tmp_path / "nothing")}, [photo()], failed=failed) == {}
+    assert len(failed) == 1 and failed[0].startswith("broken cannot be timed")
 
 
 def test_one_that_is_killed_is_named_with_its_last_words(tmp_path: Path, monkeypatch) -> None:

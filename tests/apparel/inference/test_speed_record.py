@@ -52,6 +52,11 @@ def test_formats_are_recorded_one_after_the_other(tmp_path, monkeypatch) -> None
     assert list(speed_record.read(record.model).all_cores) == names
     replace(record, processor="Another", all_cores=first, one_core=first).write()
     assert list(speed_record.read(record.model).one_core) == names[:2]  # figures of two machines are not mixed
-    (tmp_path / f"{record.model}.json").write_text("damaged", encoding="utf-8")
+    (tmp_path / record.model / "speed.json").write_text("damaged", encoding="utf-8")
     record.write()
     assert speed_record.read(record.model) == record
+
+
+def test_mlflow_gets_the_time_of_a_photo() -> None:
+    values = exported_formats.speed_record().headline_metrics()
+    assert values["export/tflite/ms_per_photo"] == 4 and len(values) == 5
