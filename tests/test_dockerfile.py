@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from apparel.boxes import CORNERS
 from tests.support import servers, tiny_detector
 from tests.support.repository import ROOT
 from tests.support.running_server import RunningServer, png
@@ -106,7 +107,8 @@ def test_the_server_lives_before_it_has_a_model_and_ends_when_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_server_detects(tmp_path):
+def test_the_server_gives_the_boxes_of_the_predictor(tmp_path):
+    from apparel.inference import networks, predictor
     from apparel.models.detector import Detector
 
     Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(tmp_path / "model")
@@ -114,8 +116,11 @@ def test_the_server_detects(tmp_path):
     with container(tmp_path / "app", tmp_path / "model") as (process, port):
         server = Container(port)
         servers.wait_for(lambda: process.poll() is not None or server.get("/readyz").status == 200)
-        answer = server.detect(("a.png", png(photo())))
-        assert answer.status == 200
-        assert answer.json["photos"][0]["width"] == 96
+        found = server.detect(("a.png", png(photo())), query="?lowest_score=0").json["photos"][0]["detections"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 0
+    expected = predictor.detect(networks.load(tmp_path / "model"), [photo()])
+    assert [detection["class"] for detection in found] == list(expected["class"])
+    assert [detection["score"] for detection in found] == pytest.approx(list(expected["score"]), abs=1e-5)
+    for corner in CORNERS:
+        assert [detection["box"][corner] for detection in found] == pytest.approx(list(expected[corner]), abs=1e-3)
