@@ -131,7 +131,7 @@ const describe = ({chunk, index}, boxes) => `${chunk.names[index]}: ${boxes.map(
 
 function drawPhoto(parent, {chunk, index}, boxes, source, side) {
   const [width, height] = [chunk.sizes[2 * index], chunk.sizes[2 * index + 1]];
-  const image = element(parent, "img", {src: source, alt: describe({chunk, index}, boxes), decoding: "async"});
+  const image = element(parent, "img", {src: source, alt: describe({chunk, index}, boxes), decoding: "sync"});
   const svg = element(parent, "svg", {viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true"});
   const size = 12 * Math.max(width, height) / side;  // 12 pixels on the screen
   for (const box of boxes.slice().reverse()) {  // the highest score on top
