@@ -130,6 +130,12 @@ class Eval(Section):
     pictures: Annotated[int, Field(ge=0, le=100)]
 
 
+class Promote(Section):
+    """What `apparel promote` asks of a new champion; no stage reads it."""
+
+    max_latency_ratio: Annotated[float, Field(ge=1, le=100)]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -139,6 +145,7 @@ class Params(Section):
     tfrecord: TFRecord
     train: Train
     eval: Eval
+    promote: Promote
 
     @model_validator(mode="after")
     def _backbone_needs_weights(self) -> "Params":
@@ -148,14 +155,17 @@ class Params(Section):
         return self
 
     def flat(self) -> dict[str, Any]:
-        """All values by dotted name, such as `train.batch_size`; lists are joined by commas."""
-        return flatten(self.model_dump(), join_lists=True)
+        """The values that change a result, by dotted name such as `train.batch_size`; lists are joined by commas."""
+        return flatten(self.model_dump(exclude=set(NOT_IN_STAGES)), join_lists=True)
 
 
 KEYS = tuple(
     f"{section}.{key}" for section, field in Params.model_fields.items() for key in field.annotation.model_fields
 )
 """Every key of params.yaml by its dotted name, such as `train.epochs`."""
+
+NOT_IN_STAGES = ("promote",)
+"""Sections that no stage reads: their values change no result."""
 
 Model = TypeVar("Model", bound=Section)
 

@@ -43,6 +43,11 @@ class ExamplePhoto:
 
 def terminal_text(compared: Comparison) -> str:
     """The table for the terminal, a row a class, followed by what differs in parameters, data and code."""
+    return "\n".join([table_text(compared), *compared.notes, "", changes_text(compared)])
+
+
+def table_text(compared: Comparison) -> str:
+    """The table for the terminal, a row a class, with what its intervals and verdicts mean."""
     by_result = dict(list(compared.table.groupby("result")))
     columns = {"boxes": by_result[0].set_index("class")["boxes"]}
     for position, name in enumerate(compared.names):
@@ -55,8 +60,7 @@ def terminal_text(compared: Comparison) -> str:
             columns["95% interval" + " " * position] = interval
             columns[" " * position] = rows["verdict"]
     table = pd.DataFrame(columns).rename_axis(None).replace("- to -", "-").to_string()
-    lines = [f"AP50 on {len(compared.photos)} test photos", table, MEANING.format(first=compared.names[0])]
-    return "\n".join([*lines, *compared.notes, "", changes_text(compared)])
+    return "\n".join([f"AP50 on {len(compared.photos)} test photos", table, MEANING.format(first=compared.names[0])])
 
 
 def changes_text(compared: Comparison) -> str:

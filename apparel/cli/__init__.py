@@ -18,6 +18,10 @@ COMMANDS = {
     ),
     "inspect": ("inspect_data", "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"),
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),
+    "promote": (
+        "promote",
+        "make a model champion in MLflow's model registry if it is better than the present one beyond chance",
+    ),
     "results": ("results", "print the per-class table of the last results, and where to look next"),
     "run": ("run", "run the pipeline as params.yaml says, or with the values of a recipe as a DVC experiment"),
     "serve": ("serve", "answer photos with detections over HTTP, and show a page that does it in a browser"),

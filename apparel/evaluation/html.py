@@ -72,7 +72,12 @@ def image_data_uri(image: "Image.Image") -> str:
     """An image as the data URI of a JPEG."""
     data = io.BytesIO()
     image.save(data, "JPEG", quality=THUMBNAIL_QUALITY)
-    return _data_uri("image/jpeg", data.getvalue())
+    return jpeg_data_uri(data.getvalue())
+
+
+def jpeg_data_uri(data: bytes) -> str:
+    """The bytes of a JPEG as a data URI."""
+    return _data_uri("image/jpeg", data)
 
 
 def _data_uri(media_type: str, data: bytes) -> str:

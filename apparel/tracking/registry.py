@@ -116,6 +116,21 @@ class Registry:
         """The version of that number; None if there is none."""
         return self._answer(lambda: self._client.get_model_version(name, str(number)))
 
+    def logged_model(self, run: str) -> str:
+        """MLflow's id of the model that a run trained.
+
+        Raises:
+            UserError: the run has none.
+        """
+        with mlflow_errors():
+            logged = model.logged_id(self._client, stored_run(self._client, run))
+        if logged is None:
+            raise UserError(
+                f"MLflow's run {run} has no model: `apparel sync` sends what waits here, and "
+                "`dvc repro --force train` trains it with a model of its own"
+            )
+        return logged
+
     def register(self, run: str, model_hash: str) -> Version:
         """The version of `garments` of the model that a run trained; made if there is none yet.
 
@@ -128,13 +143,7 @@ class Registry:
         Raises:
             UserError: the run has no model in MLflow, or another one.
         """
-        with mlflow_errors():
-            logged = model.logged_id(self._client, stored_run(self._client, run))
-        if logged is None:
-            raise UserError(
-                f"MLflow's run {run} has no model: `apparel sync` sends what waits here, and "
-                "`dvc repro --force train` trains it with a model of its own"
-            )
+        logged = self.logged_model(run)
         self.fetch(logged, model_hash)
         with mlflow_errors():
             self._create_registered()

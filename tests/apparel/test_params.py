@@ -48,7 +48,8 @@ def types_of(section: str, key: str) -> set[str]:
 
 def test_the_file_has_every_key_in_order_and_no_other() -> None:
     assert {section: list(keys) for section, keys in VALUES.items()} == SECTIONS
-    assert params.parse(VALUES).flat().keys() == {f"{section}.{key}" for section, key in KEYS}
+    in_stages = {f"{section}.{key}" for section, key in KEYS if section not in params.NOT_IN_STAGES}
+    assert params.parse(VALUES).flat().keys() == in_stages
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
