@@ -158,7 +158,7 @@ def slow_senders(port: int, chance: random.Random) -> list[socket.socket]:
     connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
     for connection in connections:
         request = raw(chance, form([("a.png", PHOTO)]), FORM)
-        connection.sendall(request[: chance.randrange(len(request))])
+        connection.sendall(request[: chance.randint(0, len(request))])
     return connections
 
 
