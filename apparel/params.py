@@ -130,10 +130,35 @@ class Eval(Section):
     pictures: Annotated[int, Field(ge=0, le=100)]
 
 
+ExportFormat = Literal["saved_model", "tflite", "tflite_int8", "onnx"]
+
+
+class Export(Section):
+    """The formats that the trained model is exported to."""
+
+    formats: tuple[ExportFormat, ...]
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _list_of_formats(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("formats")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a format is listed twice")
+        return value
+
+
 class Promote(Section):
     """What `apparel promote` asks of a new champion; no stage reads it."""
 
     max_latency_ratio: Annotated[float, Field(ge=1, le=100)]
+
+
+AFTER_RESULTS = ("export",)
+"""Sections of stages that run after eval: they change no result."""
 
 
 class Params(Section):
@@ -145,6 +170,7 @@ class Params(Section):
     tfrecord: TFRecord
     train: Train
     eval: Eval
+    export: Export
     promote: Promote
 
     @model_validator(mode="after")
@@ -157,6 +183,10 @@ class Params(Section):
     def flat(self) -> dict[str, Any]:
         """The values that change a result, by dotted name such as `train.batch_size`; lists are joined by commas."""
         return flatten(self.model_dump(exclude=set(NOT_IN_STAGES)), join_lists=True)
+
+    def result_values(self) -> dict[str, Any]:
+        """`flat` without `AFTER_RESULTS`: the values that the results of eval are made with."""
+        return {name: value for name, value in self.flat().items() if name.partition(".")[0] not in AFTER_RESULTS}
 
 
 KEYS = tuple(

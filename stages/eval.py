@@ -36,7 +36,7 @@ def main() -> None:
     files.remove_tree(paths.EVAL_PICTURES)
     groups = report.write_pictures(test, report.read_history(), images, picked)
     photos = gallery.make_gallery(test, report.encoded_images(records), gallery.select_photos(test))
-    report.write_page(test, val, groups, photos, config.flat())
+    report.write_page(test, val, groups, photos, config.result_values())
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
         stage_inputs.check_unchanged("eval")  # before MLflow gets numbers of it

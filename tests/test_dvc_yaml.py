@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from apparel import paths
-from apparel.params import NOT_IN_STAGES, Params
+from apparel.params import AFTER_RESULTS, NOT_IN_STAGES, Params
 from apparel.tracking import registry
 from tests.support.project_copy import git
 from tools import stage_deps
@@ -17,7 +17,8 @@ from tools.stage_deps import ROOT
 
 
 def stages(path) -> dict[str, dict]:
-    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+    listed = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+    return {name: stage_deps.definition(stage) for name, stage in listed.items()}
 
 
 STAGES = stages(stage_deps.DVC_YAML)
@@ -30,10 +31,10 @@ def outputs(stage: str) -> list[tuple[str, dict]]:
     return [next(iter(entry.items())) if isinstance(entry, dict) else (entry, {}) for entry in entries]
 
 
-def test_five_stages_after_a_check_in_order_each_with_its_script():
-    assert list(STAGES) == ["check", "convert", "split", "tfrecord", "train", "eval"]
+def test_five_stages_after_a_check_and_the_export_in_order_each_with_its_script():
+    assert list(STAGES) == ["check", "convert", "split", "tfrecord", "train", "eval", "export"]
     for name, stage in STAGES.items():
-        assert stage["cmd"] == f"python -m stages.{name}"
+        assert stage["cmd"].removesuffix(" ${item}") == f"python -m stages.{name}"
         assert stage["desc"]
 
 
@@ -77,8 +78,8 @@ def params_read(path) -> set[str]:
                 found.add(f"{section}.{key}")
             case ast.Attribute(ast.Name("config" | "chosen" | "params"), section) if section in Params.model_fields:
                 found.add(section)
-            case ast.Attribute(ast.Name("config" | "chosen" | "params"), "flat"):
-                sections = Params.model_fields.keys() - set(NOT_IN_STAGES)
+            case ast.Attribute(ast.Name("config" | "chosen" | "params"), "result_values"):
+                sections = Params.model_fields.keys() - {*NOT_IN_STAGES, *AFTER_RESULTS}
                 found |= {f"{section}.{key}" for section in sections for key in keys_of(section)}
     return found
 

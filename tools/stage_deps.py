@@ -31,9 +31,14 @@ Nothing of it enters an output.
 """
 
 
+def definition(stage: dict) -> dict:
+    """What a stage of dvc.yaml does; of a `foreach`, for each of its items."""
+    return stage.get("do", stage)
+
+
 def code(stage: dict, root: Path = ROOT) -> list[str]:
     """The project's files behind a stage's `python -m MODULE` that can change its outputs, as paths from `root`."""
-    waiting, used = imports.files(stage["cmd"].removeprefix("python -m "), root), set()
+    waiting, used = imports.files(stage["cmd"].split()[2], root), set()
     while waiting:
         path = waiting.pop()
         name = path.relative_to(root).as_posix()
@@ -77,7 +82,7 @@ def main() -> None:
     yaml.width = 4096
     for path in (DVC_YAML, DEMO_YAML):
         pipeline = yaml.load(path)
-        for stage in pipeline["stages"].values():
+        for stage in map(definition, pipeline["stages"].values()):
             stage["deps"] = with_code(stage)
         yaml.dump(pipeline, path)
 

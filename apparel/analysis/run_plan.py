@@ -12,7 +12,7 @@ from apparel.errors import UserError
 from apparel.models import pipeline_config
 from apparel.tracking import local_runs
 from apparel.utils import yaml
-from apparel.versioning import durations, dvc_lock
+from apparel.versioning import durations, dvc_lock, dvc_yaml
 
 SECONDS_PER_PHOTO = 0.064
 """Of a training step, at 300 pixels and a depth multiplier of 0.75: the recipe `six` (40 epochs of 699 photos) takes
@@ -30,7 +30,7 @@ def stages_to_run(config: params.Params, force: bool = False) -> list[str]:
     Raises:
         UserError: DVC cannot tell.
     """
-    pipeline = yaml.load(paths.DVC_YAML)["stages"]
+    pipeline = dvc_yaml.read_stages(yaml.load(paths.DVC_YAML), config.model_dump())
     if force or not dvc_lock.read_workspace().stages:
         return list(pipeline)
     status, lock = dvc_status(), dvc_lock.read_workspace()

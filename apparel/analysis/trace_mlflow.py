@@ -74,7 +74,7 @@ def lock_of_run(run: str) -> tuple[Lock, str]:
             "`git fetch` and `dvc exp pull` bring those of others"
         )
     model = paths.MODEL.as_posix()
-    users = [name for name in lock.stages if lock.deps(name).get(model) == md5]
+    users = [name for name in lock.stages if lock.deps(name).get(model) == md5 and "@" not in name]  # exports
     return lock, (users or [lock.maker_of(md5) or ""])[-1]
 
 

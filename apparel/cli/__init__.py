@@ -12,6 +12,7 @@ COMMANDS = {
     "completion": ("completion", "print a script that completes commands and options in bash or zsh"),
     "dashboard": ("dashboard", "open optuna-dashboard on sweeps, also while they run"),
     "experiments": ("experiments", "list the results of all commits and experiments, and how their parameters differ"),
+    "export": ("export", "write a trained model as a SavedModel, for TensorFlow Lite, or as ONNX"),
     "import": (
         "import_data",
         "import photos with annotations, or starting weights, from a folder, an archive or a git repository",

@@ -17,6 +17,14 @@ def load(path: Path, runtime: str | None = None, threads: int | None = None) -> 
     Raises:
         UserError: there is no detector at this path, or nothing that could run it.
     """
+    if path.suffix == ".tflite":
+        from apparel.inference.tflite_network import TFLiteNetwork
+
+        return TFLiteNetwork(path, threads)
+    if (path / "saved_model.pb").is_file():
+        from apparel.inference.saved_model_network import SavedModelNetwork
+
+        return SavedModelNetwork(path)
     if (path / "pipeline.config").is_file():
         from apparel.inference.tensorflow_network import load_tensorflow_network
 

@@ -6,6 +6,7 @@ from apparel import params, paths
 from apparel.errors import UserError, nearest
 from apparel.models import pipeline_config
 from apparel.models.checkpoint_params import read_checkpoint_params
+from apparel.models.export import support
 from apparel.models.tfod import pipeline_file
 
 MOBILENET = "ssd_mobilenet_v1"
@@ -22,7 +23,7 @@ def check_parameters(config: params.Params) -> None:
             parameters; names all that is wrong, each with the nearest name.
     """
     problems = []
-    for check in (_data_set_problem, _lists_problem, _pipeline_problem, _weights_problem):
+    for check in (_data_set_problem, _lists_problem, _pipeline_problem, _weights_problem, _export_problem):
         if problem := check(config):
             problems.append(problem)
     if problems:
@@ -86,6 +87,19 @@ def _weights_problem(config: params.Params) -> str | None:
     for key in _dictated(folder, config.train.detector) & needed.keys():
         if getattr(config.train, key) != needed[key]:
             return f"train.{key} is {getattr(config.train, key)}, but the weights {name} are of {needed[key]}: set that"
+    return None
+
+
+def _export_problem(config: params.Params) -> str | None:
+    try:
+        pipeline = pipeline_file.read(paths.CONFIGS / f"{config.train.detector}.config")
+    except UserError:
+        return None  # the pipeline file's own problem
+    for name in config.export.formats:
+        try:
+            support.check_format(pipeline, name)
+        except UserError as error:
+            return f"export.formats: {error}"
     return None
 
 

@@ -21,12 +21,21 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UserError: there is a folder of this name.
     """
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file in place of what was there, as `write_text` does.
+
+    Raises:
+        UserError: there is a folder of this name.
+    """
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+        partial.write_bytes(content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -65,10 +65,10 @@ class Lock:
         return [*ancestors, stage]
 
     def last(self) -> str:
-        """The last stage of the pipeline: no other reads its outputs."""
+        """The last stage of the pipeline: no other reads its outputs. Exports, as `export@tflite`, do not count."""
         read = [self.maker(path) for stage in self.stages for path in self.deps(stage)]
         used = {made[0] for made in read if made}
-        return [stage for stage in self.stages if stage not in used][-1]
+        return [stage for stage in self.stages if stage not in used and "@" not in stage][-1]
 
     def parameters(self, stages: list[str]) -> dict[str, Any]:
         """Every parameter that these stages read, by dotted name, as `Params.flat` has them."""

@@ -19,7 +19,7 @@ from apparel import paths
 from apparel.errors import UserError, some_of
 from apparel.params import flatten
 from apparel.utils import files, yaml
-from apparel.versioning import dvc_hash
+from apparel.versioning import dvc_hash, dvc_yaml
 
 PIPELINES = (Path("dvc.yaml"), paths.DATA / "demo" / "dvc.yaml")
 """The pipeline, and that of the drawn data set; the paths in both start at the project's root."""
@@ -149,7 +149,9 @@ def _paths_of_dvc() -> set[str]:
 def _read_inputs(stage: str) -> StageInputs | None:
     """What a stage reads; None where no dvc.yaml has the stage."""
     pipelines = [yaml.load(path) or {} for path in PIPELINES if path.is_file()]
-    definition = next((made["stages"][stage] for made in pipelines if stage in made.get("stages", {})), None)
+    parameters = yaml.load(paths.PARAMS) if paths.PARAMS.is_file() and "@" in stage else None
+    unfolded = [dvc_yaml.read_stages(made, parameters or {}) for made in pipelines]
+    definition = next((stages[stage] for stages in unfolded if stage in stages), None)
     if definition is None:
         return None
     sections: dict[str, list[str]] = {}

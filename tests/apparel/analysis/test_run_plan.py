@@ -8,7 +8,7 @@ from apparel.analysis.recipes import merge
 from apparel.tracking import local_runs
 from apparel.tracking.local_runs import FinishedTraining
 from apparel.utils import yaml
-from apparel.versioning import durations, dvc_lock
+from apparel.versioning import durations, dvc_lock, dvc_yaml
 from apparel.versioning.dvc_lock import Lock
 from tests.support.repository import ROOT
 
@@ -20,7 +20,7 @@ def ran(monkeypatch):
     """Everything is up to date for params.yaml; returns what `dvc status` says, which a test may change."""
     monkeypatch.chdir(ROOT)
     config = params.load()
-    pipeline = yaml.load(ROOT / "dvc.yaml")["stages"]
+    pipeline = dvc_yaml.read_stages(yaml.load(ROOT / "dvc.yaml"), config.model_dump())
     stages = {}
     for name, stage in pipeline.items():
         entries = [next(iter(out)) if isinstance(out, dict) else out for out in stage["outs"]]
@@ -58,6 +58,8 @@ def test_a_parameter_runs_the_stages_that_read_it_and_those_after(ran):
         "eval",
     ]
     assert run_plan.stages_to_run(changed(data={"name": "shop"})) == STAGES
+    exported = run_plan.stages_to_run(changed(export={"formats": ["onnx", "tflite"]}))
+    assert exported == ["check", "export@onnx", "export@tflite"]
 
 
 def test_a_file_that_changed_runs_the_stages_that_read_it_and_those_after(ran):

@@ -1,0 +1,62 @@
+"""`apparel export`: which model, which formats, where to."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from apparel import paths
+from apparel.cli import export
+from apparel.errors import UserError
+from apparel.inference import tensorflow_network
+from apparel.models.export import formats
+from tests.support import tiny_detector
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    export.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.fixture
+def written(monkeypatch) -> list[tuple]:
+    """What was written: format and folder."""
+    calls = []
+
+    def write(name, detector, metadata, folder, photos):
+        calls.append((name, folder))
+        target = folder / paths.EXPORTS[name].relative_to(paths.EXPORT)
+        target.parent.mkdir(parents=True)
+        target.write_bytes(bytes(2_340_000))
+        return target
+
+    monkeypatch.setattr(formats, "write", write)
+    return calls
+
+
+def test_formats_of_a_folders_model_are_written_each_once_with_their_size(written, tmp_path, capsys):
+    detector = tensorflow_network.Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
+    detector.save(tmp_path / "model")
+    out = tmp_path / "out"
+    options = ("--format", "onnx", "--format", "tflite", "--format", "onnx")
+    export.main(parse("--model", str(tmp_path / "model"), "--out", str(out), *options))
+    assert written == [("tflite", out), ("onnx", out)]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"{out / 'tflite' / 'detector.tflite'}: 2.3 MB", f"{out / 'onnx' / 'detector.onnx'}: 2.3 MB"]
+
+
+def test_an_export_is_no_model_to_export(written, tmp_path):
+    path = tmp_path / "detector.tflite"
+    path.touch()
+    with pytest.raises(UserError, match="is an export already"):
+        export.main(parse("--format", "onnx", "--model", str(path)))
+    assert not written
+
+
+def test_no_or_an_unknown_format_is_refused(capsys):
+    for arguments in ((), ("--format", "tensorrt")):
+        with pytest.raises(SystemExit):
+            parse(*arguments)
+    assert "saved_model" in capsys.readouterr().err
+    assert parse("--format", "tflite").out == Path("data/results/export")

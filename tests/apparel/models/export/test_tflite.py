@@ -1,0 +1,47 @@
+"""Files of TensorFlow Lite detect what the trained model detects."""
+
+import numpy as np
+import pytest
+
+from apparel.inference.tflite_network import TFLiteNetwork
+from apparel.models.export import tflite
+from tests.support import decided_detector
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return decided_detector.network()
+
+
+def test_float_is_the_same_within_noise_and_the_same_bytes_each_time(trained, tmp_path):
+    one, other = tmp_path / "one.tflite", tmp_path / "other.tflite"
+    for path in (one, other):
+        tflite.write(trained.detector, trained.metadata, path)
+    assert one.read_bytes() == other.read_bytes()
+    network = TFLiteNetwork(one)
+    for image in decided_detector.images():
+        expected, detections = trained.detect(image[np.newaxis]), network.detect(image[np.newaxis])
+        assert expected.count[0] == detections.count[0] > 50
+        np.testing.assert_array_equal(detections.classes, expected.classes)
+        np.testing.assert_allclose(detections.scores, expected.scores, atol=1e-4)
+        np.testing.assert_allclose(detections.boxes, expected.boxes, atol=1e-4)
+
+
+def test_integers_detect_nearly_the_same_and_take_whole_levels(trained, tmp_path):
+    images = decided_detector.images(12)
+    path = tmp_path / "int8.tflite"
+    tflite.write(trained.detector, trained.metadata, path, lambda: (image[np.newaxis] for image in images))
+    network = TFLiteNetwork(path)
+    assert network._input["dtype"] == np.uint8
+    kinds = [
+        (op["op_name"], op["inputs"][1]) for op in network._interpreter._get_ops_details() if "CONV" in op["op_name"]
+    ]
+    tensors = {tensor["index"]: tensor["dtype"] for tensor in network._interpreter.get_tensor_details()}
+    integers = [tensors[weights] == np.int8 for _, weights in kinds]
+    assert sum(integers) == len(integers) - 12  # a box and a class head for each of six feature maps
+    for image in images[:4]:
+        expected, detections = trained.detect(image[np.newaxis]), network.detect(image[np.newaxis])
+        best = int(expected.classes[0, 0])
+        same = np.flatnonzero(detections.classes[0] == best)[0]
+        assert abs(detections.scores[0, same] - expected.scores[0, 0]) < 0.1
+        np.testing.assert_allclose(detections.boxes[0, same], expected.boxes[0, 0], atol=0.1)
