@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from apparel import images
-
 
 class RefusedRequest(Exception):
     """A request that is not carried out.
@@ -27,7 +25,8 @@ class Limits:
         body_bytes: of one request; 64 MiB hold a dozen photos of a phone.
         total_bytes: of all requests that are under way, since they lie in memory.
         photos: in one request.
-        pixels: of one photo, before it is decoded.
+        pixels: of one photo, looked at before it is decoded: a phone's largest common size. Decoding and resizing take
+            16 bytes a pixel, in each thread.
         queue: photos that wait at once, of all requests; a full queue answers 503.
         connections: open at once.
         head_seconds: from a connection, or the first byte of a further request, to the end of the header.
@@ -39,7 +38,7 @@ class Limits:
     body_bytes: int = 64 * 2**20
     total_bytes: int = 512 * 2**20
     photos: int = 32
-    pixels: int = images.MAX_PIXELS
+    pixels: int = 50_000_000
     queue: int = 256
     connections: int = 512
     head_seconds: float = 10
