@@ -1,12 +1,14 @@
 """The trained detector as an MLflow model with a signature, which MLflow loads and serves."""
 
 import base64
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from apparel.models import thresholds
 from apparel.tracking.artifacts import Artifacts
 from apparel.tracking.receipt import Unconfirmed, require, stored_run
 from apparel.versioning import provenance
@@ -91,9 +93,19 @@ def save(folder: Path, example: Path, target: Path, model: str | None = None, ru
         artifacts={"model": str(folder.absolute())},
         signature=_signature(),
         input_example=pd.DataFrame({"image": [photo]}),
+        metadata=_metadata(folder),
         pip_requirements=[f"{name}=={versions[f'version.{name}']}" for name in REQUIREMENTS],
         mlflow_model=Model(model_id=model, model_uuid=model, run_id=run),
     )
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    """What MLflow shows of the model: its classes and thresholds; the latter not of a model that has none."""
+    classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+    if not (folder / thresholds.FILE).exists():
+        return {"classes": classes}
+    chosen = thresholds.read_thresholds(folder, classes)
+    return {"classes": classes, "thresholds": chosen.by_class, "min_precision": chosen.min_precision}
 
 
 def _signature() -> Any:
@@ -104,5 +116,5 @@ def _signature() -> Any:
     return ModelSignature(
         inputs=Schema([ColSpec("string", "image")]),
         outputs=Schema([ColSpec("long", "photo"), ColSpec("string", "class"), ColSpec("double", "score"), *corners]),
-        params=ParamSchema([ParamSpec("lowest_score", "double", 0.0)]),
+        params=ParamSchema([ParamSpec(name, "double", -1.0) for name in ("threshold", "lowest_score")]),
     )

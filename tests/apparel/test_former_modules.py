@@ -44,9 +44,42 @@ set_model(Garments())
 """
 """What `apparel/tracking_detector.py` of version 0.1.0 held."""
 
+CODE_BEFORE_THRESHOLDS = """
+import base64
+from pathlib import Path
+
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class Garments(PythonModel):
+    def load_context(self, context):
+        from apparel.models.detector import load_detector
+
+        self._detector = load_detector(Path(context.artifacts["model"]))
+
+    def predict(self, context, model_input, params=None):
+        from apparel.inference import predictor
+
+        photos = [_decode(text, row) for row, text in enumerate(model_input["image"])]
+        detections = predictor.detect(self._detector, photos)
+        return detections[detections["score"] >= (params or {}).get("lowest_score", 0.0)].reset_index(drop=True)
+
+
+def _decode(text, row):
+    from apparel import images
+
+    return images.decode(base64.b64decode(text, validate=True), Path(f"image {row}"))
+
+
+set_model(Garments())
+"""
+"""What `apparel/tracking/pyfunc_model.py` held before thresholds came with the model."""
+
 
 @pytest.mark.slow
-def test_a_model_with_the_code_of_before_loads_and_detects(tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", [STORED_CODE, CODE_BEFORE_THRESHOLDS], ids=["0.1.0", "before thresholds"])
+def test_a_model_with_the_code_of_before_loads_and_detects(tmp_path, monkeypatch, code):
     import mlflow
 
     from apparel.models import detector
@@ -56,7 +89,7 @@ def test_a_model_with_the_code_of_before_loads_and_detects(tmp_path, monkeypatch
     config = tiny_detector.config(tiny_detector.train_params())
     monkeypatch.chdir(tmp_path)
     detector.Detector(config, tiny_detector.CLASSES).save(paths.MODEL)
-    Path("tracking_detector.py").write_text(STORED_CODE, encoding="utf-8")
+    Path("tracking_detector.py").write_text(code, encoding="utf-8")
     mlflow.pyfunc.save_model("stored", python_model="tracking_detector.py", artifacts={"model": str(paths.MODEL)})
 
     photo = base64.b64encode(Path("photo-0.png").read_bytes()).decode()
