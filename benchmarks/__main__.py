@@ -24,7 +24,8 @@ DESCRIPTION = (
     "          those of a bootstrap; takes minutes\n"
     "duplicates  how many copies of photos are found, by kind, and how often different garments are taken for copies\n"
     "serve     requests a second and latencies of `apparel serve` at 1, 8 and 64 clients, beside its network alone\n"
-    "          and `mlflow models serve`, with the model of the last `dvc repro`"
+    "          and `mlflow models serve`, with the model of the last `dvc repro`\n"
+    "export    a detector in TensorFlow, beside its exports in TensorFlow Lite, ONNX Runtime and OpenVINO"
 )
 
 
@@ -109,6 +110,12 @@ def _serve(arguments: argparse.Namespace) -> str:
     return serve.measure(paths.photos(arguments.name), arguments.photos, 2 if arguments.quick else 10)
 
 
+def _export(arguments: argparse.Namespace) -> str:
+    from benchmarks import export
+
+    return export.measure(arguments.rounds)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "tfrecord": _tfrecord,
     "train": _train,
@@ -116,6 +123,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "intervals": _intervals,
     "duplicates": _duplicates,
     "serve": _serve,
+    "export": _export,
 }
 """What measures each part; its modules are imported only when it is asked for, since TensorFlow takes seconds."""
 
