@@ -64,8 +64,14 @@ def open_run(params: Params, key: str, name: str | None = None) -> "Run":
     return run
 
 
-def run_of_model(model: Path, params: Params) -> "Run":
-    """Eval's run: the one that trained these weights, else a new one, tagged as `trained` elsewhere."""
+def run_of_model(model: Path, params: Params, stage: str = "eval") -> "Run":
+    """The run that trained these weights, else a new one, tagged as `trained` elsewhere.
+
+    Args:
+        model: the folder of the trained model.
+        params: of params.yaml; those of a run that is there stay as they are unless the stage is eval.
+        stage: what adds to the run: its commit is tagged as `<stage>.git.commit`.
+    """
     model_hash = dvc_hash.path_hash(model)
     record = local_runs.model_record(model_hash)
     outbox = _recorded_outbox(record)
@@ -75,10 +81,10 @@ def run_of_model(model: Path, params: Params) -> "Run":
         _log_origin(run, params)
         run.set_tags({paths.MODEL.as_posix(): model_hash})
         run.set_tags({"trained": "elsewhere: this clone has the model, but no record of its training"})
-    else:
+    elif stage == "eval":
         run.log_params(params.flat())
         provenance.report_gap()
-    run.set_tags({f"eval.{name.removeprefix('mlflow.source.')}": value for name, value in provenance.code().items()})
+    run.set_tags({f"{stage}.{name.removeprefix('mlflow.source.')}": value for name, value in provenance.code().items()})
     return run
 
 
