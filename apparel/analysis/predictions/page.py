@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from tqdm import tqdm
+
 from apparel.analysis.predictions.page_data import read_chunks, read_rows
 from apparel.analysis.predictions.thumbnails import THUMBNAILS
 from apparel.evaluation import drawing, html
@@ -37,11 +39,14 @@ def write_page(folder: Path, thresholds: Mapping[str, float], facts: Mapping[str
     """
     names, detections = list(thresholds), Counter()
     photos, data_files = 0, []
-    with files.replace_folder(folder / DATA) as unfinished:
+    # A million photos take a minute or two.
+    progress = tqdm(desc="page", unit=" photos", delay=2, leave=False, disable=None)
+    with files.replace_folder(folder / DATA) as unfinished, progress:
         for number, chunk in enumerate(read_chunks(folder / PHOTOS, folder / DETECTIONS, names)):
             data_files.append(f"{DATA}/{number:05}.js")
             (unfinished / f"{number:05}.js").write_text(f"addChunk({json.dumps(vars(chunk))});\n", encoding="ascii")
             photos += len(chunk.names)
+            progress.update(len(chunk.names))
             detections.update(chunk.classes)
     problems = folder / PROBLEMS
     run = {
