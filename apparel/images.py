@@ -2,9 +2,10 @@
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -13,6 +14,9 @@ from apparel.errors import UserError, one_line
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 """Formats that are decoded; the content of a file decides, not its extension."""
+
+PHONE_FORMATS = (*FORMATS, "HEIF", "AVIF")
+"""Formats of photos to detect on: phones write HEIC. Data sets for training have none: TensorFlow cannot decode it."""
 
 MAX_PIXELS = 89_478_485
 """A larger photo is refused as a decompression bomb: Pillow's own limit for its warning, 256 MB as RGB."""
@@ -35,6 +39,9 @@ UPRIGHT = {
 """Transpositions that turn stored pixels upright, by EXIF orientation (Exif 2.32, tag 0x0112); 1 is upright already."""
 
 ORIENTATION = 0x0112
+
+HEIF_HEADER_BYTES = 1 << 16
+"""Bytes at the start of a HEIC file that hold its boxes of metadata; a phone's have 4 kB."""
 
 # This module checks the size, with its own message; Pillow's warning would repeat it.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -83,16 +90,25 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def decode(data: bytes, path: Path) -> Image.Image:
-    """The image, as `read` gives it, from the file's bytes; errors name `path`."""
-    with _decoder_errors(path), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+def decode(data: bytes, path: Path, formats: Sequence[str] = FORMATS) -> Image.Image:
+    """The image, as `read` gives it, from the file's bytes; errors name `path`.
+
+    Args:
+        data: content of the file.
+        path: its name.
+        formats: Pillow's names of those that are accepted: `FORMATS` or `PHONE_FORMATS`.
+    """
+    if "HEIF" in formats:
+        _register_heif()
+    with _decoder_errors(path, formats), Image.open(io.BytesIO(data), formats=formats) as image:
         header = _header(image)
         # Pillow turns TIFF upright by itself, but would also trust XMP, which viewers do not.
         image.info.pop("xmp", None)
         image.load()
         upright = _rgb(image)
-        if header.format != "TIFF" and header.orientation in UPRIGHT:
-            upright = upright.transpose(UPRIGHT[header.orientation])
+        orientation = _heif_orientation(image, data) if header.format == "HEIF" else header.orientation
+        if header.format != "TIFF" and orientation in UPRIGHT:
+            upright = upright.transpose(UPRIGHT[orientation])
         upright.info.clear()  # or the old orientation would be applied, or written, a second time
         return upright
 
@@ -128,7 +144,7 @@ def _check_file(path: Path) -> None:
 
 
 @contextmanager
-def _decoder_errors(path: Path) -> Iterator[None]:
+def _decoder_errors(path: Path, formats: Sequence[str] = FORMATS) -> Iterator[None]:
     """Raises what a decoder raises, on damaged files nearly any exception, as a `UserError` that names the file."""
     try:
         yield
@@ -136,12 +152,27 @@ def _decoder_errors(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: {error}") from None
     except Image.UnidentifiedImageError:
         raise UserError(
-            f"{path} is not a {', '.join(FORMATS)} photo, whatever its name; remove or convert it"
+            f"{path} is not a {', '.join(formats)} photo, whatever its name; remove or convert it"
         ) from None
     except Exception as error:  # noqa: BLE001 - codecs raise nearly anything on damaged files
         reason = one_line(error)
         remedy = "replace it, or remove it and its annotation, in lists/ too"
         raise UserError(f"{path} is damaged ({reason}); {remedy}") from None
+
+
+@cache
+def _register_heif() -> None:
+    """Lets Pillow open HEIC."""
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener(thumbnails=False)
+
+
+def _heif_orientation(image: Image.Image, data: bytes) -> int:
+    """EXIF's orientation of a HEIC photo that its decoder did not turn: those with a transformation of HEIF's own,
+    irot or imir (ISO/IEC 23008-12, 6.5.10 and 6.5.12), come out upright, whatever EXIF says besides."""
+    turned = any(transformation in data[:HEIF_HEADER_BYTES] for transformation in (b"irot", b"imir"))
+    return 1 if turned else image.info.get("original_orientation") or 1
 
 
 def _header(image: Image.Image) -> Header:

@@ -18,6 +18,7 @@ DESCRIPTION = (
     "train     a training with params.yaml, beside one that gets the same batch at each step (the difference is the\n"
     "          cost of the input pipeline), one without determinism, and one that returns its memory to the system\n"
     "          after each use\n"
+    "predict   `apparel predict` with each runtime that is there, beside the network alone\n"
     "sweep     the seconds of a trial beside its training steps, by part; takes minutes, and the trained models\n"
     "          stay in DVC's cache until `dvc gc`\n"
     "intervals how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside\n"
@@ -80,6 +81,12 @@ def _tfrecord(arguments: argparse.Namespace) -> str:
     return tfrecord.measure(paths.photos(arguments.name), arguments.photos, arguments.rounds)
 
 
+def _predict(arguments: argparse.Namespace) -> str:
+    from benchmarks import predict
+
+    return predict.measure(paths.photos(arguments.name), arguments.photos, arguments.rounds)
+
+
 def _train(arguments: argparse.Namespace) -> str:
     from benchmarks import train
 
@@ -119,6 +126,7 @@ def _export(arguments: argparse.Namespace) -> str:
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "tfrecord": _tfrecord,
     "train": _train,
+    "predict": _predict,
     "sweep": _sweep,
     "intervals": _intervals,
     "duplicates": _duplicates,

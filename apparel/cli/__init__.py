@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "inspect": ("inspect_data", "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"),
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),
+    "predict": ("predict", "detect garments on your photos: a table, pictures, and a page to look through"),
     "promote": (
         "promote",
         "make a model champion in MLflow's model registry if it is better than the present one beyond chance",

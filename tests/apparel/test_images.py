@@ -238,3 +238,23 @@ def _open_files():
     if not folder.is_dir():
         pytest.skip("needs /proc")
     return list(folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["EXIF alone", "with HEIF's own transformation"])
+def test_photos_of_phones_are_upright_where_they_are_asked_for(tmp_path, kind, orientation, as_bytes):
+    images._register_heif()
+    photo = photo_files.garment()
+    photo = photo.transpose(photo_files.AS_STORED[orientation]) if orientation > 1 else photo
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo.save(tmp_path / "photo", kind, exif=exif.tobytes() if as_bytes else exif, quality=95)
+    data = (tmp_path / "photo").read_bytes()
+    decoded = images.decode(data, tmp_path / "photo", images.PHONE_FORMATS)
+    assert decoded.size == photo_files.SIZE
+    assert shows_garment(decoded, photo_files.RED, tolerance=40)
+    with pytest.raises(UserError, match="is not a JPEG"):
+        images.decode(data, tmp_path / "photo")
+    with pytest.raises(UserError):
+        images.decode(data[: len(data) // 2], tmp_path / "photo", images.PHONE_FORMATS)

@@ -8,6 +8,7 @@ numbered, so that none is written elsewhere, overwrites another, or clashes on a
 import bz2
 import errno
 import gzip
+import os
 import shutil
 import stat
 import sys
@@ -69,16 +70,41 @@ def unpack_archive(archive: Entry, folder: Path, left: UnpackLimits) -> list[Ent
     """
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[Entry] = []
-    with _errors_of(archive), archive.path.open("rb") as file:
+    with _errors_of(archive.name, "nothing was imported"), archive.path.open("rb") as file:
         members = _members(file, folder, left)
         for parts, content in tqdm(members, desc=archive.base, unit=" files", delay=1, leave=False):
-            if parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts):
+            if _is_hidden(parts):
                 continue
             path = folder / f"{len(entries):06}"
             with path.open("xb") as unpacked:
                 shutil.copyfileobj(content, unpacked, 1 << 20)
             entries.append(Entry("/".join((archive.name, *parts)), path))
     return entries
+
+
+def read_archive(name: str, file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+    """Yields the files of an archive without unpacking it to disk; hidden ones, such as macOS adds, are left out.
+
+    Args:
+        name: of the archive.
+        file: the archive; it has to be seekable.
+
+    Yields:
+        The name of each file, with the archive's before it, and its content, to be read before the next is asked for.
+
+    Raises:
+        UserError: as `unpack_archive`; the files before were yielded already.
+    """
+    with _errors_of(name, "the files after it were not read"):
+        left = UnpackLimits(file.seek(0, os.SEEK_END))
+        file.seek(0)
+        for parts, content in _members(file, None, left):
+            if not _is_hidden(parts):
+                yield "/".join((name, *parts)), content
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    return parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts)
 
 
 def check_disk_space(folder: Path, size: int) -> None:
@@ -110,22 +136,22 @@ def move_or_copy(entry: Entry, target: Path, work: Path) -> None:
 
 
 @contextmanager
-def _errors_of(archive: Entry) -> Iterator[None]:
+def _errors_of(archive: str, consequence: str) -> Iterator[None]:
     """Turns what is raised while an archive is read, nearly any exception if it is damaged, into a `UserError`."""
-    name = plain(archive.name)
+    name = plain(archive)
     try:
         yield
     except UserError as error:
-        raise UserError(f"{name}: {error}; nothing was imported") from None
+        raise UserError(f"{name}: {error}; {consequence}") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's, not the archive's
             raise
         reason = " ".join(plain(str(error)).split()) or type(error).__name__
-        raise UserError(f"{name} is a damaged archive ({reason}); nothing was imported") from None
+        raise UserError(f"{name} is a damaged archive ({reason}); {consequence}") from None
 
 
-def _members(file: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
-    """Yields name, as its parts, and content of each file, in the archive's order."""
+def _members(file: BinaryIO, folder: Path | None, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+    """Yields name, as its parts, and content of each file, in the archive's order; `folder`, if any, needs room."""
     start = file.read(512)
     file.seek(0)
     if start.startswith((b"PK\3\4", b"PK\5\6")):
@@ -139,7 +165,7 @@ def _members(file: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple
     raise UserError("neither a zip nor a tar archive (plain, gzip or bzip2)")
 
 
-def _zip_members(file: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+def _zip_members(file: BinaryIO, folder: Path | None, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
     reader = _LimitedReader(file, MAX_HEADER_BYTES)
     with zipfile.ZipFile(reader) as archive:
         reader.left = sys.maxsize  # only the directory is read at once
@@ -148,7 +174,8 @@ def _zip_members(file: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[t
         members = [member for member in archive.infolist() if not member.is_dir()]
         size = sum(member.file_size for member in members)
         left.use(len(members), size)
-        check_disk_space(folder, size)
+        if folder:
+            check_disk_space(folder, size)
         seen: set[tuple[str, ...]] = set()
         names = [_new_name(_zip_name(member), seen) for member in members]
         for member in members:
@@ -180,7 +207,9 @@ def _check_zip_member(member: zipfile.ZipInfo) -> None:
         raise UserError(f"'{name}' in it is compressed in an unusual way; pack it with Deflate")
 
 
-def _tar_members(stream: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
+def _tar_members(
+    stream: BinaryIO, folder: Path | None, left: UnpackLimits
+) -> Iterator[tuple[tuple[str, ...], BinaryIO]]:
     """Works in one pass, since a tar has no directory: each file is checked before its bytes are unpacked."""
     reader = _LimitedReader(stream, MAX_HEADER_BYTES)
     seen: set[tuple[str, ...]] = set()
@@ -193,7 +222,8 @@ def _tar_members(stream: BinaryIO, folder: Path, left: UnpackLimits) -> Iterator
             if not member.isreg() or member.issparse():
                 raise UserError(f"'{plain(member.name)}' in it is a link, a device or a sparse file")
             left.use(1, member.size)
-            check_disk_space(folder, member.size)
+            if folder:
+                check_disk_space(folder, member.size)
             reader.left = member.size + MAX_HEADER_BYTES
             yield parts, archive.extractfile(member)
             reader.left = MAX_HEADER_BYTES

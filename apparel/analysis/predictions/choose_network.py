@@ -1,0 +1,74 @@
+"""The network that detects fastest for a model: one of its exports where they are, else the model itself."""
+
+import os
+from pathlib import Path
+
+from apparel import paths
+from apparel.errors import UserError
+from apparel.inference import networks
+from apparel.inference.network import Network
+from apparel.models import thresholds
+from apparel.versioning import dvc_hash
+
+RUNTIMES = {
+    "tensorflow": None,
+    "tflite": "tflite",
+    "tflite_int8": "tflite_int8",
+    "onnx": "onnx",
+    "openvino": "onnx",
+    "saved_model": "saved_model",
+}
+"""Format, a name of `paths.EXPORTS`, by the name of a runtime; None: the trained model itself."""
+
+FASTEST_FIRST = ("tflite", "openvino", "onnx")
+"""Runtimes that are tried unless the user names one, by their rates on photos one by one; int8 is less exact."""
+
+RUNTIME_NAMES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
+"""What `networks.load` calls the runtimes of a format that several run."""
+
+
+def choose(path: Path, runtime: str | None) -> tuple[list[Network], Path, list[str]]:
+    """Loads the fastest network of a model, as often as there are threads to use it.
+
+    Args:
+        path: folder of a trained model, or an exported file.
+        runtime: a name of `RUNTIMES`; None: the fastest that there is.
+
+    Returns:
+        The networks, the file or folder they are of, and notes for the user.
+
+    Raises:
+        UserError: there is no such export of the model, or it cannot be loaded.
+    """
+    notes: list[str] = []
+    if not (path / "pipeline.config").is_file():
+        if runtime == "tensorflow":
+            raise UserError(f"{path} is an exported model, which has no runtime tensorflow; leave --runtime out")
+        return _load(path, runtime), path, notes
+    if not (path / thresholds.FILE).exists():
+        notes.append("the model was trained before thresholds came with it: 0.5 is taken for every class")
+    if runtime == "tensorflow":
+        return _load(path, runtime), path, notes
+    model = dvc_hash.path_hash(path)
+    for name in [runtime] if runtime else FASTEST_FIRST:
+        file = paths.EXPORTS[RUNTIMES[name]]
+        try:
+            if not file.exists():
+                raise UserError(f"{file} not found; `apparel export --format {RUNTIMES[name]}` writes it")
+            loaded = _load(file, name)
+            if loaded[0].metadata.model != model:
+                raise UserError(f"{file} is of another model; `apparel export` writes it again")
+            return loaded, file, notes
+        except UserError as error:
+            if runtime:
+                raise
+            if file.exists():
+                notes.append(f"not used: {error}")
+    return _load(path, "tensorflow"), path, notes
+
+
+def _load(path: Path, runtime: str | None) -> list[Network]:
+    name = RUNTIME_NAMES.get(runtime or "")
+    if path.is_dir():  # TensorFlow, which has threads of its own and detects on batches
+        return [networks.load(path, name)]
+    return [networks.load(path, name, threads=1) for _ in range(os.cpu_count() or 1)]

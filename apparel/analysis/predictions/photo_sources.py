@@ -1,0 +1,261 @@
+"""Photos of files, folders, archives, patterns, lists and object stores, one after the other, however many there are.
+
+Nothing is held: a folder's names are sorted on the disk, an archive is read in its own order and not unpacked. What a
+name leads to is not trusted. Whatever cannot be read becomes a photo whose `read` says why.
+"""
+
+import glob
+import heapq
+import json
+import os
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from apparel import images
+from apparel.analysis.predictions import object_stores
+from apparel.data.ingest.archives import is_archive, read_archive
+from apparel.data.ingest.file_kinds import IMAGE_SUFFIXES
+from apparel.errors import UserError, plain
+from apparel.utils import limits
+
+LIST_SUFFIXES = (".txt", ".lst")
+"""Suffixes of files with a photo, folder, archive or address on each line."""
+
+STANDARD_INPUT = "-"
+
+NAMES_IN_MEMORY = 10_000
+"""Names that are sorted at once, some 2 MB; more are sorted in parts on the disk."""
+
+MAX_LINE_BYTES = 4_096
+"""Bytes of a line of a list: the longest path that Linux takes."""
+
+MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8|BM.{4}\0\0\0\0|II\*\0|MM\0\*|RIFF.{4}WEBP|.{4}ftyp(heic|heix|mif1|msf1|avif)",
+    re.DOTALL,
+)
+"""Starts of the formats that are decoded, by which a photo without a known suffix is told from other files."""
+
+
+@dataclass(frozen=True)
+class SourcePhoto:
+    """A photo, or what stands in its place.
+
+    Attributes:
+        name: path or address as the user would type it; for photos in an archive, with the archive's name before.
+        read: returns the file's bytes; raises UserError or OSError if it cannot be read.
+        at_once: `read` works only until the next photo is asked for, since it is a part of an archive.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    at_once: bool = False
+
+
+class PhotoSources:
+    """The photos of the sources that a command line names, in their order.
+
+    Attributes:
+        sources: as typed.
+        left_out: number of files in folders and archives that are neither photos nor archives.
+        example: name of the first of them.
+    """
+
+    def __init__(self, sources: Sequence[str], output: Path) -> None:
+        """Takes sources; `output` is a folder that is passed over, should it lie in one of them.
+
+        Raises:
+            UserError: a source does not exist; names it.
+        """
+        self.left_out, self.example = 0, ""
+        self._output = output.resolve()
+        self.sources = list(sources)
+        for source in sources:
+            _check_exists(source)
+
+    def __iter__(self) -> Iterator[SourcePhoto]:
+        self.left_out = 0
+        for source in self.sources:
+            yield from self._open(source, lists=True)
+
+    def _open(self, source: str, lists: bool) -> Iterator[SourcePhoto]:
+        """The photos of one source; `lists` is False for a line of a list, which names no further list."""
+        path = Path(source)
+        if source == STANDARD_INPUT and lists:
+            yield from self._list(sys.stdin.buffer, Path())
+        elif object_stores.is_address(source):
+            yield from self._store(source)
+        elif path.is_dir():
+            yield from self._folder(path, depth=0)
+        elif path.exists() and is_archive(source):
+            yield from self._archive(source, lambda: path.open("rb"))
+        elif lists and path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
+            with path.open("rb") as file:
+                yield from self._list(file, path.parent)
+        elif glob.has_magic(source) and not os.path.lexists(source):
+            for name in sorted_on_disk(glob.iglob(source, recursive=True)):  # noqa: PTH207 - Path takes no absolute pattern
+                yield from self._open(name, lists=False)
+        else:
+            yield _file(path)
+
+    def _list(self, file: BinaryIO, folder: Path) -> Iterator[SourcePhoto]:
+        """The photos of the lines; a path starts at the list's folder, or if there is nothing at the working one."""
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            if len(line) > MAX_LINE_BYTES:
+                name = os.fsdecode(line[:100])
+                yield failed(name, f"a line of more than {MAX_LINE_BYTES:,} bytes is no path; is this a list?")
+                return
+            source = os.fsdecode(line.strip().removeprefix(b"\xef\xbb\xbf"))
+            if not source:
+                continue
+            if "\0" in source:
+                yield failed(source, "a path has no zero bytes; is this a list of photos?")
+                return
+            inside = folder / source
+            is_path = not object_stores.is_address(source)
+            yield from self._open(str(inside) if is_path and _exists(inside) else source, lists=False)
+
+    def _folder(self, folder: Path, depth: int) -> Iterator[SourcePhoto]:
+        """The photos below a folder, sorted by name in each; without hidden ones and links to folders."""
+        if depth > limits.MAX_DEPTH:
+            yield failed(folder.as_posix(), f"lies below more than {limits.MAX_DEPTH} folders")
+            return
+        if folder.resolve() == self._output:
+            return
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted_on_disk(entry.name for entry in entries if not entry.name.startswith("."))
+        except OSError as error:
+            yield failed(folder.as_posix(), f"cannot be read: {error.strerror}")
+            return
+        for name in names:
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                yield from self._folder(path, depth + 1)
+            elif path.is_dir():
+                yield failed(path.as_posix(), "is a symbolic link to a folder, which is not followed; name that folder")
+            elif is_archive(name) and path.is_file():
+                yield from self._archive(path.as_posix(), lambda path=path: path.open("rb"))
+            elif _looks_like_photo(path):
+                yield _file(path)
+            else:
+                self._leave_out(path.as_posix())
+
+    def _archive(self, name: str, open_file: Callable[[], BinaryIO]) -> Iterator[SourcePhoto]:
+        try:
+            with open_file() as file:
+                for member, content in read_archive(name, file):
+                    yield from self._member(member, content)
+        except UserError as error:
+            yield failed(name, str(error).removeprefix(f"{plain(name)}: ").removeprefix(f"{plain(name)} "))
+        except OSError as error:
+            yield failed(name, f"cannot be read: {error.strerror or error}")
+
+    def _member(self, name: str, content: BinaryIO) -> Iterator[SourcePhoto]:
+        if is_archive(name):
+            yield failed(name, "is an archive in an archive; unpack the outer one and name its folder")
+        elif name.lower().endswith(IMAGE_SUFFIXES):
+            yield SourcePhoto(name, lambda: read_limited(content), at_once=True)
+        elif MAGIC.match(start := content.read(32)):
+            yield SourcePhoto(name, lambda: start + read_limited(content), at_once=True)
+        else:
+            self._leave_out(name)
+
+    def _store(self, address: str) -> Iterator[SourcePhoto]:
+        for stored in object_stores.walk(address):
+            if isinstance(stored, UserError):
+                yield failed(address, str(stored))
+            elif is_archive(stored.name):
+                yield from self._archive(stored.name, stored.open)
+            elif stored.name == address or stored.name.lower().endswith(IMAGE_SUFFIXES):
+                yield SourcePhoto(stored.name, stored.read)
+            else:
+                self._leave_out(stored.name)
+
+    def _leave_out(self, name: str) -> None:
+        self.left_out += 1
+        self.example = self.example or name
+
+
+def failed(name: str, reason: str) -> SourcePhoto:
+    """What stands in the place of a photo that cannot be reached."""
+
+    def refuse() -> bytes:
+        raise UserError(reason)
+
+    return SourcePhoto(name, refuse)
+
+
+def read_limited(content: BinaryIO) -> bytes:
+    """The bytes of a photo in an archive.
+
+    Raises:
+        UserError: they are more than a photo may have.
+    """
+    data = content.read(images.MAX_BYTES + 1)
+    if len(data) > images.MAX_BYTES:
+        raise UserError(f"has more than the {images.MAX_BYTES:,} bytes that a photo may have")
+    return data
+
+
+def sorted_on_disk(names: Iterable[str]) -> Iterator[str]:
+    """The names in order, of which no more than `NAMES_IN_MEMORY` are held: a merge sort with temporary files."""
+    names = iter(names)
+    first = sorted(islice(names, NAMES_IN_MEMORY))
+    parts = [iter(first)]
+    files = ExitStack()
+    part = first if len(first) == NAMES_IN_MEMORY else []
+    while part := sorted(islice(names, NAMES_IN_MEMORY)) if part else []:
+        file = files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))  # noqa: SIM115 - closed at the end
+        file.writelines(f"{json.dumps(name)}\n" for name in part)
+        file.seek(0)
+        parts.append(map(json.loads, file))
+    return _until_closed(heapq.merge(*parts), files)
+
+
+def _until_closed(names: Iterator[str], files: ExitStack) -> Iterator[str]:
+    with files:
+        yield from names
+
+
+def _file(path: Path) -> SourcePhoto:
+    return SourcePhoto(path.as_posix(), lambda: images.read_bytes(path))
+
+
+def _looks_like_photo(path: Path) -> bool:
+    """Whether the suffix or the start of the content is a photo's; only plain files are opened, since a pipe waits."""
+    if path.name.lower().endswith(IMAGE_SUFFIXES):
+        return True
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return bool(MAGIC.match(file.read(32)))
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return os.path.lexists(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _check_exists(source: str) -> None:
+    if source == STANDARD_INPUT or object_stores.is_address(source):
+        return
+    if re.match(r"[\w+.-]+://", source):
+        raise UserError(f"{plain(source)}: addresses may start with {', '.join(object_stores.SCHEMES)}")
+    matches = glob.has_magic(source) and next(glob.iglob(source, recursive=True), None)  # noqa: PTH207 - as above
+    if not source or "\0" in source or not (_exists(Path(source)) or matches):
+        raise UserError(
+            f"'{plain(source)}' not found; name photos, folders, archives, patterns in quotes, or a .txt list"
+        )

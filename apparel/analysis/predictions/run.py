@@ -1,0 +1,81 @@
+"""A prediction run from its photos to its page, new or going on, with what it tells the user."""
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from apparel.analysis.predictions import open_writers, page, prediction_run, run_folder
+from apparel.analysis.predictions.photo_sources import PhotoSources
+from apparel.analysis.predictions.run_tables import PROBLEMS, RunTables
+from apparel.errors import UserError, plain
+from apparel.inference.network import Network
+
+PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+
+
+def run(
+    photos: PhotoSources,
+    networks: Sequence[Network],
+    file: Path,
+    folder: Path,
+    outputs: Sequence[str],
+    lowest_score: float | None,
+    command: str,
+) -> None:
+    """Detects on photos, writes tables, further outputs and the page, and prints a summary.
+
+    Args:
+        photos: what to detect on.
+        networks: of one model, with the thresholds to use.
+        file: what they were loaded from.
+        folder: of the output.
+        outputs: of json, pictures, crops and xml.
+        lowest_score: lowest score of a detection to write; None: the threshold of its class.
+        command: the command line, for the header.
+
+    Raises:
+        UserError: the folder holds another run, or no photo could be read.
+    """
+    metadata, runtime = networks[0].metadata, networks[0].runtime
+    thresholds = metadata.thresholds.by_class
+    header = run_folder.RunHeader(
+        version=tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["version"],
+        model=metadata.model,
+        detector=metadata.detector,
+        file=os.path.relpath(file) if file.resolve().is_relative_to(Path.cwd()) else str(file),
+        runtime=runtime,
+        thresholds=thresholds,
+        lowest_score=lowest_score,
+        outputs=list(outputs),
+        sources=photos.sources,
+        command=command,
+    )
+    with run_folder.open_folder(folder, header):
+        tables = RunTables(folder)
+        if written := tables.photos + tables.problems:
+            print(f"goes on after {written:,} photos", flush=True)
+        writers = open_writers.open_writers(folder, metadata.classes, **dict.fromkeys(outputs, True))
+        try:
+            with tqdm(desc="detecting", unit=" photos", disable=None) as progress:
+                prediction_run.detect_all(photos, networks, tables, writers, lowest_score, progress.update)
+        finally:
+            tables.close()
+            remarks = [remark for writer in writers if (remark := writer.close())]
+        facts = {"Model": metadata.model, "Detector": metadata.detector, "Runtime": runtime}
+        index = page.write_page(folder, thresholds, facts)
+    for remark in remarks:
+        print(remark)
+    _print_summary(tables, photos, index)
+
+
+def _print_summary(tables: RunTables, photos: PhotoSources, index: Path) -> None:
+    if photos.left_out:
+        print(f"left out, neither photos nor archives: {photos.left_out:,} files, such as {plain(photos.example)}")
+    problems = f"{tables.problems:,} could not be read, see {index.with_name(PROBLEMS)}" if tables.problems else ""
+    if not tables.photos:
+        raise UserError(f"no photo could be read: {problems or 'there is none'}")
+    print(f"{tables.detections:,} detections on {tables.photos:,} photos" + (problems and f"; {problems}"))
+    print(f"look through them: {index}")

@@ -1,0 +1,64 @@
+"""The fastest network of a model: an export of this very model, or the model itself."""
+
+import pytest
+
+from apparel import paths
+from apparel.analysis.predictions import choose_network
+from apparel.errors import UserError
+from apparel.versioning import dvc_hash
+from tests.support.whole_photo_network import WholePhotoNetwork
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """DVC's hash of a model folder, the working directory's; each export's file holds the hash of its model."""
+    monkeypatch.chdir(tmp_path)
+    paths.MODEL.mkdir(parents=True)
+    (paths.MODEL / "pipeline.config").touch()
+
+    def load(path, runtime=None, threads=None):
+        return WholePhotoNetwork(model=path.read_text(encoding="utf-8") if path.is_file() else "itself")
+
+    monkeypatch.setattr(choose_network.networks, "load", load)
+    return dvc_hash.path_hash(paths.MODEL)
+
+
+def export(name, model):
+    paths.EXPORTS[name].parent.mkdir(parents=True, exist_ok=True)
+    paths.EXPORTS[name].write_text(model, encoding="utf-8")
+
+
+def test_without_an_export_the_model_itself_is_taken(model):
+    networks, file, notes = choose_network.choose(paths.MODEL, None)
+    assert (len(networks), file, networks[0].metadata.model) == (1, paths.MODEL, "itself")
+    assert notes == ["the model was trained before thresholds came with it: 0.5 is taken for every class"]
+
+
+def test_the_fastest_export_of_this_model_is_taken_and_one_of_another_is_named(model):
+    (paths.MODEL / "thresholds.json").touch()
+    model = dvc_hash.path_hash(paths.MODEL)
+    export("onnx", model)
+    assert choose_network.choose(paths.MODEL, None)[1] == paths.EXPORTS["onnx"]
+    export("tflite", "another")
+    _, file, notes = choose_network.choose(paths.MODEL, None)
+    assert file == paths.EXPORTS["onnx"]
+    assert "is of another model" in notes[0]
+    export("tflite", model)
+    assert choose_network.choose(paths.MODEL, None)[1:] == (paths.EXPORTS["tflite"], [])
+    assert choose_network.choose(paths.MODEL, "tensorflow")[1] == paths.MODEL
+
+
+def test_a_runtime_that_was_asked_for_and_is_not_there_is_refused(model):
+    with pytest.raises(UserError, match="apparel export --format tflite_int8"):
+        choose_network.choose(paths.MODEL, "tflite_int8")
+    export("onnx", "another")
+    with pytest.raises(UserError, match="is of another model"):
+        choose_network.choose(paths.MODEL, "openvino")
+    with pytest.raises(UserError, match="leave --runtime out"):
+        choose_network.choose(paths.EXPORTS["onnx"], "tensorflow")
+
+
+def test_an_exported_file_is_taken_as_it_is(model):
+    export("tflite", "any")
+    networks, file, _ = choose_network.choose(paths.EXPORTS["tflite"], None)
+    assert (networks[0].metadata.model, file) == ("any", paths.EXPORTS["tflite"])

@@ -1,0 +1,128 @@
+"""Photos of files, folders, archives, patterns and lists: in order, streamed, and no more than counted if hostile."""
+
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from apparel.analysis.predictions import photo_sources
+from apparel.analysis.predictions.photo_sources import PhotoSources, sorted_on_disk
+from apparel.errors import UserError
+
+
+def png(colour="red"):
+    data = io.BytesIO()
+    Image.new("RGB", (4, 4), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with photos, and with what only looks like one."""
+    monkeypatch.chdir(tmp_path)
+    shop = tmp_path / "shop"
+    (shop / "b.jpg").mkdir(parents=True)
+    for name in ("a.png", "b.jpg/inside.PNG", "without-suffix", "c.txt"):
+        (shop / name).write_bytes(png() if name != "c.txt" else b"notes")
+    (shop / ".hidden.png").write_bytes(png())
+    return tmp_path
+
+
+def names_and_problems(*sources):
+    """The names, and the reason of each that cannot be read."""
+    photos = PhotoSources(sources, Path("predictions"))
+    result = []
+    for photo in photos:
+        try:
+            photo.read()
+            result.append(photo.name)
+        except UserError as error:
+            result.append((photo.name, str(error)))
+    return result, photos.left_out
+
+
+def test_a_folder_gives_its_photos_by_name_and_counts_the_rest(folder):
+    assert names_and_problems("shop") == (["shop/a.png", "shop/b.jpg/inside.PNG", "shop/without-suffix"], 1)
+
+
+def test_links_pipes_and_loops_are_problems_and_never_the_end(folder):
+    shop = folder / "shop"
+    (shop / "d.jpg").symlink_to(shop / "d.jpg")
+    (shop / "e").symlink_to(folder)
+    os.mkfifo(shop / "f.jpg")
+    (shop / "g.png").symlink_to(shop / "a.png")
+    names, _ = names_and_problems("shop")
+    problems = {item[0]: item[1] for item in names if isinstance(item, tuple)}
+    assert set(problems) == {"shop/d.jpg", "shop/e", "shop/f.jpg"}
+    assert "symbolic link to a folder" in problems["shop/e"]
+    assert names[-2:] == ["shop/g.png", "shop/without-suffix"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2"])
+def test_an_archive_is_read_in_its_order_and_nothing_is_unpacked(folder, kind):
+    path = folder / f"photos.{kind}"
+    members = {"z.png": png(), "sub/a.png": png("blue"), "notes.txt": b"x", "inner.zip": b"PK", ".hid.png": png()}
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+    else:
+        with tarfile.open(path, f"w:{kind.removeprefix('tar').removeprefix('.')}") as archive:
+            for name, data in members.items():
+                header = tarfile.TarInfo(name)
+                header.size = len(data)
+                archive.addfile(header, io.BytesIO(data))
+    before = sorted(folder.rglob("*"))
+    names, left_out = names_and_problems(path.name)
+    assert names[:2] == [f"{path.name}/z.png", f"{path.name}/sub/a.png"]
+    assert names[2][0] == f"{path.name}/inner.zip"
+    assert (len(names), left_out) == (3, 1)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_hostile_archive_is_one_problem_after_the_photos_before_it(folder):
+    with tarfile.open(folder / "a.tar", "w") as archive:
+        for name in ("good.png", "../outside.png"):
+            header = tarfile.TarInfo(name)
+            header.size = len(png())
+            archive.addfile(header, io.BytesIO(png()))
+    (folder / "b.zip").write_bytes(b"no archive")
+    names, _ = names_and_problems("a.tar", "b.zip", "shop/a.png")
+    assert names[0] == "a.tar/good.png"
+    assert "leads out of the archive" in names[1][1]
+    assert names[2][0] == "b.zip"
+    assert names[3] == "shop/a.png"
+
+
+def test_patterns_and_lists_are_followed_and_a_missing_line_is_a_problem(folder, monkeypatch):
+    (folder / "list.txt").write_bytes(b"\xef\xbb\xbfshop/a.png\r\n\nshop/gone.png\nshop/../shop/a.png\n" + b"x" * 5000)
+    names, _ = names_and_problems("list.txt", "shop/*.png")
+    assert names[0] == "shop/a.png"
+    assert names[1][0] == "shop/gone.png"
+    assert names[2] == "shop/../shop/a.png"
+    assert "is no path" in names[3][1]
+    assert names[4:] == ["shop/a.png"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"shop/a.png\nshop\n")))
+    assert len(names_and_problems("-")[0]) == 4
+
+
+@pytest.mark.parametrize("source", ["gone", "", "a\0b", "https://example.com/a.jpg", "gone/*.jpg"])
+def test_a_source_that_is_not_there_is_refused_at_once(folder, source):
+    with pytest.raises(UserError):
+        PhotoSources([source], Path("predictions"))
+
+
+def test_a_run_does_not_take_its_own_pictures_for_photos(folder):
+    photos = PhotoSources(["shop"], folder / "shop" / "b.jpg")
+    assert [photo.name for photo in photos] == ["shop/a.png", "shop/without-suffix"]
+
+
+def test_more_names_than_are_held_are_sorted_on_the_disk(monkeypatch):
+    monkeypatch.setattr(photo_sources, "NAMES_IN_MEMORY", 7)
+    names = [f"{number * 37 % 100:03}\n\udcff" for number in range(100)]
+    for count in (0, 6, 7, 8, 14, 100):
+        assert list(sorted_on_disk(names[:count])) == sorted(names[:count])
