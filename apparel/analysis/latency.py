@@ -9,23 +9,25 @@ import numpy as np
 
 from apparel.inference import networks
 
-ROUNDS = 60
+ROUNDS = 100
 """Photos that are timed with each model."""
 
 
 def measure_in_turn(models: Sequence[Path]) -> list[float]:
     """Milliseconds a photo of each model folder, one photo at a time, from the network's input to boxes.
 
-    A photo with each model, then the next: what slows the machine down for a while slows all models down. The 10th
-    percentile, since other work can only slow a photo down, and moves a median with it.
+    A photo with each model, then the next in the opposite order: what slows the machine down for a while slows all
+    models down. The 10th percentile, since other work can only slow a photo down, and moves a median with it.
     """
     runners = [_runner(folder) for folder in models]
     seconds: list[list[float]] = [[] for _ in runners]
+    turn = list(zip(runners, seconds, strict=True))
     for _ in range(ROUNDS):
-        for runner, measured in zip(runners, seconds, strict=True):
+        for runner, measured in turn:
             start = time.perf_counter()
             runner()
             measured.append(time.perf_counter() - start)
+        turn.reverse()  # what runs first in a turn finds the caches of the one before
     return [1000 * quantiles(measured, n=10)[0] for measured in seconds]
 
 
