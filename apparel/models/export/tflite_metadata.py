@@ -7,6 +7,7 @@ model are appended to it as a zip archive, which its reader and Python's `zipfil
 
 import io
 import zipfile
+from pathlib import Path
 
 import flatbuffers
 
@@ -72,16 +73,18 @@ def append_files(model: bytes, metadata: Metadata) -> bytes:
     return stream.getvalue()
 
 
-def read(path) -> Metadata:
+def read(path: Path) -> Metadata:
     """`Metadata` of a file that `append_files` completed.
 
     Raises:
-        UserError: it has none.
+        UserError: it is not there, or has none.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             text = archive.read(OWN).decode()
-    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+    except FileNotFoundError:
+        raise UserError(f"{path} not found; `apparel export --format tflite` writes one") from None
+    except (zipfile.BadZipFile, KeyError, ValueError):
         raise UserError(f"{path} has no classes and thresholds in it: no export of this project") from None
     return Metadata.from_json(text, str(path))
 
