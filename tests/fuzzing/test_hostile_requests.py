@@ -27,9 +27,12 @@ from apparel.serving.models import Models
 from tests.support.stand_in_network import StandInNetwork
 
 models = Models("tests", lambda name: Path(__file__), lambda path: [StandInNetwork()])
-limits = Limits(body_bytes=2**20, head_seconds=1, receive_seconds=1)
+limits = Limits(body_bytes=2**20, head_seconds=2, receive_seconds=4)
 run.serve(models, "127.0.0.1", int(sys.argv[1]), 2, limits=limits)
 """
+
+LARGEST = 2**20
+"""Bytes of a body that the server takes."""
 
 PHOTO = png(photo())
 
@@ -164,7 +167,7 @@ def slow_senders(port: int, chance: random.Random) -> list[socket.socket]:
 
 def check(answer: Answer) -> None:
     """A refusal with a reason, or a problem of each photo that is wrong."""
-    assert answer.status in (200, 400, 413, 415, 422), answer
+    assert answer.status in (200, 400, 408, 413, 415, 422), answer
     if answer.status == 200:
         assert all(photo["problem"] is None or photo["problem"] for photo in answer.json["photos"])
     else:
@@ -181,7 +184,10 @@ def test_malformed_requests_leave_the_server_up_and_its_memory_flat(server, requ
     for number in range(requests):
         content, kind = body(chance)
         if number % 3:
-            check(server.ask("POST", "/detect", content, Content_Type=kind))
+            try:
+                check(server.ask("POST", "/detect", content, Content_Type=kind))
+            except OSError:  # a large body is answered before it is sent, and on a busy machine its connection ended
+                assert len(content) > LARGEST
         else:
             answer = send_raw(server.port, raw(chance, content, kind))
             assert not answer or answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")), answer
