@@ -84,7 +84,7 @@ def measure(photos: Path, most: int, seconds: float) -> str:
     if not found:
         raise UserError(f"{photos} has no photos")
     contents = [path.read_bytes() for path in found]
-    models = [path for path in (paths.MODEL, paths.RESULTS / "export" / "detector.tflite") if path.exists()]
+    models = [path for path in (paths.MODEL, paths.EXPORTS["tflite"]) if path.exists()]
     if not models:
         raise UserError(f"{paths.MODEL} not found; run `dvc repro train`")
     lines = [f"serve: {len(found)} photos, {psutil.cpu_count()} cores, load before {psutil.getloadavg()[0]:.1f}"]

@@ -14,6 +14,9 @@ from apparel.serving.app import build_app
 from apparel.serving.limits import Limits
 from apparel.serving.models import Models
 
+ONE_POOL = ("TensorFlow", "SavedModel")
+"""Runtimes whose threads are one pool for all networks of a process."""
+
 
 def serve(
     models: Models,
@@ -73,7 +76,7 @@ def loader(runtime: str | None, threads: int) -> Callable[[Path], list[Network]]
 
     def load(path: Path) -> list[Network]:
         network = networks.load(path, runtime, threads)
-        if network.batch_size != 1 or network.runtime == "TensorFlow":  # whose threads are one pool for all networks
+        if network.batch_size != 1 or network.runtime in ONE_POOL:
             return [network]
         return [networks.load(path, runtime, 1) for _ in range(threads)]
 
