@@ -1,5 +1,6 @@
 """The code samples of docs/export.md run on the exports of a detector, and find what the trained model finds."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -26,7 +27,9 @@ def project(tmp_path_factory) -> tuple[Path, set[tuple[str, int]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         network = decided_detector.network()
-    for name in ("tflite", "onnx", "saved_model"):
+    optional = ("onnx", "tf2onnx", "apparel.models.export.onnx")  # requirements-export.txt
+    with_onnx = all(map(importlib.util.find_spec, optional))
+    for name in ("tflite", "saved_model", *(["onnx"] if with_onnx else [])):
         formats.write(name, network.detector, network.metadata, folder / paths.EXPORT, lambda: [])
     (image,) = decided_detector.images(1)
     Image.fromarray(image.astype(np.uint8)).save(folder / "photo.jpg", quality=100, subsampling=0)
@@ -43,6 +46,11 @@ def project(tmp_path_factory) -> tuple[Path, set[tuple[str, int]]]:
 @pytest.mark.parametrize(("title", "code"), SAMPLES, ids=[title for title, _ in SAMPLES])
 def test_a_sample_finds_what_the_trained_model_finds(project, title: str, code: str) -> None:
     folder, expected = project
+    if "detector.onnx" in code and not (folder / paths.EXPORTS["onnx"]).exists():
+        pytest.skip("needs the packages of requirements-export.txt")
+    for runtime in ("onnxruntime", "openvino"):
+        if f"import {runtime}" in code:
+            pytest.importorskip(runtime)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False
     )
