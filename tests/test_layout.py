@@ -19,6 +19,8 @@ WITHOUT_TEST = {
     "apparel/inference/network.py": "an interface: tests/apparel/inference/test_tensorflow_network.py",
     "apparel/models/detections.py": "a tuple of arrays",
     "apparel/inference/writer.py": "an interface; tests/apparel/analysis/predictions/test_open_writers.py",
+    "apparel/inference/openvino_network.py": "tests/apparel/inference/test_onnx_network.py",
+    "apparel/models/export/onnx_interface.py": "constants",
     "apparel/paths.py": "constants",
     "apparel/serving/answers.py": "types for the description of the API: tests/apparel/serving/test_app.py",
     "apparel/serving/limits.py": "constants: each limit has its test in tests/apparel/serving/",

@@ -29,4 +29,18 @@ def load(path: Path, runtime: str | None = None, threads: int | None = None) -> 
         from apparel.inference.tensorflow_network import load_tensorflow_network
 
         return load_tensorflow_network(path)
+    if path.suffix == ".onnx":
+        return _load_onnx(path, runtime, threads)
     raise UserError(f"{path} is neither the folder of a trained model nor an exported detector")
+
+
+def _load_onnx(path: Path, runtime: str | None, threads: int | None) -> Network:
+    if runtime in (None, "ONNX Runtime"):
+        from apparel.inference.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(path, threads)
+    if runtime == "OpenVINO":
+        from apparel.inference.openvino_network import OpenVinoNetwork
+
+        return OpenVinoNetwork(path, threads)
+    raise UserError(f"{runtime} runs no ONNX files such as {path}; these do: ONNX Runtime, OpenVINO")
