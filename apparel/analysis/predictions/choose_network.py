@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.inference import networks
-from apparel.inference.network import Network
 from apparel.models import thresholds
 from apparel.versioning import dvc_hash
+
+if TYPE_CHECKING:
+    from apparel.inference.network import Network
 
 RUNTIMES = {
     "tensorflow": None,
@@ -27,7 +29,7 @@ RUNTIME_NAMES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
 """What `networks.load` calls the runtimes of a format that several run."""
 
 
-def choose(path: Path, runtime: str | None) -> tuple[list[Network], Path, list[str]]:
+def choose(path: Path, runtime: str | None) -> tuple[list["Network"], Path, list[str]]:
     """Loads the fastest network of a model, as often as there are threads to use it.
 
     Args:
@@ -67,7 +69,9 @@ def choose(path: Path, runtime: str | None) -> tuple[list[Network], Path, list[s
     return _load(path, "tensorflow"), path, notes
 
 
-def _load(path: Path, runtime: str | None) -> list[Network]:
+def _load(path: Path, runtime: str | None) -> list["Network"]:
+    from apparel.inference import networks  # `apparel predict --help` needs none of its imports
+
     name = RUNTIME_NAMES.get(runtime or "")
     if path.is_dir():  # TensorFlow, which has threads of its own and detects on batches
         return [networks.load(path, name)]

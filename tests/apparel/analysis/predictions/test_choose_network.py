@@ -5,6 +5,7 @@ import pytest
 from apparel import paths
 from apparel.analysis.predictions import choose_network
 from apparel.errors import UserError
+from apparel.inference import networks
 from apparel.versioning import dvc_hash
 from tests.support.whole_photo_network import WholePhotoNetwork
 
@@ -19,7 +20,7 @@ def model(tmp_path, monkeypatch):
     def load(path, runtime=None, threads=None):
         return WholePhotoNetwork(model=path.read_text(encoding="utf-8") if path.is_file() else "itself")
 
-    monkeypatch.setattr(choose_network.networks, "load", load)
+    monkeypatch.setattr(networks, "load", load)
     return dvc_hash.path_hash(paths.MODEL)
 
 
@@ -29,8 +30,8 @@ def export(name, model):
 
 
 def test_without_an_export_the_model_itself_is_taken(model):
-    networks, file, notes = choose_network.choose(paths.MODEL, None)
-    assert (len(networks), file, networks[0].metadata.model) == (1, paths.MODEL, "itself")
+    loaded, file, notes = choose_network.choose(paths.MODEL, None)
+    assert (len(loaded), file, loaded[0].metadata.model) == (1, paths.MODEL, "itself")
     assert notes == ["the model was trained before thresholds came with it: 0.5 is taken for every class"]
 
 
@@ -60,5 +61,5 @@ def test_a_runtime_that_was_asked_for_and_is_not_there_is_refused(model):
 
 def test_an_exported_file_is_taken_as_it_is(model):
     export("tflite", "any")
-    networks, file, _ = choose_network.choose(paths.EXPORTS["tflite"], None)
-    assert (networks[0].metadata.model, file) == ("any", paths.EXPORTS["tflite"])
+    loaded, file, _ = choose_network.choose(paths.EXPORTS["tflite"], None)
+    assert (loaded[0].metadata.model, file) == ("any", paths.EXPORTS["tflite"])
