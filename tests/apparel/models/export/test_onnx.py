@@ -60,7 +60,7 @@ def test_detections_are_those_of_the_trained_model(exported, photos):
     ("most", "by_class", "iou", "score", "branch"),
     [
         (5, 5, 0.6, 1e-8, "then"),
-        (5, 3, 0.3, 1e-8, "then"),
+        (5, 3, 0.3, 1e-8, "else"),
         (12, 5, 0.6, 1e-8, "else"),  # the limit by class leaves too few
         (12, 12, 0.6, 0.9, "else"),  # few scores are high enough
         (100, 40, 0.5, 0.2, None),  # so few anchors that all of them are looked at
