@@ -124,9 +124,14 @@ def read_header(path: Path) -> Header:
         return _header(image)
 
 
-def parse_header(data: bytes, path: Path) -> Header:
-    """The header, as `read_header` gives it, from the file's bytes; errors name `path`."""
-    with _decoder_errors(path), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+def parse_header(data: bytes, path: Path, formats: Sequence[str] = FORMATS) -> Header:
+    """The header, as `read_header` gives it, from the file's bytes; errors name `path`. `formats` is as in `decode`.
+
+    The orientation of a HEIC photo is not read: see `decode`.
+    """
+    if "HEIF" in formats:
+        _register_heif()
+    with _decoder_errors(path, formats), Image.open(io.BytesIO(data), formats=formats) as image:
         return _header(image)
 
 

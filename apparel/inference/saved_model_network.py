@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from apparel.errors import UserError, one_line
+from apparel.inference import network_outputs
 from apparel.inference.network import FixedInput
 from apparel.models.detections import Detections
 from apparel.models.export.saved_model import METADATA, OUTPUTS
@@ -31,7 +32,7 @@ class SavedModelNetwork(FixedInput):
         Raises:
             UserError: it is no SavedModel of this project, or damaged.
         """
-        path = folder / METADATA
+        self._source, path = str(folder), folder / METADATA
         try:
             text = limits.read_bytes(path, MAX_METADATA_BYTES)
         except OSError:
@@ -44,11 +45,16 @@ class SavedModelNetwork(FixedInput):
             raise UserError(f"{folder} is damaged, or no SavedModel: {one_line(error)}") from None
 
     def detect(self, images: np.ndarray) -> Detections:
-        """As `Network.detect`, one photo at a time."""
+        """As `Network.detect`, one photo at a time.
+
+        Raises:
+            UserError: the model gives other numbers than those of detections.
+        """
         photos = []
         for image in np.rint(images).astype(np.uint8):
             outputs = self._signature(input_tensor=tf.constant(image[np.newaxis]))
             photos.append([outputs[name].numpy() for name in OUTPUTS])
         boxes, classes, scores, count = (np.concatenate(values) for values in zip(*photos, strict=True))
         is_detection = np.arange(classes.shape[1]) < count[:, np.newaxis]
-        return Detections(boxes, np.where(is_detection, classes - 1, 0), scores, count)
+        classes = np.where(is_detection, classes - 1, 0)
+        return network_outputs.detections(boxes, classes, scores, count, self.metadata.classes, self._source)

@@ -7,6 +7,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from apparel.errors import UserError, one_line
+from apparel.inference import network_outputs
 from apparel.inference.network import FixedInput
 from apparel.models.detections import Detections
 from apparel.models.export import tflite_metadata
@@ -24,7 +25,7 @@ class TFLiteNetwork(FixedInput):
         Raises:
             UserError: it is missing or damaged, or has other inputs and outputs than an export of this project.
         """
-        self.metadata = tflite_metadata.read(path)
+        self.metadata, self._source = tflite_metadata.read(path), str(path)
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
             self._interpreter.allocate_tensors()
@@ -37,7 +38,11 @@ class TFLiteNetwork(FixedInput):
         self._input = inputs[0]
 
     def detect(self, images: np.ndarray) -> Detections:
-        """As `Network.detect`, one photo at a time."""
+        """As `Network.detect`, one photo at a time.
+
+        Raises:
+            UserError: the file gives other numbers than those of detections.
+        """
         if self._input["dtype"] == np.uint8:
             images = np.rint(images).astype(np.uint8)
         photos = []
@@ -45,4 +50,5 @@ class TFLiteNetwork(FixedInput):
             self._interpreter.set_tensor(self._input["index"], image[np.newaxis])
             self._interpreter.invoke()
             photos.append([self._interpreter.get_tensor(output["index"]) for output in self._outputs])
-        return Detections(*(np.concatenate(values) for values in zip(*photos, strict=True)))
+        outputs = [np.concatenate(values) for values in zip(*photos, strict=True)]
+        return network_outputs.detections(*outputs, self.metadata.classes, self._source)

@@ -92,11 +92,11 @@ class Detection:
             UserError: it is no photo, damaged, or has too many pixels.
         """
         path = Path(photo.name)
-        header = images.parse_header(photo.data, path)
+        header = images.parse_header(photo.data, path, images.PHONE_FORMATS)
         if header.width * header.height > self.limits.pixels:
             most = f"the {self.limits.pixels:,} that a photo may have"
             raise UserError(f"{header.width} x {header.height} pixels are more than {most}")
-        decoded = images.decode(photo.data, path)
+        decoded = images.decode(photo.data, path, images.PHONE_FORMATS)
         return model.prepare(np.asarray(decoded)), decoded.size
 
 

@@ -74,7 +74,7 @@ def _decode(text: str, row: int):
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise UserError(f"image {row} is not base64") from None
-    return images.decode(data, Path(f"image {row}"))
+    return images.decode(data, Path(f"image {row}"), images.PHONE_FORMATS)
 
 
 set_model(Garments())

@@ -7,12 +7,16 @@ model are appended to it as a zip archive, which its reader and Python's `zipfil
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import flatbuffers
 
 from apparel.errors import UserError
 from apparel.models.metadata import Metadata
+
+MAX_BYTES = 10_000_000
+"""Bytes of classes and thresholds that are read; 1,000 classes need less than 2 MB."""
 
 NAME = "TFLITE_METADATA"
 """Name of the model's metadata entry."""
@@ -80,12 +84,14 @@ def read(path: Path) -> Metadata:
         UserError: it is not there, or has none.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            text = archive.read(OWN).decode()
+        with zipfile.ZipFile(path) as archive, archive.open(OWN) as file:
+            text = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{path} not found; `apparel export --format tflite` writes one") from None
-    except (zipfile.BadZipFile, KeyError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, NotImplementedError, RuntimeError, EOFError):
         raise UserError(f"{path} has no classes and thresholds in it: no export of this project") from None
+    if len(text) > MAX_BYTES:
+        raise UserError(f"{path} has more than {MAX_BYTES:,} bytes of classes and thresholds; write it again")
     return Metadata.from_json(text, str(path))
 
 

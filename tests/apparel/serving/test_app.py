@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apparel import images
 from apparel.inference import predictor
 from apparel.serving.limits import Limits
 from tests.support import servers, stand_in_network
@@ -62,6 +63,15 @@ def test_a_parameter_that_does_not_exist(server):
     answer = server.detect(PHOTO, query="?lowest_scor=0.5")
     assert answer.status == 422
     assert "lowest_scor" in answer.json["error"]
+
+
+def test_a_phones_heic_is_read(server):
+    images._register_heif()
+    stored = io.BytesIO()
+    photo().save(stored, "HEIF", quality=95)
+    (answer,) = server.detect(("a.heic", stored.getvalue())).json["photos"]
+    assert (answer["width"], answer["height"], answer["problem"]) == (96, 64, None)
+    assert [found["class"] for found in answer["detections"]] == ["bright"]
 
 
 def test_a_turned_photo_is_found_upright(server):

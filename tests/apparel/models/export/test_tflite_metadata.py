@@ -77,6 +77,14 @@ def test_the_files_are_read_back_from_the_end_of_the_model(tmp_path):
         assert archive.read("labels.txt").decode() == "Tops\nRöcke\n"
 
 
+def test_classes_and_thresholds_of_gigabytes_are_not_read(tmp_path):
+    path = tmp_path / "model.tflite"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", b" " * (tflite_metadata.MAX_BYTES + 1))
+    with pytest.raises(UserError, match="more than 10,000,000 bytes of classes and thresholds"):
+        tflite_metadata.read(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"TFL3" + 100 * b"\0"])
 def test_a_file_without_them_is_refused(tmp_path, content):
     path = tmp_path / "model.tflite"
