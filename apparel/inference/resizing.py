@@ -7,6 +7,9 @@ half pixel that OpenCV's and Pillow's `resize` add, which would move every box. 
 import cv2
 import numpy as np
 
+cv2.setNumThreads(1)
+"""Photos are resized in threads of their own, beside a network that wants all cores."""
+
 
 def resize(photo: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes a photo bilinearly.

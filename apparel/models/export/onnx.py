@@ -195,7 +195,7 @@ def _scores_on_photo(onnx: ModuleType) -> list[Any]:
 
 
 def _selection(onnx: ModuleType) -> list[Any]:
-    """From `scores` to `kept_scores`, by way of the highest scores alone, which takes a tenth of the time.
+    """From `scores` to `kept_scores`, by way of the highest scores alone, which takes less time with many classes.
 
     No box suppresses one of a higher score: where the highest give as many detections as are kept, the others change
     nothing. Where they do not, the suppression runs on all scores.
