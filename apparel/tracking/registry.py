@@ -148,6 +148,7 @@ class Registry:
         with mlflow_errors():
             self._create_registered()
             if not self._versions_of(logged):
+                _look_up_models_at(self._client.tracking_uri)
                 tags = {MODEL_TAG: model_hash}
                 self._client.create_model_version(NAME, f"models:/{logged}", run, tags, model_id=logged)
             versions = self._versions_of(logged)
@@ -250,6 +251,14 @@ class Registry:
         except Exception as error:
             if not is_mlflows(error, MISSING):  # else the other process deleted it
                 raise
+
+
+def _look_up_models_at(uri: str) -> None:
+    """Lets MLflow look up addresses models:/… there: its SQL store asks its global setting, not the client's."""
+    import mlflow
+
+    if mlflow.get_tracking_uri() != uri:
+        mlflow.set_tracking_uri(uri)
 
 
 def _version(stored: "ModelVersion") -> Version:

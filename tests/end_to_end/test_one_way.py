@@ -121,6 +121,7 @@ def test_turned_photos_are_those_that_are_not_turned(folder, expected):
     assert_same(expected["turned.heic"], expected["plain.png"], (300, 400), JPEG)
 
 
+@pytest.mark.slow
 def test_eval(folder, expected, monkeypatch):
     monkeypatch.chdir(folder)
     no_boxes = (np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, bool))
@@ -157,7 +158,9 @@ def test_server(folder, expected):
         assert_same(found, expected[name], size, FLOAT)
 
 
-@pytest.mark.parametrize("runtime", EXPORTS)
+@pytest.mark.parametrize(
+    "runtime", [name if name == "TensorFlow Lite" else pytest.param(name, marks=pytest.mark.slow) for name in EXPORTS]
+)
 def test_export(folder, expected, runtime):
     file, write, bound = EXPORTS[runtime]
     trained = networks.load(folder / "model")

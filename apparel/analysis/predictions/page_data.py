@@ -15,9 +15,6 @@ from apparel.errors import UserError, plain
 CHUNK = 5000
 """Photos a data file: some 1 MB, which a browser reads in a blink; the first file is shown before the others."""
 
-FIELD_BYTES = 1_000_000
-"""Bytes of a field of a table at most."""
-
 
 @dataclass
 class Chunk:
@@ -76,7 +73,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     Raises:
         UserError: the file is missing, lacks a column, or is no CSV in UTF-8.
     """
-    csv.field_size_limit(FIELD_BYTES)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file, strict=True)

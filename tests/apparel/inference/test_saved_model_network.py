@@ -7,6 +7,7 @@ from apparel.models.export import saved_model
 from tests.support import decided_detector
 
 
+@pytest.mark.slow
 def test_a_folder_is_loaded_and_detects_what_the_trained_model_detects(tmp_path):
     trained = decided_detector.network()
     folder = tmp_path / "saved_model"

@@ -27,6 +27,7 @@ def photo() -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_detectors_are_timed_by_kind_and_round(tmp_path: Path) -> None:
     Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(tmp_path / "model")
     timed = speed.measure({"tiny": Candidate(tmp_path / "model")}, [photo()], threads=1, rounds=2, calls=3)

@@ -38,7 +38,7 @@ def test_a_run_has_one_model_that_mlflow_loads(tmp_path, monkeypatch):
     outbox.advance(outbox.sent()[0], 0)  # as after a crash: all is sent once more
     Sender(outbox).send()
 
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     (stored,) = mlflow.search_logged_models(experiment_ids=["1"], output_format="list")
     assert (stored.source_run_id, str(stored.status)) == (local_runs.mlflow_id(run.id), "READY")
     model = mlflow.pyfunc.load_model(f"models:/{stored.model_id}")

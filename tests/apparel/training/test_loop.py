@@ -15,10 +15,13 @@ from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, load_detector
 from apparel.models.tfod import determinism
+from apparel.models.thresholds import default_thresholds
 from apparel.training import loop
 from apparel.training.checkpoints import Progress
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
+
+THRESHOLDS = default_thresholds(tiny_detector.CLASSES)
 
 
 class Killed(Exception):
@@ -106,7 +109,8 @@ def test_the_kept_weights_load_and_score_as_they_did_in_training(
     detector.save(project / "model")
     kept = load_detector(project / "model")
     assert _weights(kept) == _weights(detector)
-    measured = loop.validate(kept, index)
+    measured, thresholds = loop.validate(kept, index)
+    assert thresholds.plain() == progress.thresholds
     assert measured["val/mAP50"] == progress.best["val/mAP50"] == max(row["val/mAP50"] for row in progress.history)
     assert measured["val/loss"] == progress.best["val/loss"]
     assert loop.val_metrics(progress)["val"]["mAP50"] == measured["val/mAP50"]
@@ -123,7 +127,7 @@ def test_patience_is_over_after_so_many_validations_without_a_better_one(project
     for mean, loss in ((0.5, 1.0), (0.4, 0.5), (0.6, 2.0), (0.6, 1.0), (0.6, 1.5), (0.5, 0.1)):
         measured = {"val/mAP50": mean, "val/loss": loss}
         if training._is_better(measured):
-            training._keep_best(1, measured)
+            training._keep_best(1, measured, THRESHOLDS)
         else:
             training.progress.validations_since_best += 1
         verdicts.append(training._is_over())
@@ -133,7 +137,7 @@ def test_patience_is_over_after_so_many_validations_without_a_better_one(project
 
 def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: Path, index: Index) -> None:
     training, unknown = _training(index, project / "no boxes"), float("nan")
-    training._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0})
+    training._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0}, THRESHOLDS)
     assert training._is_better({"val/mAP50": unknown, "val/loss": 1.0})
     assert not training._is_better({"val/mAP50": unknown, "val/loss": 3.0})
 
