@@ -21,6 +21,8 @@ from tests.support import decided_detector, photo_files, tiny_detector
 from tests.support.repository import ROOT
 from tests.support.running_server import models_of, running
 
+pytestmark = pytest.mark.slow
+
 LOWEST = 0.35
 """Score from which detections are compared: above that of the hundredth on each photo, the last that the API gives."""
 
@@ -121,7 +123,6 @@ def test_turned_photos_are_those_that_are_not_turned(folder, expected):
     assert_same(expected["turned.heic"], expected["plain.png"], (300, 400), JPEG)
 
 
-@pytest.mark.slow
 def test_eval(folder, expected, monkeypatch):
     monkeypatch.chdir(folder)
     no_boxes = (np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, bool))
@@ -158,9 +159,7 @@ def test_server(folder, expected):
         assert_same(found, expected[name], size, FLOAT)
 
 
-@pytest.mark.parametrize(
-    "runtime", [name if name == "TensorFlow Lite" else pytest.param(name, marks=pytest.mark.slow) for name in EXPORTS]
-)
+@pytest.mark.parametrize("runtime", EXPORTS)
 def test_export(folder, expected, runtime):
     file, write, bound = EXPORTS[runtime]
     trained = networks.load(folder / "model")

@@ -16,6 +16,9 @@ from tests.support.repository import ROOT
 RUNTIMES = ("ONNX Runtime", "OpenVINO")
 
 
+pytestmark = pytest.mark.slow  # the conversion
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The trained model's network, and the file."""

@@ -14,7 +14,7 @@ from apparel.models.export import onnx as onnx_export
 from apparel.models.metadata import KEY, Metadata
 from tests.support import onnx_files, tiny_detector
 
-pytestmark = pytest.mark.slow  # tests/apparel/inference/test_onnx_network.py has a fast one
+pytestmark = pytest.mark.slow  # the conversion
 
 
 @pytest.fixture(scope="module")
