@@ -33,7 +33,11 @@ def main(format: str) -> None:
         report = paths.export_report(format)
         files.write_json(report, export_figures.to_json(measured, trained.metadata.model))
         files.write_text(report.with_name("index.html"), export_page.render_page(measured))
-        export_figures.check_limits(measured)
+        try:
+            export_figures.check_limits(measured)
+        except errors.UserError:
+            files.remove_tree(target) if target.is_dir() else target.unlink()  # or `apparel predict` would take it
+            raise
         speeds = export_metrics.measure_speed({format: target}, index)
         with runs.run_of_model(paths.MODEL, config, "export") as run:
             stage_inputs.check_unchanged(f"export@{format}")  # before MLflow gets numbers of it

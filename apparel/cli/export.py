@@ -13,7 +13,7 @@ EXAMPLES = """examples:
 formats:
   saved_model   TensorFlow and its server: the Object Detection API's signature; with frozen_inference_graph.pb
   tflite        TensorFlow Lite and Android, float32: the boxes of the trained model
-  tflite_int8   the same of integers, two times as fast and a quarter of the size; calibrated on training photos
+  tflite_int8   the same of integers: smaller, and faster on most processors; calibrated on training photos
   onnx          ONNX Runtime and OpenVINO
 
 Formats that belong to the project, listed in params.yaml as `export.formats`, are made and measured by `dvc repro`."""

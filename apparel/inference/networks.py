@@ -12,7 +12,7 @@ def load(path: Path, runtime: str | None = None, threads: int | None = None) -> 
     Args:
         path: a folder that `train` wrote, or what `apparel export` wrote.
         runtime: what is to run it, where several can; None: the usual one.
-        threads: processor threads; None: as many as there are.
+        threads: processor threads; None: as many as there are, which TensorFlow and a SavedModel always take.
 
     Raises:
         UserError: there is no detector at this path, or nothing that could run it.

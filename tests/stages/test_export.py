@@ -13,7 +13,7 @@ from apparel.evaluation import export_metrics
 from apparel.inference import networks, speed_record
 from apparel.params import flatten
 from apparel.tracking import runs
-from apparel.utils import yaml
+from apparel.utils import files, yaml
 from apparel.versioning import dvc_yaml
 from stages import export
 from tests.support import decided_detector, exported_formats, tiny_detector
@@ -66,6 +66,7 @@ def test_a_format_too_far_off_is_an_error_before_mlflow_hears_of_it(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     paths.PARAMS.write_text(params, encoding="utf-8")
     trained.detector.save(paths.MODEL, trained.metadata.thresholds)
+    files.write_text(paths.EXPORTS["tflite"], "an export")
     monkeypatch.setattr(export.formats, "write", lambda *_: paths.EXPORTS["tflite"])
     far_off = [
         exported_formats.format_figures(name, test=test) for name, test in (("trained model", 0.5), ("tflite", 0.4))
@@ -75,6 +76,7 @@ def test_a_format_too_far_off_is_an_error_before_mlflow_hears_of_it(tmp_path, mo
         export.main("tflite")
     assert run.metrics == {} and run.files == []
     assert paths.export_report("tflite").is_file()
+    assert not paths.EXPORTS["tflite"].exists()
 
 
 @pytest.mark.parametrize("formats", [[], ["tflite", "onnx"]])

@@ -11,14 +11,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from apparel.analysis.predictions.page_data import read_chunks, read_rows
+from apparel.analysis.predictions.run_tables import DETECTIONS, PHOTOS, PROBLEMS
 from apparel.analysis.predictions.thumbnails import THUMBNAILS
 from apparel.evaluation import drawing, html
 from apparel.utils import files
 
 PAGE = "index.html"
-PHOTOS = "photos.csv"
-DETECTIONS = "detections.csv"
-PROBLEMS = "problems.csv"
 DATA = "page"
 """Names in the output's folder; `DATA` is the folder of the page's data."""
 

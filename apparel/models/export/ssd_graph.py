@@ -24,7 +24,7 @@ def detect(detector: Detector, image: tf.Tensor) -> Detections:
     """Detections on one image, to be traced into a graph of fixed shapes.
 
     Args:
-        detector: an SSD, see `support.check_ssd`.
+        detector: an SSD, see `support.check_format`.
         image: float32 (1, H, W, 3), 0 to 255.
     """
     encodings, logits, anchors = raw_outputs(detector, image)
