@@ -18,5 +18,7 @@ def image_module(model: tf.Module) -> tf.Module:
     api_function = DetectionFromImageModule(model).__call__
     module = tf.Module()
     module.__call__ = tf.function(api_function.python_function, api_function.input_signature, autograph=False)
-    module.all_variables = module.__call__.get_concrete_function().variables
+    # TensorFlow gives them in another order in each process, and a checkpoint would be written in that.
+    variables = module.__call__.get_concrete_function().variables
+    module.all_variables = sorted(variables, key=lambda variable: variable.name)
     return module

@@ -1,5 +1,8 @@
 """The SavedModel and the frozen graph answer as the Object Detection API's exports do."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +11,16 @@ from PIL import Image
 from apparel.inference import predictor
 from apparel.models.export import saved_model
 from tests.support import decided_detector
+from tests.support.repository import ROOT
+
+WRITE = """
+import sys
+from pathlib import Path
+from apparel.models.export import saved_model
+from tests.support import decided_detector
+trained = decided_detector.network()
+saved_model.write(trained.detector, trained.metadata, Path(sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +75,14 @@ def test_nothing_random_is_in_it(exported):
         "variables/variables.data-00000-of-00001",
         "variables/variables.index",
     }
+
+
+@pytest.mark.slow
+def test_every_process_writes_the_same_bytes(tmp_path):
+    contents = []
+    for name in ("first", "second"):
+        subprocess.run([sys.executable, "-c", WRITE, str(tmp_path / name)], cwd=ROOT, check=True, capture_output=True)
+        written = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        contents.append({path.relative_to(tmp_path / name): path.read_bytes() for path in written})
+    assert len(contents[0]) == 6
+    assert contents[0] == contents[1]
