@@ -11,11 +11,18 @@ SHORTEST_PASSWORD = 4
 """Characters. A shorter password is masked in addresses only: elsewhere it would match parts of words."""
 
 _USER = re.compile(r"^([\w+.-]+://)(?:([^/:]*)(?::(.*))?)@")
-_TEXT_USER = re.compile(r"([\w+.-]+://)[^/\s:]*(?::\S*)?@")
+_TEXT_USER = re.compile(r"(?<![\w+.-])([\w+.-]++://)[^/\s:]*(?::\S*)?@")
 """User and password in an address, and in running text, where a space ends the address. A password extends to the last
 `@`."""
 
-_SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token)[^=&\s]*)=([^&\s]*)", re.IGNORECASE)
+_TO_LAST_AT = re.compile(r"(?<!\S)\S+@")
+"""The part of a word in which `_TEXT_USER` is searched. Each pattern here takes time in proportion to a text's length,
+since messages of servers and databases go through them."""
+
+_SECRET_OPTION = re.compile(
+    r"([?&](?=[^=&?\s]*?(?:pass|pwd|secret|token))[^=&?\s]*+)=([^&\s]*)",
+    re.IGNORECASE,
+)
 """A password in the options of an address, such as `?password=…` of a PostgreSQL database."""
 
 
@@ -44,7 +51,7 @@ def without_password(text: str, addresses: Iterable[str] = ()) -> str:
                 for part in sorted({form, *re.split(r"[@:/?#]", form)}, key=len, reverse=True):
                     text = text.replace(part, "***") if len(part) >= SHORTEST_PASSWORD else text
                     text = text.replace(f"{part}@", "***@") if part else text
-    return mask_options(_TEXT_USER.sub(r"\1", text))
+    return mask_options(_TO_LAST_AT.sub(lambda word: _TEXT_USER.sub(r"\1", word[0]), text))
 
 
 def reason(error: BaseException, addresses: Iterable[str] = ()) -> str:

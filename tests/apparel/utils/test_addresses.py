@@ -46,3 +46,8 @@ def test_no_password_is_left_whole(password):
     address = f"http://me:{password}@host/path"
     text = without_password(f"{address} and '{password}'", [address])
     assert password not in text
+
+
+@pytest.mark.parametrize("text", ["x", "x://", "a://b:", "a:b@", "?", "?pass", "&token"])
+def test_a_long_text_is_masked_without_trying_every_part_of_it(text):
+    assert without_password(text * 200_000 + " http://me:secret@host") == text * 200_000 + " http://host"
