@@ -11,6 +11,7 @@ import numpy as np
 
 from apparel import images
 from apparel.errors import UserError
+from apparel.inference.photo_problems import photo_problem
 from apparel.serving.limits import Limits, RefusedRequest
 from apparel.serving.loaded_model import LoadedModel, PhotoDetections
 from apparel.serving.request_body import UploadedPhoto, parse
@@ -80,7 +81,7 @@ class Detection:
         try:
             image, size = await loop.run_in_executor(self._decoders, self._decode, model, photo)
         except UserError as error:
-            return _problem(photo, str(error).partition("; ")[0])  # the remedy is for files of a data set
+            return _problem(photo, photo_problem(error, photo.name))
         detections = await asyncio.wrap_future(model.submit(image))
         listed = detection_list(detections, size, model, lowest_score)
         return {"name": photo.name, "width": size[0], "height": size[1], "detections": listed, "problem": None}

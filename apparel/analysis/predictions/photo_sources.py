@@ -64,18 +64,19 @@ class PhotoSources:
 
     Attributes:
         sources: as typed.
+        output: folder that is passed over, should it lie in one of them.
         left_out: number of files in folders and archives that are neither photos nor archives.
         example: name of the first of them.
     """
 
     def __init__(self, sources: Sequence[str], output: Path) -> None:
-        """Takes sources; `output` is a folder that is passed over, should it lie in one of them.
+        """Opens nothing yet.
 
         Raises:
             UserError: a source does not exist; names it.
         """
         self.left_out, self.example = 0, ""
-        self._output = output.resolve()
+        self.output = output.resolve()
         self.sources = list(sources)
         for source in sources:
             _check_exists(source)
@@ -127,7 +128,7 @@ class PhotoSources:
         if depth > limits.MAX_DEPTH:
             yield failed(folder.as_posix(), f"lies below more than {limits.MAX_DEPTH} folders")
             return
-        if folder.resolve() == self._output:
+        if folder.resolve() == self.output:
             return
         try:
             with os.scandir(folder) as entries:

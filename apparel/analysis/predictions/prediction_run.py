@@ -21,6 +21,7 @@ from apparel.analysis.predictions.run_tables import Row, RunTables, table_name
 from apparel.boxes import CORNERS
 from apparel.errors import UserError, one_line
 from apparel.inference.network import Network
+from apparel.inference.photo_problems import photo_problem
 from apparel.inference.writer import Writer
 from apparel.models.detections import Detections
 from apparel.models.metadata import Metadata
@@ -137,7 +138,7 @@ def decode(network: Network, name: str, read: Callable[[], bytes], keep_photo: b
         photo = images.decode(read(), Path(name), images.PHONE_FORMATS)
         image = network.prepare(np.asarray(photo))
     except (UserError, OSError, MemoryError, ValueError) as error:  # a zero byte in a path is a ValueError
-        return DecodedPhoto(problem=_reason(error, name))
+        return DecodedPhoto(problem=photo_problem(error, name))
     return DecodedPhoto(image, photo if keep_photo else None, photo.size)
 
 
@@ -223,11 +224,3 @@ def _write(detected: DetectedPhoto, tables: RunTables, writers: Sequence[Writer]
     for writer in writers:
         writer.write(detected.name, detected.decoded.photo, detections)
     tables.write_photo(detected.name, detected.decoded.size, detected.rows)
-
-
-def _reason(error: BaseException, name: str) -> str:
-    """Why a photo cannot be read, on one line, without its name and without the remedies of an import."""
-    text = one_line(error)
-    for form in (name, str(Path(name))):
-        text = text.removeprefix(f"{form}: ").removeprefix(f"{form} ")
-    return text.partition("; ")[0]

@@ -1,6 +1,7 @@
 """A prediction run from its photos to its page, new or going on, with what it tells the user."""
 
 import os
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +9,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from apparel.analysis.predictions import open_writers, page, prediction_run, run_folder
+from apparel.analysis.predictions.photo_count import count_photos
 from apparel.analysis.predictions.photo_sources import PhotoSources
 from apparel.analysis.predictions.run_tables import PROBLEMS, RunTables
 from apparel.errors import UserError, plain
 from apparel.inference.network import Network
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+
+COUNT_SECONDS = 2
+"""The longest that photos are counted for the progress bar: some 200,000 files; a run on more takes many minutes."""
 
 
 def run(
@@ -59,7 +64,8 @@ def run(
             print(f"goes on after {written:,} photos", flush=True)
         writers = open_writers.open_writers(folder, metadata.classes, **dict.fromkeys(outputs, True))
         try:
-            with tqdm(desc="detecting", unit=" photos", disable=None) as progress:
+            total = count_photos(photos, COUNT_SECONDS) if sys.stderr.isatty() else None
+            with tqdm(desc="detecting", unit=" photos", total=total, disable=None) as progress:
                 prediction_run.detect_all(photos, networks, tables, writers, lowest_score, progress.update)
         finally:
             tables.close()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from apparel.analysis.predictions.output_names import local_file, picture_path
 from apparel.boxes import CORNERS
+from apparel.data.ingest.file_kinds import IMAGE_SUFFIXES
 from apparel.errors import plain, some_of
 from apparel.utils.names import file_name
 
@@ -23,29 +24,47 @@ NAMED = 3
 class VocXml:
     """Writes an XML file beside each photo; an `apparel.inference.writer.Writer`.
 
-    Photos that are no files of this machine, such as those in archives, have their XML in the output's folder. A file
-    that exists with other content, such as labels drawn by hand, is left as it is. A photo without detections gets a
-    file without objects.
+    Photos that are no files of this machine, such as those in archives, have their XML in the output's folder; so have
+    those whose names differ in the suffix alone, such as `a.jpg` and `a.png`, since `a.xml` beside them could be either
+    one's. A file that exists with other content, such as labels drawn by hand, is left as it is. A photo without
+    detections gets a file without objects.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: list[str] = []
+        self._ambiguous: list[str] = []
 
     def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
         """Writes the detections at or above their thresholds."""
         local = local_file(name)
+        if local and _shares_stem(local):
+            self._ambiguous.append(plain(name) if len(self._ambiguous) < NAMED else "")
+            local = None
         path = local.with_suffix(".xml") if local else self._folder / picture_path(name, ".xml")
         shown = detections[detections["score"] >= detections["threshold"]]
         if not _create(path, annotation_xml(name, photo.size, shown)):
             self._kept.append(plain(str(path)) if len(self._kept) < NAMED else "")
 
     def close(self) -> str | None:
-        """Says how many files existed, and names some."""
-        if not self._kept:
-            return None
-        count = f"{len(self._kept):,} XML file{'s' * (len(self._kept) > 1)}"
-        return f"{count} existed with other content and stayed as they were: {some_of(self._kept, NAMED)}"
+        """Says which files existed, and which are not beside their photos: how many, and some by name."""
+        remarks = []
+        if self._kept:
+            count = f"{len(self._kept):,} XML file{'s' * (len(self._kept) > 1)}"
+            remarks.append(f"{count} existed with other content and stayed as they were: {some_of(self._kept, NAMED)}")
+        if self._ambiguous:
+            remarks.append(
+                f"{len(self._ambiguous):,} photos share their names but for the suffix with others beside them, so "
+                f"their XML files are in {self._folder}: {some_of(self._ambiguous, NAMED)}"
+            )
+        return "\n".join(remarks) or None
+
+
+def _shares_stem(photo: Path) -> bool:
+    """Whether another photo lies beside this one that differs in its suffix alone, also in capitals."""
+    candidates = {photo.with_suffix(form) for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper())}
+    others = [path for path in candidates - {photo} if path.is_file()]
+    return any(not path.samefile(photo) for path in others)  # the same one where capitals do not count
 
 
 def annotation_xml(name: str, size: tuple[int, int], detections: pd.DataFrame) -> bytes:

@@ -99,7 +99,13 @@ def test_each_photo_has_its_own_problem(server):
 def test_no_photo_can_be_read(server):
     answer = server.detect(("a.jpg", b"x"))
     assert answer.status == 422
-    assert "a.jpg" in answer.json["error"]
+    assert answer.json["error"].startswith("no photo of the request can be read: a.jpg: is not a JPEG")
+
+
+def test_a_problem_does_not_repeat_the_name_whatever_it_is(server):
+    entries = server.detect(("a; b.jpg", b"x"), ("a.png", PHOTO[1])).json["photos"]
+    assert entries[0]["name"] == "a; b.jpg"
+    assert entries[0]["problem"].startswith("is not a JPEG")
 
 
 def test_too_many_pixels():

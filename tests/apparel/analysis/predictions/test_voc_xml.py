@@ -70,6 +70,24 @@ def test_existing_files_are_counted_and_named_and_stay(tmp_path):
     assert len(files.below(tmp_path)) == 10
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("others", [("a.png",), ("a.JPG",), ("a.webp", "a.PNG", "a.jpeg")])
+def test_photos_that_differ_in_the_suffix_alone_have_their_files_in_the_output(tmp_path, others, order):
+    photos = [str(tmp_path / name) for name in ("a.jpg", *others, "b.jpg")]
+    for path in (*photos, tmp_path / "b.xmp", tmp_path / "b.txt"):
+        (tmp_path / path).touch()
+    for _ in range(2):  # the second is a run that goes on
+        writer = VocXml(tmp_path / "out")
+        for name in photos[::order]:
+            writer.write(name, photo(), FOUND)
+        sentence = writer.close()
+    assert sentence.startswith(f"{1 + len(others)} photos share their names but for the suffix")
+    assert f"in {tmp_path / 'out'}: {photos[0] if order == 1 else photos[-2]}" in sentence
+    written = {path for path in files.below(tmp_path) if path.suffix == ".xml"}
+    assert written == {tmp_path / "b.xml", *(tmp_path / "out" / picture_path(name, ".xml") for name in photos[:-1])}
+    assert {pascal_voc.read(path, "x")[0].photo for path in written} == {"a.jpg", *others, "b.jpg"}
+
+
 def test_a_file_system_without_links_is_served(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("no links")
