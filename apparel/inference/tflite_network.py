@@ -11,6 +11,7 @@ from apparel.inference import network_outputs
 from apparel.inference.network import FixedInput
 from apparel.models.detections import Detections
 from apparel.models.export import tflite_metadata
+from apparel.utils import native_output
 
 
 class TFLiteNetwork(FixedInput):
@@ -27,8 +28,9 @@ class TFLiteNetwork(FixedInput):
         """
         self.metadata, self._source = tflite_metadata.read(path), str(path)
         try:
-            self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
-            self._interpreter.allocate_tensors()
+            with native_output.without_noise():
+                self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} is damaged, or no file of TensorFlow Lite: {one_line(error)}") from None
         inputs, self._outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -6,7 +6,7 @@ from apparel import paths
 from apparel.models.detector import Detector
 from apparel.models.export import support
 from apparel.models.metadata import Metadata
-from apparel.utils import files
+from apparel.utils import files, native_output
 
 
 def write(format: str, detector: Detector, metadata: Metadata, folder: Path, photos: support.Photos) -> Path:
@@ -28,6 +28,12 @@ def write(format: str, detector: Detector, metadata: Metadata, folder: Path, pho
     support.check_format(detector.config, format)
     files.remove_tree(folder / format)  # figures of an earlier export lie in it, too
     target = folder / paths.EXPORTS[format].relative_to(paths.EXPORT)
+    with native_output.without_noise():
+        _write(format, detector, metadata, target, photos)
+    return target
+
+
+def _write(format: str, detector: Detector, metadata: Metadata, target: Path, photos: support.Photos) -> None:
     if format == "saved_model":
         from apparel.models.export import saved_model
 
@@ -40,4 +46,3 @@ def write(format: str, detector: Detector, metadata: Metadata, folder: Path, pho
         from apparel.models.export import tflite
 
         tflite.write(detector, metadata, target, photos if format == "tflite_int8" else None)
-    return target
