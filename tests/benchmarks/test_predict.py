@@ -1,5 +1,6 @@
 """The benchmark of `apparel predict` compares the command with its network alone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,12 @@ def test_each_runtime_that_is_there_has_a_table(tmp_path, monkeypatch):
     paths.EXPORTS["onnx"].parent.mkdir(parents=True)
     paths.EXPORTS["onnx"].touch()
     table = predict.measure(Path("photos"), 4, 1)
-    assert table.count("predict: 4 photos by stand-in") == 3  # TensorFlow, ONNX Runtime and OpenVINO
-    assert table.count("network alone") == 3 * 1
+    # TensorFlow, ONNX Runtime and OpenVINO
+    assert table.count("predict: 4 photos, stand-in at 64 x 64 pixels by stand-in") == 3
+    assert len(re.findall(r"^  network alone  .* predict is ", table, re.MULTILINE)) == 3
+    assert (
+        len(re.findall(r"ms of the processor a photo: predict [\d.]+, .*, network alone [\d.]+; .* \d+%", table)) == 3
+    )
     assert sum(shape[0] for network in networks for shape in network.calls) == 3 * 4 * 3 * 2
 
 

@@ -1,9 +1,8 @@
 """Detections on a photo as a prediction run hands them to its writers, and names that photos may have."""
 
-import pandas as pd
 from PIL import Image
 
-from apparel.boxes import CORNERS
+from apparel.inference.writer import WrittenDetection
 
 HOSTILE_NAMES = (
     "../../outside.jpg",
@@ -24,10 +23,11 @@ HOSTILE_NAMES = (
 """Names that inject HTML or JavaScript, leave a folder, or cannot stand for a file."""
 
 
-def detections(*rows: tuple[str, float, tuple[float, float, float, float]], threshold: float = 0.5) -> pd.DataFrame:
-    """A table of detections with class, score and corners in pixels."""
-    values = [(name, score, *corners, threshold) for name, score, corners in rows]
-    return pd.DataFrame(values, columns=["class", "score", *CORNERS, "threshold"])
+def detections(
+    *rows: tuple[str, float, tuple[float, float, float, float]], threshold: float = 0.5
+) -> list[WrittenDetection]:
+    """Detections of class, score and corners in pixels."""
+    return [WrittenDetection(name, score, *corners, threshold) for name, score, corners in rows]
 
 
 def photo(width: int = 60, height: int = 40, colour: str = "white") -> Image.Image:

@@ -1,14 +1,14 @@
 """Detections cut out of their photos, a file each, in a folder for each class."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 
 from apparel.analysis.predictions.output_names import name_hash, picture_path, safe_part
-from apparel.boxes import CORNERS
 from apparel.evaluation.drawing import save_jpeg
+from apparel.inference.writer import WrittenDetection
 
 
 class Crops:
@@ -21,13 +21,13 @@ class Crops:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+    def write(self, name: str, photo: Image.Image, detections: Sequence[WrittenDetection]) -> None:
         """Writes a file for each detection at or above its threshold."""
-        for number, row in enumerate(detections.to_dict("records"), 1):
-            if row["score"] >= row["threshold"]:
-                crop = photo.crop(_pixels([row[corner] for corner in CORNERS], photo.size))
-                comment = f"{name}\n{row['class']}\n{number}".encode("utf-8", errors="surrogatepass")
-                path = Path(class_folder(row["class"]), picture_path(name, f"~{number:03}.jpg"))
+        for number, detection in enumerate(detections, 1):
+            if detection.is_shown:
+                crop = photo.crop(_pixels(detection.corners, photo.size))
+                comment = f"{name}\n{detection.name}\n{number}".encode("utf-8", errors="surrogatepass")
+                path = Path(class_folder(detection.name), picture_path(name, f"~{number:03}.jpg"))
                 save_jpeg(crop, self._folder / path, comment)
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ def class_folder(name: str) -> str:
     return name if safe_part(name) == name else f"{safe_part(name)}~{name_hash(name)}"
 
 
-def _pixels(corners: list[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _pixels(corners: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The whole pixels that a box touches, at least one, inside the photo."""
     xmin, ymin, xmax, ymax = corners
     left, top = (min(max(0, math.floor(low)), side - 1) for low, side in zip((xmin, ymin), size, strict=True))

@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from PIL import Image
 
 from apparel.boxes import CORNERS
+from apparel.inference.writer import WrittenDetection
 
 BLOCK = 65_536
 """Bytes that are read at once in search of the last whole line."""
@@ -25,7 +26,7 @@ class JsonLines:
         self._file.truncate(_end_of_lines(self._file))
         self._repeats = self._file.seek(0, os.SEEK_END) > 0
 
-    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+    def write(self, name: str, photo: Image.Image, detections: Sequence[WrittenDetection]) -> None:
         """Appends a photo's line; the first photo after a run went on replaces its line and those that follow it."""
         fields = {"width": photo.width, "height": photo.height, "detections": _objects(detections), "problem": None}
         start = f'{{"name": {json.dumps(name)}, '
@@ -52,16 +53,16 @@ class JsonLines:
         return position
 
 
-def _objects(detections: pd.DataFrame) -> list[dict[str, Any]]:
+def _objects(detections: Sequence[WrittenDetection]) -> list[dict[str, Any]]:
     return [
         {
-            "class": row["class"],
-            "score": row["score"],
-            "box": {corner: row[corner] for corner in CORNERS},
-            "threshold": row["threshold"],
-            "shown": row["score"] >= row["threshold"],
+            "class": detection.name,
+            "score": detection.score,
+            "box": dict(zip(CORNERS, detection.corners, strict=True)),
+            "threshold": detection.threshold,
+            "shown": detection.is_shown,
         }
-        for row in detections.to_dict("records")
+        for detection in detections
     ]
 
 

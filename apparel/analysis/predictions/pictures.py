@@ -7,7 +7,9 @@ import pandas as pd
 from PIL import Image
 
 from apparel.analysis.predictions.output_names import picture_path
+from apparel.boxes import CORNERS
 from apparel.evaluation import drawing
+from apparel.inference.writer import WrittenDetection
 
 LONGEST_SIDE = 1600
 """Longer side of a picture at most, in pixels: fills a screen."""
@@ -20,9 +22,12 @@ class Pictures:
         """`classes` are all of the model, in order: the order decides the colours."""
         self._folder, self._classes = folder, list(classes)
 
-    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+    def write(self, name: str, photo: Image.Image, detections: Sequence[WrittenDetection]) -> None:
         """Writes the photo with the detections at or above their thresholds, the highest score on top."""
-        shown = detections[detections["score"] >= detections["threshold"]].iloc[::-1].assign(matched=True)
+        shown = pd.DataFrame(
+            [detection[:-1] for detection in reversed(detections) if detection.is_shown],
+            columns=["class", "score", *CORNERS],
+        ).assign(matched=True)
         side = min(LONGEST_SIDE, max(drawing.SIDE, *photo.size))
         picture = drawing.draw_boxes(photo, shown, self._classes, side)
         drawing.save_jpeg(picture, self._folder / picture_path(name, ".jpg"))

@@ -12,21 +12,17 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from apparel import images
 from apparel.analysis.predictions.photo_sources import SourcePhoto
-from apparel.analysis.predictions.run_tables import Row, RunTables, table_name
-from apparel.boxes import CORNERS
+from apparel.analysis.predictions.run_tables import RunTables, table_name
 from apparel.errors import UserError, one_line
 from apparel.inference.network import Network
 from apparel.inference.photo_problems import photo_problem
-from apparel.inference.writer import Writer
+from apparel.inference.writer import Writer, WrittenDetection
 from apparel.models.detections import Detections
 from apparel.models.metadata import Metadata
-
-DETECTION_COLUMNS = ["class", "score", *CORNERS, "threshold"]
 
 AHEAD = 2
 """Batches a network that are read or detected on before they can be written; bounds the memory."""
@@ -54,7 +50,7 @@ class DetectedPhoto:
 
     name: str
     decoded: DecodedPhoto
-    rows: Sequence[Row] = ()
+    detections: Sequence[WrittenDetection] = ()
 
 
 Decoding = tuple[str, "Future[DecodedPhoto]"]
@@ -162,19 +158,19 @@ def detect_batch(
         if decoded.image is None:
             detected.append(DetectedPhoto(name, decoded))
             continue
-        rows = _rows(detections, row, decoded.size, network.metadata, lowest_score)
-        detected.append(DetectedPhoto(name, replace(decoded, image=None), rows))
+        written = _written(detections, row, decoded.size, network.metadata, lowest_score)
+        detected.append(DetectedPhoto(name, replace(decoded, image=None), written))
         row += 1
     return detected
 
 
-def _rows(
+def _written(
     detections: Detections, row: int, size: tuple[int, int], metadata: Metadata, lowest_score: float | None
-) -> list[Row]:
+) -> list[WrittenDetection]:
     """The detections to write of one photo of a batch, without pandas, which takes half as long as a fast network."""
     width, height = size
     count = int(detections.count[row])
-    rows = []
+    written = []
     for position in np.argsort(-detections.scores[row][:count], kind="stable"):
         name = metadata.classes[int(detections.classes[row][position])]
         score, threshold = float(detections.scores[row][position]), metadata.thresholds.by_class[name]
@@ -182,8 +178,9 @@ def _rows(
             continue
         ymin, xmin, ymax, xmax = map(float, detections.boxes[row][position])
         corners = (xmin * width, ymin * height, xmax * width, ymax * height)
-        rows.append((name, round(score, DECIMALS), *(round(corner, DECIMALS - 3) for corner in corners), threshold))
-    return rows
+        rounded = (round(corner, DECIMALS - 3) for corner in corners)
+        written.append(WrittenDetection(name, round(score, DECIMALS), *rounded, threshold))
+    return written
 
 
 def _not_written(
@@ -220,7 +217,6 @@ def _write(detected: DetectedPhoto, tables: RunTables, writers: Sequence[Writer]
     if detected.decoded.problem:
         tables.write_problem(detected.name, detected.decoded.problem)
         return
-    detections = pd.DataFrame(list(detected.rows), columns=DETECTION_COLUMNS) if writers else None
     for writer in writers:
-        writer.write(detected.name, detected.decoded.photo, detections)
-    tables.write_photo(detected.name, detected.decoded.size, detected.rows)
+        writer.write(detected.name, detected.decoded.photo, detected.detections)
+    tables.write_photo(detected.name, detected.decoded.size, detected.detections)

@@ -14,6 +14,7 @@ from pathlib import Path
 from apparel.analysis.predictions.page_data import read_rows
 from apparel.boxes import CORNERS
 from apparel.errors import UserError, plain
+from apparel.inference.writer import WrittenDetection
 from apparel.utils.csv_tables import number
 
 PHOTOS, DETECTIONS, PROBLEMS = "photos.csv", "detections.csv", "problems.csv"
@@ -26,9 +27,6 @@ COLUMNS = {
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that end a line, here or in other programs, or that a terminal obeys."""
-
-Row = tuple[str, float, float, float, float, float, float]
-"""A detection: class, score, corners in pixels, threshold."""
 
 
 def table_name(name: str) -> str:
@@ -64,9 +62,9 @@ class RunTables:
         """The photos that are written already."""
         return WrittenNames(self.folder)
 
-    def write_photo(self, name: str, size: tuple[int, int], detections: Sequence[Row]) -> None:
+    def write_photo(self, name: str, size: tuple[int, int], detections: Sequence[WrittenDetection]) -> None:
         """Appends a photo, width and height in pixels, with its detections."""
-        self._append(DETECTIONS, [(name, row[0], *map(number, row[1:])) for row in detections])
+        self._append(DETECTIONS, [(name, detection.name, *map(number, detection[1:])) for detection in detections])
         self._append(PHOTOS, [(name, *size, len(detections))])
         self.photos += 1
         self.detections += len(detections)

@@ -1,12 +1,13 @@
 """Small copies of photos for the page of a prediction run: the photos may lie in an archive or on a server."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 
 from apparel.analysis.predictions.output_names import thumbnail_path
 from apparel.evaluation.drawing import save_jpeg
+from apparel.inference.writer import WrittenDetection
 
 THUMBNAILS = "thumbnails"
 """Folder of the small photos, below that of the output."""
@@ -24,7 +25,7 @@ class Thumbnails:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+    def write(self, name: str, photo: Image.Image, detections: Sequence[WrittenDetection]) -> None:
         """Writes the thumbnail; the page draws the detections."""
         # Means of whole blocks of pixels take a fifth of the time of a resize to an exact size.
         factor = max(1, round(max(photo.size) / SIDE))

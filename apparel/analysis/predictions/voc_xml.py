@@ -2,9 +2,9 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from lxml import etree
 from PIL import Image
 
@@ -12,6 +12,7 @@ from apparel.analysis.predictions.output_names import local_file, picture_path
 from apparel.boxes import CORNERS
 from apparel.data.ingest.file_kinds import IMAGE_SUFFIXES
 from apparel.errors import plain, some_of
+from apparel.inference.writer import WrittenDetection
 from apparel.utils.names import file_name
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,14 +36,14 @@ class VocXml:
         self._kept: list[str] = []
         self._ambiguous: list[str] = []
 
-    def write(self, name: str, photo: Image.Image, detections: pd.DataFrame) -> None:
+    def write(self, name: str, photo: Image.Image, detections: Sequence[WrittenDetection]) -> None:
         """Writes the detections at or above their thresholds."""
         local = local_file(name)
         if local and _shares_stem(local):
             self._ambiguous.append(plain(name) if len(self._ambiguous) < NAMED else "")
             local = None
         path = local.with_suffix(".xml") if local else self._folder / picture_path(name, ".xml")
-        shown = detections[detections["score"] >= detections["threshold"]]
+        shown = [detection for detection in detections if detection.is_shown]
         if not _create(path, annotation_xml(name, photo.size, shown)):
             self._kept.append(plain(str(path)) if len(self._kept) < NAMED else "")
 
@@ -67,13 +68,13 @@ def _shares_stem(photo: Path) -> bool:
     return any(not path.samefile(photo) for path in others)  # the same one where capitals do not count
 
 
-def annotation_xml(name: str, size: tuple[int, int], detections: pd.DataFrame) -> bytes:
+def annotation_xml(name: str, size: tuple[int, int], detections: Sequence[WrittenDetection]) -> bytes:
     """The file's content, in the order and with the zero-based whole pixels of LabelImg (`libs/pascal_voc_io.py`).
 
     Args:
         name: of the photo.
         size: width and height of the upright photo, in pixels.
-        detections: `class` and corners in pixels.
+        detections: all of them are written.
     """
     root = etree.Element("annotation")
     folders, _, _ = name.rpartition("/")
@@ -84,11 +85,11 @@ def annotation_xml(name: str, size: tuple[int, int], detections: pd.DataFrame) -
     for side, value in zip(("width", "height", "depth"), (*size, 3), strict=True):
         _text(sides, side, str(value))
     _text(root, "segmented", "0")
-    for row in detections.to_dict("records"):
-        corners = _whole([row[corner] for corner in CORNERS], size)
+    for detection in detections:
+        corners = _whole(detection.corners, size)
         touches = min(corners[:2]) == 0 or corners[2] == size[0] or corners[3] == size[1]
         element = etree.SubElement(root, "object")
-        _text(element, "name", row["class"])
+        _text(element, "name", detection.name)
         _text(element, "pose", "Unspecified")
         _text(element, "truncated", str(int(touches)))
         _text(element, "difficult", "0")
@@ -98,7 +99,7 @@ def annotation_xml(name: str, size: tuple[int, int], detections: pd.DataFrame) -
     return etree.tostring(root, pretty_print=True, encoding="utf-8")
 
 
-def _whole(corners: list[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _whole(corners: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The corners rounded to whole pixels, inside the photo and at least one apart."""
     xmin, ymin = (min(max(0, round(low)), side - 1) for low, side in zip(corners[:2], size, strict=True))
     xmax, ymax = (min(round(high), side) for high, side in zip(corners[2:], size, strict=True))

@@ -6,8 +6,9 @@ import pytest
 
 from apparel.analysis.predictions.run_tables import DETECTIONS, PHOTOS, PROBLEMS, RunTables, table_name
 from apparel.errors import UserError
+from apparel.inference.writer import WrittenDetection
 
-ROW = ("Tops", 0.75, 1.0, 2.0, 30.5, 40.0, 0.5)
+ROW = WrittenDetection("Tops", 0.75, 1.0, 2.0, 30.5, 40.0, 0.5)
 
 
 def write(folder):
