@@ -171,7 +171,8 @@ def _network_rows(path: Path, contents: Sequence[bytes], seconds: float) -> list
 
 
 def _detect(model: LoadedModel, prepared: Sequence[np.ndarray], together: int) -> None:
-    futures = [model.submit(prepared[number % len(prepared)]) for number in range(together)]
+    photos = [prepared[number % len(prepared)] for number in range(together)]
+    futures = [model.submit(lambda photo=photo: photo) for photo in photos]
     for future in futures:
         future.result()
 

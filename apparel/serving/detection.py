@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from apparel import images
 from apparel.errors import UserError
@@ -15,6 +16,9 @@ from apparel.inference.photo_problems import photo_problem
 from apparel.serving.limits import Limits, RefusedRequest
 from apparel.serving.loaded_model import LoadedModel, PhotoDetections
 from apparel.serving.request_body import UploadedPhoto, parse
+
+SMALL_BODY = 2**18
+"""Bytes of a body that is parsed at once, which takes a millisecond; larger ones are parsed in a thread."""
 
 
 class Detection:
@@ -52,7 +56,10 @@ class Detection:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                photos = await loop.run_in_executor(self._decoders, parse, body, content_type, self.limits)
+                if len(body) <= SMALL_BODY:
+                    photos = parse(body, content_type, self.limits)
+                else:
+                    photos = await loop.run_in_executor(self._decoders, parse, body, content_type, self.limits)
                 with self._take(len(photos)):
                     entries = await asyncio.gather(*(self._entry(model, photo, lowest_score) for photo in photos))
         except TimeoutError:
@@ -77,28 +84,56 @@ class Detection:
     async def _entry(self, model: LoadedModel, photo: UploadedPhoto, lowest_score: float | None) -> dict[str, Any]:
         if photo.problem is not None:
             return _problem(photo, photo.problem)
-        loop = asyncio.get_running_loop()
+        decoding = Decoding(model, photo, self.limits.pixels)
         try:
-            image, size = await loop.run_in_executor(self._decoders, self._decode, model, photo)
-        except UserError as error:
-            return _problem(photo, photo_problem(error, photo.name))
-        detections = await asyncio.wrap_future(model.submit(image))
-        listed = detection_list(detections, size, model, lowest_score)
-        return {"name": photo.name, "width": size[0], "height": size[1], "detections": listed, "problem": None}
+            if not model.decodes:
+                await asyncio.get_running_loop().run_in_executor(self._decoders, decoding.image)
+            detections = await asyncio.wrap_future(model.submit(decoding.image))
+        except UnreadablePhoto as error:
+            return _problem(photo, str(error))
+        width, height = decoding.size
+        listed = detection_list(detections, decoding.size, model, lowest_score)
+        return {"name": photo.name, "width": width, "height": height, "detections": listed, "problem": None}
 
-    def _decode(self, model: LoadedModel, photo: UploadedPhoto) -> tuple[np.ndarray, tuple[int, int]]:
-        """The photo as the model takes it, and its width and height in pixels.
+
+class UnreadablePhoto(UserError):
+    """What was sent is no photo, damaged, or has too many pixels."""
+
+
+class Decoding:
+    """A photo that is decoded once, in whichever thread asks for it first.
+
+    Attributes:
+        size: its width and height in pixels, once it is decoded.
+    """
+
+    def __init__(self, model: LoadedModel, photo: UploadedPhoto, most_pixels: int):
+        """Decodes nothing yet."""
+        self._model, self._photo, self._most_pixels = model, photo, most_pixels
+        self._image: np.ndarray | None = None
+        self.size = (0, 0)
+
+    def image(self) -> np.ndarray:
+        """The photo as the model takes it.
 
         Raises:
-            UserError: it is no photo, damaged, or has too many pixels.
+            UnreadablePhoto: it cannot be had; says why.
         """
-        path = Path(photo.name)
+        if self._image is None:
+            try:
+                decoded = self._decode()
+            except UserError as error:
+                raise UnreadablePhoto(photo_problem(error, self._photo.name)) from None
+            self._image, self.size = self._model.prepare(np.asarray(decoded)), decoded.size
+        return self._image
+
+    def _decode(self) -> Image.Image:
+        photo, path = self._photo, Path(self._photo.name)
         header = images.parse_header(photo.data, path, images.PHONE_FORMATS)
-        if header.width * header.height > self.limits.pixels:
-            most = f"the {self.limits.pixels:,} that a photo may have"
+        if header.width * header.height > self._most_pixels:
+            most = f"the {self._most_pixels:,} that a photo may have"
             raise UserError(f"{header.width} x {header.height} pixels are more than {most}")
-        decoded = images.decode(photo.data, path, images.PHONE_FORMATS)
-        return model.prepare(np.asarray(decoded)), decoded.size
+        return images.decode(photo.data, path, images.PHONE_FORMATS)
 
 
 def _problem(photo: UploadedPhoto, problem: str) -> dict[str, Any]:

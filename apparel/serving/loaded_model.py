@@ -6,7 +6,7 @@ second and an idle one lets nobody wait.
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -36,9 +36,9 @@ class PhotoDetections(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """A photo that waits: as the network takes it, and where its `PhotoDetections` go."""
+    """A photo that waits: what gives it as the network takes it, and where its `PhotoDetections` go."""
 
-    image: np.ndarray
+    image: Callable[[], np.ndarray]
     future: Future
 
 
@@ -82,8 +82,22 @@ class LoadedModel:
         """Resizes a photo, uint8 (H, W, 3) RGB, for the network."""
         return self.networks[0].prepare(photo)
 
-    def submit(self, image: np.ndarray) -> Future:
-        """Lets a photo that `prepare` resized wait for its turn; the future gives `PhotoDetections`."""
+    @property
+    def decodes(self) -> bool:
+        """Whether the threads that detect had better decode, too: those of a network that takes one photo a call.
+
+        A photo then passes from thread to thread once. On a busy machine each passing can cost Python's interval of 5
+        ms: the thread that holds the interpreter's lock may be one that waits for a processor.
+        """
+        return self.networks[0].batch_size == 1
+
+    def submit(self, image: Callable[[], np.ndarray]) -> Future:
+        """Lets a photo wait for its turn; the future gives its `PhotoDetections`.
+
+        Args:
+            image: gives the photo as `prepare` resized it; is called in the thread that detects, so that it may decode
+                the photo where `decodes` is true. What it raises is what the future raises.
+        """
         job = Job(image, Future())
         self._jobs.put(job)
         return job.future
@@ -129,7 +143,9 @@ def _warm_up(network: Network) -> None:
 
 def _detect_batch(network: Network, jobs: list[Job], size: int) -> None:
     """Detects on the photos of jobs, filled up to `size` photos with the last one."""
-    images = [job.image for job in jobs]
+    images, jobs = _images(jobs)
+    if not jobs:
+        return
     try:
         detections = network.detect(np.stack(images + images[-1:] * (size - len(images))))
         for row, job in enumerate(jobs):
@@ -140,3 +156,15 @@ def _detect_batch(network: Network, jobs: list[Job], size: int) -> None:
         for job in jobs:
             if not job.future.done():
                 job.future.set_exception(error)
+
+
+def _images(jobs: list[Job]) -> tuple[list[np.ndarray], list[Job]]:
+    """The photos of jobs as the network takes them, and the jobs whose photo is to be had; the others have failed."""
+    images, others = [], []
+    for job in jobs:
+        try:
+            images.append(job.image())
+            others.append(job)
+        except Exception as error:  # noqa: BLE001 - as below
+            job.future.set_exception(error)
+    return images, others

@@ -1,3 +1,5 @@
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,15 @@ def network():
     return StandInNetwork()
 
 
+def submit(model: LoadedModel, image: np.ndarray) -> Future:
+    return model.submit(lambda: image)
+
+
 def detected(model: LoadedModel, photos: int) -> list:
     """Detections on so many photos that wait together."""
     network = model.networks[0]
     network.go.clear()
-    futures = [model.submit(model.prepare(np.asarray(photo(100 + 2 * number)))) for number in range(photos)]
+    futures = [submit(model, model.prepare(np.asarray(photo(100 + 2 * number)))) for number in range(photos)]
     network.go.set()
     return [future.result(60) for future in futures]
 
@@ -62,7 +68,7 @@ def test_several_networks_share_the_photos():
     for network in networks:
         network.batches.clear()
         network.go.clear()
-    futures = [model.submit(model.prepare(np.asarray(photo()))) for _ in range(8)]
+    futures = [submit(model, model.prepare(np.asarray(photo()))) for _ in range(8)]
     networks[0].go.set()  # the other one is slow
     servers.wait_for(lambda: sum(future.done() for future in futures) >= 7)
     networks[1].go.set()
@@ -73,8 +79,32 @@ def test_several_networks_share_the_photos():
 def test_a_failure_is_that_of_its_photos_only(network):
     model = LoadedModel("a", "hash", [network])
     with pytest.raises(ValueError, match="axis"):
-        model.submit(np.zeros(3)).result(60)
+        submit(model, np.zeros(3)).result(60)
     assert len(detected(model, 1)) == 1
+    model.close()
+
+
+def test_a_photo_that_cannot_be_decoded_fails_alone(network):
+    def damaged():
+        raise OSError("damaged")
+
+    model = LoadedModel("a", "hash", [network])
+    network.go.clear()
+    first = submit(model, image := model.prepare(np.asarray(photo())))
+    servers.wait_for(first.running)
+    futures = [model.submit(damaged), *(submit(model, image) for _ in range(3)), model.submit(damaged)]
+    network.go.set()
+    assert all(len(future.result(60).scores) == 2 for future in futures[1:-1])
+    for future in (futures[0], futures[-1]):
+        with pytest.raises(OSError, match="damaged"):
+            future.result(60)
+    model.close()
+
+
+@pytest.mark.parametrize("batch_size, decodes", [(None, False), (8, False), (1, True)])
+def test_photos_are_decoded_where_one_is_detected_on_at_a_time(batch_size, decodes):
+    model = LoadedModel("a", "hash", [StandInNetwork(batch_size=batch_size)])
+    assert model.decodes == decodes
     model.close()
 
 
@@ -82,13 +112,13 @@ def test_a_photo_that_nobody_waits_for_any_more_is_left_out(network):
     model = LoadedModel("a", "hash", [network])
     network.go.clear()
     image = model.prepare(np.asarray(photo()))
-    first = model.submit(image)
+    first = submit(model, image)
     servers.wait_for(first.running)
     network.batches.clear()
-    second = model.submit(image)
+    second = submit(model, image)
     assert second.cancel()
     network.go.set()
-    model.submit(image).result(60)
+    submit(model, image).result(60)
     assert network.batches == [1, 1]
     model.close()
 
@@ -96,7 +126,7 @@ def test_a_photo_that_nobody_waits_for_any_more_is_left_out(network):
 def test_closing_leaves_nobody_waiting(network):
     model = LoadedModel("a", "hash", [network])
     network.go.clear()
-    futures = [model.submit(model.prepare(np.asarray(photo()))) for _ in range(5)]
+    futures = [submit(model, model.prepare(np.asarray(photo()))) for _ in range(5)]
     model.close()
     network.go.set()
     assert all(future.result(60) for future in futures)

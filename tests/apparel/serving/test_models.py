@@ -164,7 +164,7 @@ def test_the_threads_of_a_model_end_when_nobody_uses_it(folder):
     with models.use() as old:
         write(folder, "second")
         models.update()
-        assert old.submit(old.prepare(stand_in_network.pixels())).result(60)
+        assert old.submit(lambda: old.prepare(stand_in_network.pixels())).result(60)
     models.stop()
     servers.wait_for(lambda: not old.is_running)
 
