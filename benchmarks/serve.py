@@ -91,7 +91,8 @@ def measure(photos: Path, most: int, seconds: float) -> str:
     lines.append(f"  {'':<28} {'clients':>7} {'requests/s':>10} {'p50 ms':>9} {'p99 ms':>9} {'failures':>9}")
     for path in models:
         lines += _network_rows(path, contents, seconds)
-        with _server(["apparel", "serve", "--model", str(path)], "/readyz") as port:
+        runtime = ["--runtime", "tensorflow"] if path == paths.MODEL else []
+        with _server(["apparel", "serve", "--model", str(path), *runtime], "/readyz") as port:
             requests = [file_request(content) for content in contents]
             lines += [load.row(f"serve, {path.name}") for load in _loads(port, requests, seconds)]
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +160,7 @@ def _loads(port: int, requests: Sequence[Request], seconds: float) -> list[Load]
 def _network_rows(path: Path, contents: Sequence[bytes], seconds: float) -> list[str]:
     """The rate of the network alone, on photos that are decoded and resized already."""
     threads = psutil.cpu_count() or 1
-    model = LoadedModel(path.name, "", run.loader(None, threads)(path))
+    model = LoadedModel(path.name, "", run.loader("tensorflow" if path == paths.MODEL else None, threads)(path))
     decoded = [images.decode(content, Path("photo")) for content in contents[:64]]
     prepared = [model.prepare(np.asarray(photo)) for photo in decoded]
     rows = []

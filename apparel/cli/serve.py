@@ -24,6 +24,7 @@ More: docs/serving.md."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
+    from apparel.analysis.predictions.choose_network import RUNTIMES
     from apparel.serving.limits import Limits
 
     parser.epilog = EXAMPLES
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, an exported file, an experiment, a commit, an MLflow run, `models:/...` or an alias such as "
         "`champion` (default: the model of the last `dvc repro`)",
     )
-    parser.add_argument("--runtime", help="what runs the model, where several can")
+    parser.add_argument("--runtime", choices=list(RUNTIMES), help="default: the fastest export that there is")
     cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
     parser.add_argument("--threads", type=positive_int, default=cores, help=f"default: a core each, here {cores}")
     parser.add_argument("--port", type=int, default=8000, help="default 8000")
@@ -63,6 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         UserError: the port is in use, or there is no such model or limit.
     """
     from apparel.analysis import model_sources
+    from apparel.analysis.predictions import choose_network
     from apparel.serving import access, run
     from apparel.serving.models import Models
 
@@ -70,7 +72,8 @@ def main(arguments: argparse.Namespace) -> None:
     token = _token(needed=not access.is_local(arguments.host))
     check_port_free(arguments.host, arguments.port)
     model_sources.resolve(arguments.model)  # a wrong name is told before anything is waited for
-    models = Models(arguments.model, model_sources.resolve, run.loader(arguments.runtime, arguments.threads))
+    load = run.loader(arguments.runtime, arguments.threads)
+    models = Models(arguments.model, model_sources.resolve, load, choose_network.files_of)
     address = f"http://{arguments.host}:{arguments.port}/" + (f"?token={token}" if token else "")
     print(f"{address}\nanswers at once, detects when the model is loaded; Ctrl-C ends it", flush=True)
     run.serve(

@@ -47,7 +47,7 @@ class LoadedModel:
 
     Attributes:
         name: as the server shows it.
-        content: the hash of the files that it was loaded from.
+        content: the hashes of the files that it was loaded from, and of those that it could have been.
         networks: the same network, once a thread that detects.
         users: requests that use it now.
     """

@@ -29,15 +29,22 @@ class Models:
         failures: how often a new model was not to be had.
     """
 
-    def __init__(self, name: str, resolve: Callable[[str], Path], load: Callable[[Path], Sequence[Network]]):
+    def __init__(
+        self,
+        name: str,
+        resolve: Callable[[str], Path],
+        load: Callable[[Path], Sequence[Network]],
+        files_of: Callable[[Path], Sequence[Path]] = lambda path: [path],
+    ):
         """Loads nothing yet.
 
         Args:
             name: of the model, as `resolve` knows it.
             resolve: gives the folder or file that the name stands for, or raises a `UserError`.
             load: gives the networks of a folder or file, one a thread, or raises a `UserError`.
+            files_of: gives the files and folders whose change may change what `load` gives, such as exports.
         """
-        self._name, self._resolve, self._load = name, resolve, load
+        self._name, self._resolve, self._load, self._files_of = name, resolve, load, files_of
         self._lock = threading.Lock()
         self._taken: tuple | None = None
         self._refused: tuple[tuple, str] | None = None
@@ -99,19 +106,20 @@ class Models:
 
     def _take_newest(self) -> None:
         path = self._resolve(self._name)
-        state = _state(path)
+        found = self._files_of(path)
+        state = _state(found)
         if state == self._taken:
             return
         if self._refused and self._refused[0] == state:
             raise UserError(self._refused[1])
-        content = dvc_hash.path_hash(path)
+        content = _content(found)
         if self.current is None or content != self.current.content:
             try:
                 networks = self._load(path)
             except Exception as error:
                 self._refused = state, _reason(error)  # it is not loaded again before a file of it changes
                 raise
-            if dvc_hash.path_hash(path) != content:
+            if _content(self._files_of(path)) != content:
                 raise UserError(f"{path} changed while it was loaded")
             self._swap(LoadedModel(self._shown_name(), content, networks))
         self._taken = state
@@ -137,7 +145,13 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, UserError) else one_line(error)
 
 
-def _state(path: Path) -> tuple:
-    """What changes when a file of a folder, or a single file, is written: path, size, time and number of each."""
-    entries = [(file, file.stat()) for file in (files.below(path) if path.is_dir() else [path])]
-    return (path, *((file, stat.st_size, stat.st_mtime_ns, stat.st_ino) for file, stat in entries))
+def _content(found: Sequence[Path]) -> str:
+    """The hashes of files and folders."""
+    return " ".join(dvc_hash.path_hash(path) for path in found)
+
+
+def _state(found: Sequence[Path]) -> tuple:
+    """What changes when a file, single or of a folder, is written: path, size, time and number of each."""
+    below = [file for path in found for file in (files.below(path) if path.is_dir() else [path])]
+    entries = [(file, file.stat()) for file in below]
+    return (*found, *((file, stat.st_size, stat.st_mtime_ns, stat.st_ino) for file, stat in entries))

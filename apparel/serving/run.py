@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from apparel.analysis.predictions import choose_network
 from apparel.errors import UserError
 from apparel.inference import networks
 from apparel.inference.network import Network
@@ -13,6 +14,8 @@ from apparel.serving import http_server
 from apparel.serving.app import build_app
 from apparel.serving.limits import Limits
 from apparel.serving.models import Models
+
+log = logging.getLogger("apparel.serving")
 
 ONE_POOL = ("TensorFlow", "SavedModel")
 """Runtimes whose threads are one pool for all networks of a process."""
@@ -64,20 +67,27 @@ def serve(
 
 
 def loader(runtime: str | None, threads: int) -> Callable[[Path], list[Network]]:
-    """A function that loads the networks of a model.
+    """A function that loads the networks of a model: of its fastest export where there is one, as for `predict`.
 
     A network that takes one photo a call is loaded once a thread, since several of them on one thread each do more than
     one on several; another is loaded once, with all threads, and takes the photos that wait together.
 
     Args:
-        runtime: as `networks.load` knows it; None: the usual one.
+        runtime: a name of `choose_network.RUNTIMES`; None: the fastest that there is.
         threads: in all.
     """
 
-    def load(path: Path) -> list[Network]:
-        network = networks.load(path, runtime, threads)
+    def load_file(path: Path, name: str | None) -> list[Network]:
+        network = networks.load(path, name, threads)
         if network.batch_size != 1 or network.runtime in ONE_POOL:
             return [network]
-        return [networks.load(path, runtime, 1) for _ in range(threads)]
+        return [networks.load(path, name, 1) for _ in range(threads)]
+
+    def load(path: Path) -> list[Network]:
+        loaded, file, notes = choose_network.choose(path, runtime, load_file)
+        for note in notes:
+            log.info("%s", note)
+        log.info("detects by %s (%s)", loaded[0].runtime, file.as_posix())
+        return loaded
 
     return load

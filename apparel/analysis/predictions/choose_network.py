@@ -1,6 +1,7 @@
 """The network that detects fastest for a model: one of its exports where they are, else the model itself."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +30,29 @@ RUNTIME_NAMES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
 """What `networks.load` calls the runtimes of a format that several run."""
 
 
-def choose(path: Path, runtime: str | None) -> tuple[list["Network"], Path, list[str]]:
+def is_trained_model(path: Path) -> bool:
+    """Whether a path is the folder of a trained model; that of a SavedModel has a pipeline file, too."""
+    return (path / "pipeline.config").is_file() and not (path / "saved_model.pb").exists()
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files and folders whose change may change what `choose` loads: the model, and the exports that it tries."""
+    if not is_trained_model(path):
+        return [path]
+    exports = dict.fromkeys(paths.EXPORTS[RUNTIMES[name]] for name in FASTEST_FIRST)
+    return [path, *(file for file in exports if file.exists())]
+
+
+def choose(
+    path: Path, runtime: str | None, load: Callable[[Path, str | None], list["Network"]] | None = None
+) -> tuple[list["Network"], Path, list[str]]:
     """Loads the fastest network of a model, as often as there are threads to use it.
 
     Args:
         path: folder of a trained model, or an exported file.
         runtime: a name of `RUNTIMES`; None: the fastest that there is.
+        load: loads a file or folder by the name that `networks.load` has for the runtime; None: once a core, or once
+            where the runtime has threads of its own.
 
     Returns:
         The networks, the file or folder they are of, and notes for the user.
@@ -42,22 +60,22 @@ def choose(path: Path, runtime: str | None) -> tuple[list["Network"], Path, list
     Raises:
         UserError: there is no such export of the model, or it cannot be loaded.
     """
-    notes: list[str] = []
-    if not (path / "pipeline.config").is_file():
+    load, notes = load or _load, []
+    if not is_trained_model(path):
         if runtime == "tensorflow":
             raise UserError(f"{path} is an exported model, which has no runtime tensorflow; leave --runtime out")
-        return _load(path, runtime), path, notes
+        return load(path, RUNTIME_NAMES.get(runtime or "")), path, notes
     if not (path / thresholds.FILE).exists():
         notes.append("the model was trained before thresholds came with it: 0.5 is taken for every class")
     if runtime == "tensorflow":
-        return _load(path, runtime), path, notes
+        return load(path, None), path, notes
     model = dvc_hash.path_hash(path)
     for name in [runtime] if runtime else FASTEST_FIRST:
         file = paths.EXPORTS[RUNTIMES[name]]
         try:
             if not file.exists():
                 raise UserError(f"{file} not found; `apparel export --format {RUNTIMES[name]}` writes it")
-            loaded = _load(file, name)
+            loaded = load(file, RUNTIME_NAMES.get(name))
             if loaded[0].metadata.model != model:
                 raise UserError(f"{file} is of another model; `apparel export` writes it again")
             return loaded, file, notes
@@ -66,13 +84,12 @@ def choose(path: Path, runtime: str | None) -> tuple[list["Network"], Path, list
                 raise
             if file.exists():
                 notes.append(f"not used: {error}")
-    return _load(path, "tensorflow"), path, notes
+    return load(path, None), path, notes
 
 
-def _load(path: Path, runtime: str | None) -> list["Network"]:
+def _load(path: Path, name: str | None) -> list["Network"]:
     from apparel.inference import networks  # `apparel predict --help` needs none of its imports
 
-    name = RUNTIME_NAMES.get(runtime or "")
     if path.is_dir():  # TensorFlow, which has threads of its own and detects on batches
         return [networks.load(path, name)]
     return [networks.load(path, name, threads=1) for _ in range(os.cpu_count() or 1)]

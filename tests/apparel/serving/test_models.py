@@ -55,6 +55,21 @@ def test_the_same_model_is_not_loaded_twice(folder):
     assert models.loads == 1
 
 
+def test_an_export_that_comes_later_is_taken(folder):
+    export = folder.with_name("export")
+
+    def load(path):
+        return stand_in_network.load(export if export.exists() else path)
+
+    models = Models(str(folder), Path, load, lambda path: [path, *([export] if export.exists() else [])])
+    assert models.update()
+    write(export, "export")
+    assert models.update()
+    assert (in_use(models), models.loads) == ("export", 2)
+    assert models.update()
+    assert models.loads == 2
+
+
 def test_only_the_last_part_of_a_path_is_shown(folder):
     with models_of(folder).use() as model:
         assert model.describe()["name"] == "model"

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from apparel import paths
 from apparel.errors import UserError
 from apparel.inference import networks
 from apparel.serving import run
 from apparel.serving.models import Models
+from apparel.versioning import dvc_hash
 from tests.support import servers, stand_in_network
 from tests.support.repository import ROOT
 from tests.support.running_server import RunningServer, png
@@ -105,3 +107,24 @@ def test_networks_by_threads(monkeypatch, runtime, batch_size, loaded):
     monkeypatch.setattr(networks, "load", load)
     assert len(run.loader(None, 3)(Path())) == (len(loaded) - 1 or 1)
     assert threads == loaded
+
+
+def test_the_fastest_export_of_the_model_is_loaded_and_logged(monkeypatch, tmp_path, caplog):
+    monkeypatch.chdir(tmp_path)
+    paths.MODEL.mkdir(parents=True)
+    for name in ("pipeline.config", "thresholds.json"):
+        (paths.MODEL / name).touch()
+    model = dvc_hash.path_hash(paths.MODEL)
+    paths.EXPORTS["tflite"].parent.mkdir(parents=True)
+    paths.EXPORTS["tflite"].touch()
+
+    def load(path, chosen, number):
+        runtime = "TensorFlow Lite" if path.suffix else "TensorFlow"
+        return types.SimpleNamespace(runtime=runtime, batch_size=1, metadata=types.SimpleNamespace(model=model))
+
+    monkeypatch.setattr(networks, "load", load)
+    with caplog.at_level("INFO", "apparel.serving"):
+        loaded = run.loader(None, 2)(paths.MODEL)
+    assert [network.runtime for network in loaded] == ["TensorFlow Lite"] * 2
+    assert caplog.messages == [f"detects by TensorFlow Lite ({paths.EXPORTS['tflite'].as_posix()})"]
+    assert [network.runtime for network in run.loader("tensorflow", 2)(paths.MODEL)] == ["TensorFlow"]

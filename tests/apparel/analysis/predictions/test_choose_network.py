@@ -63,3 +63,36 @@ def test_an_exported_file_is_taken_as_it_is(model):
     export("tflite", "any")
     loaded, file, _ = choose_network.choose(paths.EXPORTS["tflite"], None)
     assert (loaded[0].metadata.model, file) == ("any", paths.EXPORTS["tflite"])
+
+
+def test_the_folder_of_a_saved_model_is_an_export_though_it_has_a_pipeline_file(model):
+    folder = paths.EXPORTS["saved_model"]
+    folder.mkdir(parents=True)
+    for name in ("pipeline.config", "saved_model.pb"):
+        (folder / name).touch()
+    export("tflite", "another")
+    _, file, notes = choose_network.choose(folder, None)
+    assert (file, notes, choose_network.files_of(folder)) == (folder, [], [folder])
+
+
+def test_the_files_that_may_be_loaded(model):
+    assert choose_network.files_of(paths.MODEL) == [paths.MODEL]
+    export("tflite", "any")
+    export("onnx", "any")
+    assert choose_network.files_of(paths.MODEL) == [paths.MODEL, paths.EXPORTS["tflite"], paths.EXPORTS["onnx"]]
+    assert choose_network.files_of(paths.EXPORTS["onnx"]) == [paths.EXPORTS["onnx"]]
+
+
+def test_a_way_of_loading_that_is_given_gets_the_name_of_the_runtime(model):
+    export("onnx", dvc_hash.path_hash(paths.MODEL))
+    calls = []
+
+    def load(path, name):
+        calls.append((path, name))
+        return [networks.load(path)]
+
+    assert choose_network.choose(paths.MODEL, None, load)[1] == paths.EXPORTS["onnx"]
+    choose_network.choose(paths.MODEL, "tensorflow", load)
+    choose_network.choose(paths.EXPORTS["onnx"], "onnx", load)
+    onnx = paths.EXPORTS["onnx"]
+    assert calls == [(onnx, "OpenVINO"), (paths.MODEL, None), (onnx, "ONNX Runtime")]
