@@ -31,11 +31,15 @@ METRICS = EVAL / "metrics.json"
 PER_CLASS = EVAL / "per_class.csv"
 PR_CURVE = EVAL / "pr_curve.csv"
 CONFUSION = EVAL / "confusion.csv"
+ERROR_TYPES = EVAL / "errors.csv"
+STRATA = EVAL / "strata.csv"
 DETECTIONS = EVAL / "detections.csv"
 GROUND_TRUTH = EVAL / "ground_truth.csv"
 TEST_PHOTOS = EVAL / "photos.csv"
 EVAL_PAGE = EVAL / "index.html"
-EVAL_FILES = (METRICS, PER_CLASS, PR_CURVE, CONFUSION, DETECTIONS, GROUND_TRUTH, TEST_PHOTOS, EVAL_PAGE)
+EVAL_FILES = (
+    METRICS, PER_CLASS, PR_CURVE, CONFUSION, ERROR_TYPES, STRATA, DETECTIONS, GROUND_TRUTH, TEST_PHOTOS, EVAL_PAGE,
+)  # fmt: skip
 EVAL_PICTURES = EVAL / "pictures"
 
 EXPORT = RESULTS / "export"

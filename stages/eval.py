@@ -2,7 +2,7 @@
 
 from apparel import errors, params, paths
 from apparel.data.index import read_index
-from apparel.evaluation import evaluate, gallery, report
+from apparel.evaluation import breakdown, evaluate, gallery, report
 from apparel.inference import split_detections
 from apparel.models import detector, inputs
 from apparel.models.tfod import determinism
@@ -27,16 +27,17 @@ def main() -> None:
         evaluate.check_photos(split, scored[split].photos, index.splits[split].photos)
         measured[split] = evaluate.measure_split(scored[split], split, model.classes, thresholds)
     test, val = measured["test"], measured["val"]
+    losses = {split: breakdown.break_down(results) for split, results in measured.items()}
     picked = evaluate.select_photos(test, config.eval.pictures)
     series = evaluate.evenly_spaced_photos(test, 3 * config.eval.pictures)
     names = {name for group in picked.values() for name in group} | set(series)
     records = inputs.record_files(index, "test")
     images = {name: image for name, image in report.encoded_images(records) if name in names}
-    report.write_tables(test, val, report.image_digests(records))
+    report.write_tables(test, val, losses, report.image_digests(records))
     files.remove_tree(paths.EVAL_PICTURES)
     groups = report.write_pictures(test, report.read_history(), images, picked)
     photos = gallery.make_gallery(test, report.encoded_images(records), gallery.select_photos(test))
-    report.write_page(test, val, groups, photos, config.result_values())
+    report.write_page(test, val, losses["test"], groups, photos, config.result_values())
     latency = scored["test"].seconds_per_photo
     with runs.run_of_model(paths.MODEL, config) as run:
         stage_inputs.check_unchanged("eval")  # before MLflow gets numbers of it
@@ -54,6 +55,7 @@ def main() -> None:
         run.describe(report.markdown(test), picture and f"pictures/{picture}")
     print(report.terminal_text(report.read_per_class()))
     print(report.read_verdict())
+    print(breakdown.costs_text(losses["test"]) or "no error to repair")
     print(f"{latency * 1000:.1f} ms a photo, {1 / latency:.0f} photos/s")
     print(report.next_steps())
 

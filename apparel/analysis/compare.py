@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from apparel.analysis.compare_losses import ERROR, loss_table
 from apparel.analysis.result_sets import ResultSet
 from apparel.boxes import CORNERS
 from apparel.errors import UserError
@@ -35,6 +36,8 @@ class Comparison:
         table: a row for each class and result set, then one of `ALL` for each result set: `class`, `result` (position
             of the result set), `boxes`, `AP50`, `difference` to the first, `low` and `high` (95% interval of the
             difference) and `verdict`; nan and empty where undefined.
+        losses: what `compare_losses.loss_table` returned, with `verdict`: better is where an error costs less, or where
+            the mAP50 of a range is higher.
         changes: what else differs: `kind` (parameter, data or code), name, and a text for each result set.
         notes: sentences on what the comparison leaves out.
     """
@@ -46,6 +49,7 @@ class Comparison:
     ground_truth: pd.DataFrame
     matches: list[pd.DataFrame]
     table: pd.DataFrame
+    losses: pd.DataFrame
     changes: list[tuple[str, str, list[str]]]
     notes: list[str]
 
@@ -73,6 +77,7 @@ def compare(results: Sequence[ResultSet]) -> Comparison:
         ground_truth=ground_truth,
         matches=matches,
         table=_table(photos, ground_truth, matches, classes),
+        losses=_losses(photos, ground_truth, matches, classes),
         changes=_changes(results),
         notes=list(_notes(results, names, classes, photos, ground_truth)),
     )
@@ -119,6 +124,16 @@ def _table(
             rows.append((name, position, *figures, verdict(row["difference"], *limits)))
     columns = ["class", "result", "boxes", "AP50", "difference", "low", "high", "verdict"]
     return pd.DataFrame(rows, columns=columns).sort_values("result", kind="stable", ignore_index=True)
+
+
+def _losses(
+    photos: pd.DataFrame, ground_truth: pd.DataFrame, matches: list[pd.DataFrame], classes: Sequence[str]
+) -> pd.DataFrame:
+    table = loss_table(photos, ground_truth, matches, classes)
+    rises = np.where(table["kind"] == ERROR, -1, 1)
+    limits = np.sort(table[["low", "high"]].to_numpy(float) * rises[:, None], axis=1)
+    differences = zip(table["difference"] * rises, *limits.T, strict=True)
+    return table.assign(verdict=[verdict(*each) for each in differences])
 
 
 def verdict(difference: float, low: float, high: float) -> str:

@@ -13,7 +13,7 @@ from apparel.analysis import compare
 from apparel.analysis.compare import Comparison
 from apparel.classes import ALL
 from apparel.errors import UserError
-from apparel.evaluation import drawing, evaluate, html
+from apparel.evaluation import drawing, error_types, evaluate, html
 from apparel.tracking.server import clean_name
 from apparel.utils import files
 
@@ -43,7 +43,8 @@ class ExamplePhoto:
 
 def terminal_text(compared: Comparison) -> str:
     """The table for the terminal, a row a class, followed by what differs in parameters, data and code."""
-    return "\n".join([table_text(compared), *compared.notes, "", changes_text(compared)])
+    parts = [table_text(compared), *compared.notes, "", losses_text(compared), "", changes_text(compared)]
+    return "\n".join(parts)
 
 
 def table_text(compared: Comparison) -> str:
@@ -61,6 +62,26 @@ def table_text(compared: Comparison) -> str:
             columns[" " * position] = rows["verdict"]
     table = pd.DataFrame(columns).rename_axis(None).replace("- to -", "-").to_string()
     return "\n".join([f"AP50 on {len(compared.photos)} test photos", table, MEANING.format(first=compared.names[0])])
+
+
+def losses_text(compared: Comparison) -> str:
+    """What each type of error costs in mAP50, and mAP50 by size and number of garments, as a table."""
+    columns = {}
+    for position, (name, rows) in enumerate(zip(compared.names, _losses_by_result(compared), strict=True)):
+        columns[name] = rows["value"].map(html.figure)
+        if position:
+            columns[f"{name} − {compared.names[0]}"] = rows["difference"].map(html.signed)
+            columns["95% interval" + " " * position] = (
+                rows["low"].map(html.signed) + " to " + rows["high"].map(html.signed)
+            )
+            columns[" " * position] = rows["verdict"]
+    table = pd.DataFrame(columns).rename_axis(None).replace("- to -", "-").to_string()
+    return f"mAP50 gained if one type of error were repaired (less is better), then mAP50 of a part\n{table}"
+
+
+def _losses_by_result(compared: Comparison) -> list[pd.DataFrame]:
+    """The rows of `Comparison.losses` of each result set, by name."""
+    return [rows.set_index("name") for _, rows in compared.losses.groupby("result")]
 
 
 def changes_text(compared: Comparison) -> str:
@@ -97,6 +118,10 @@ def render_page(compared: Comparison) -> str:
         TEMPLATE,
         compared=compared,
         by_class=[(name, list(rows.itertuples())) for name, rows in table.groupby("class", sort=False)],
+        losses=[
+            (names, list(rows.itertuples())) for names, rows in compared.losses.groupby(["kind", "name"], sort=False)
+        ],
+        meanings=error_types.MEANINGS,
         all_classes=ALL,
         colours=drawing.class_colours(compared.classes),
         meaning=MEANING.format(first=compared.names[0]),

@@ -33,7 +33,7 @@ def paired_differences(
     """
     scored = [intervals.average_precision(photos, ground_truth, matched, classes) for matched in (first, second)]
     limits = intervals.difference_intervals(*scored)
-    limits[_same_detections(first, second, classes)] = 0.0
+    limits[same_detections(first, second, classes)] = 0.0
     values = {
         name: [*each.values, metrics.nan_mean(each.values)]
         for name, each in zip(("first", "second"), scored, strict=True)
@@ -42,7 +42,7 @@ def paired_differences(
     return table.assign(difference=table["second"] - table["first"], low=limits[:, 0], high=limits[:, 1])
 
 
-def _same_detections(first: pd.DataFrame, second: pd.DataFrame, classes: Sequence[str]) -> list[bool]:
+def same_detections(first: pd.DataFrame, second: pd.DataFrame, classes: Sequence[str]) -> list[bool]:
     """Whether two models detect exactly the same, so that no photo can tell them apart: by class, then in all."""
     columns = ["filename", "score", *CORNERS]
     same = [

@@ -153,19 +153,33 @@ def difference_intervals(first: AveragePrecision, second: AveragePrecision) -> n
         (C + 1, 2), lower and upper limits, -1 to 1: of each class, then of the mean over the classes that have ground
         truth; nan where undefined.
     """
-    count = len(first.values)
-    both = stack([first, second])
-    selections = [*np.eye(count, dtype=bool), ~np.isnan(first.values)]
+    return combined_intervals([first, second], [-1, 1])
+
+
+def combined_intervals(parts: Sequence[AveragePrecision], signs: Sequence[int]) -> np.ndarray:
+    """Intervals of a sum of average precisions on the same photos, each times its sign, such as 1 and -1.
+
+    Args:
+        parts: of the same classes and photos; the ground truth of the first says which classes have any.
+        signs: as many as parts; the sum lies within -1 and 1, as that of a difference or of a difference of two does.
+
+    Returns:
+        As `difference_intervals`.
+    """
+    count = len(parts[0].values)
+    together = stack(parts)
+    selections = [*np.eye(count, dtype=bool), ~np.isnan(parts[0].values)]
     intervals = []
     for classes in selections:
-        if np.isnan(first.values[classes]).any() or not classes.any():
+        if np.isnan(parts[0].values[classes]).any() or not classes.any():
             intervals.append((np.nan, np.nan))
             continue
-        signs = np.concatenate([-1.0 * classes, 1.0 * classes])
-        below, above = _distances(both, signs)
-        difference = (second.values - first.values)[classes].sum()
-        unbiased = (second.unbiased - first.unbiased)[classes].sum()
-        limits = (min(unbiased - below, difference), max(unbiased + above, difference))
+        below, above = _distances(together, np.concatenate([sign * (1.0 * classes) for sign in signs]))
+        total, unbiased = (
+            sum(sign * getattr(part, field) for sign, part in zip(signs, parts, strict=True))[classes].sum()
+            for field in ("values", "unbiased")
+        )
+        limits = (min(unbiased - below, total), max(unbiased + above, total))
         intervals.append(np.clip(limits, -classes.sum(), classes.sum()) / classes.sum())
     return np.array(intervals)
 

@@ -11,7 +11,8 @@ import pandas as pd
 from apparel import images, paths
 from apparel.classes import ALL
 from apparel.errors import UserError, plain
-from apparel.evaluation import charts, confusion, drawing, evaluate, html, verdict
+from apparel.evaluation import breakdown, charts, confusion, drawing, error_types, evaluate, html, verdict
+from apparel.evaluation.breakdown import Breakdown
 from apparel.evaluation.evaluate import COUNTS, DECIMALS, FIGURES, SplitMetrics
 from apparel.evaluation.gallery import GalleryPhoto
 from apparel.utils import csv_tables, files
@@ -56,7 +57,9 @@ class PictureGroup:
     pictures: list[Picture]
 
 
-def write_tables(test: SplitMetrics, val: SplitMetrics, digests: Mapping[str, str]) -> None:
+def write_tables(
+    test: SplitMetrics, val: SplitMetrics, losses: Mapping[str, Breakdown], digests: Mapping[str, str]
+) -> None:
     """Writes the result tables: `metrics.json`, `pr_curve.csv` and `confusion.csv` for DVC, the others for programs.
 
     Figures of val are in `per_class.csv` only: in `metrics.json` DVC would show each of them twice, since train writes
@@ -65,13 +68,18 @@ def write_tables(test: SplitMetrics, val: SplitMetrics, digests: Mapping[str, st
     Args:
         test: metrics of the test split.
         val: metrics of the val split.
+        losses: the breakdown of each split by its name.
         digests: the SHA-256 of each test photo by name: it shows whether two results are of the same photos.
     """
-    files.write_json(paths.METRICS, {test.split: evaluate.summary_metrics(test)})
+    summary = evaluate.summary_metrics(test) | breakdown.summary(losses[test.split])
+    files.write_json(paths.METRICS, {test.split: summary})
     per_class = [results.per_class.reset_index().assign(split=results.split) for results in (test, val)]
     _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), paths.PER_CLASS)
     _write(evaluate.pr_curve_table(test), paths.PR_CURVE)
     _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), paths.CONFUSION)
+    tables = list(losses.values())
+    _write(breakdown.error_table(tables), paths.ERROR_TYPES)
+    _write(breakdown.strata_table(tables), paths.STRATA)
     _write(evaluate.detection_table(test), paths.DETECTIONS)
     _write(test.ground_truth.round(4), paths.GROUND_TRUTH)
     _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), paths.TEST_PHOTOS)
@@ -231,6 +239,7 @@ def draw_photo(test: SplitMetrics, photo: str, encoded: bytes) -> "Image.Image":
 def write_page(
     test: SplitMetrics,
     val: SplitMetrics,
+    loss: Breakdown,
     groups: list[PictureGroup],
     photos: Sequence[GalleryPhoto],
     params: Mapping[str, Any],
@@ -240,6 +249,7 @@ def write_page(
     Args:
         test: metrics of the test split.
         val: metrics of the val split.
+        loss: the breakdown of the test split.
         groups: what `write_pictures` returned.
         photos: what `gallery.make_gallery` returned.
         params: all of params.yaml, by dotted name.
@@ -248,6 +258,8 @@ def write_page(
         TEMPLATE,
         test=test,
         val=val,
+        loss=loss,
+        meanings=error_types.MEANINGS,
         all_classes=ALL,
         verdict=verdict.weakest_class(test.per_class, test.pairs),
         colours=drawing.class_colours(list(test.curves)),

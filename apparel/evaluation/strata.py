@@ -1,16 +1,21 @@
 """Average precision by size of the garment and by number of garments on the photo: where a detector is weak.
 
+Not by whether a garment is worn or lies flat: no annotation says so. PASCAL VOC's `pose` is the only field that might,
+and LabelImg writes `Unspecified` into it, as in all boxes of the published photos.
+
 Sizes follow COCO's rule (https://cocodataset.org/#detection-eval): for a range of sizes the boxes of other sizes are
 ignored like difficult ones, and so is a detection that matches no box and has another size itself. Why not pycocotools:
 it computes COCO's average precision; the figures here are PASCAL's, comparable with all others (see `metrics`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from apparel.evaluation import intervals, metrics
-from apparel.evaluation.metrics import FALSE_POSITIVE
+from apparel.evaluation.metrics import FALSE_POSITIVE, IGNORED
 
 INFINITE = float("inf")
 
@@ -41,54 +46,108 @@ GARMENTS = {
 COLUMNS = ["photos", "boxes", "AP50", "AP50_low", "AP50_high", "precision", "recall", "false_positives", "missed"]
 
 
-def by_size(
-    photos: pd.DataFrame, ground_truth: pd.DataFrame, detections: pd.DataFrame, thresholds: dict[str, float]
-) -> pd.DataFrame:
-    """Figures by COCO's ranges of areas and by the share of the photo.
+@dataclass(frozen=True)
+class Stratum:
+    """The boxes and detections of one range.
+
+    Attributes:
+        kind: `size` (area in pixels), `share` (of the photo's area) or `garments` (boxes on the photo).
+        name: of the range, a key of PIXELS, SHARES or GARMENTS.
+        photos: names of the photos that are scored.
+        ground_truth: the ground truth table, boxes out of the range marked difficult.
+        matched: the detections with their verdicts in the range.
+    """
+
+    kind: str
+    name: str
+    photos: Sequence[str]
+    ground_truth: pd.DataFrame
+    matched: pd.DataFrame
+
+
+def strata(photos: pd.DataFrame, ground_truth: pd.DataFrame, matched: pd.DataFrame) -> Iterator[Stratum]:
+    """Each range of sizes, of shares, and of numbers of garments; the latter without those that no photo has.
 
     Args:
         photos: a photo table of all photos that were scored.
         ground_truth: a ground truth table.
-        detections: a detections table.
+        matched: what `metrics.match_detections` returned for it.
+    """
+    yield from _sizes(photos, ground_truth, matched)
+    yield from _garments(photos, ground_truth, matched)
+
+
+def _sizes(photos: pd.DataFrame, ground_truth: pd.DataFrame, matched: pd.DataFrame) -> Iterator[Stratum]:
+    sizes = photos.set_index("filename")
+    areas = (sizes["width"] * sizes["height"]).astype(float)
+    compared = matched["ground_truth"].to_numpy()
+    # The box that a detection is compared with does not depend on the range, so nothing is matched again.
+    false = (matched["verdict"] == FALSE_POSITIVE).to_numpy()
+    reached = (matched["iou"].to_numpy() >= 0.5) & (compared >= 0)
+    for kind, ranges, scale in (("size", PIXELS, None), ("share", SHARES, areas)):
+        truth_sizes, detected_sizes = _areas(ground_truth, scale), _areas(matched, scale)
+        for name, (low, high) in ranges.items():
+            outside = ~((truth_sizes >= low) & (truth_sizes < high)).to_numpy()
+            ignored = reached & np.append(outside, False)[compared]
+            ignored |= false & ~((detected_sizes >= low) & (detected_sizes < high)).to_numpy()
+            truth = ground_truth.assign(difficult=ground_truth["difficult"].to_numpy(bool) | outside)
+            verdicts = matched.assign(verdict=matched["verdict"].where(~ignored, IGNORED))
+            yield Stratum(kind, name, photos["filename"].tolist(), truth, verdicts)
+
+
+def _garments(photos: pd.DataFrame, ground_truth: pd.DataFrame, matched: pd.DataFrame) -> Iterator[Stratum]:
+    counts = ground_truth.groupby("filename").size().reindex(photos["filename"], fill_value=0)
+    for name, (low, high) in GARMENTS.items():
+        names = counts.index[(counts >= low) & (counts < high)]
+        if len(names):
+            truth, detected = (table[table["filename"].isin(names)] for table in (ground_truth, matched))
+            yield Stratum("garments", name, names.tolist(), truth, detected)
+
+
+def table(
+    photos: pd.DataFrame, ground_truth: pd.DataFrame, matched: pd.DataFrame, thresholds: dict[str, float]
+) -> pd.DataFrame:
+    """Figures of all `strata`.
+
+    Args:
+        photos: a photo table of all photos that were scored.
+        ground_truth: a ground truth table.
+        matched: what `metrics.match_detections` returned for it.
         thresholds: score threshold by class; its keys are all classes.
 
     Returns:
-        One row a range, by its name, with COLUMNS: `photos` (with boxes in the range) and `boxes`; `AP50` with its 95%
-        interval, the mean over the classes that have boxes in the range; at the thresholds `precision`, `recall` (of
-        all classes together), `false_positives` and `missed`. Figures are 0 to 1, nan where undefined.
+        One row a range, by its name, with `kind` and COLUMNS: `photos` (with boxes in the range; of `garments`, with
+        that many boxes) and `boxes`; `AP50` with its 95% interval, the mean over the classes that have boxes in the
+        range; at the thresholds `precision`, `recall` (of all classes together), `false_positives` and `missed`.
+        Figures are 0 to 1, nan where undefined.
     """
-    sizes = photos.set_index("filename")
-    areas = (sizes["width"] * sizes["height"]).astype(float)
     rows = {}
-    for ranges, scale in ((PIXELS, None), (SHARES, areas)):
-        truth_sizes, detected_sizes = _areas(ground_truth, scale), _areas(detections, scale)
-        for name, (low, high) in ranges.items():
-            outside = ~((truth_sizes >= low) & (truth_sizes < high))
-            truth = ground_truth.assign(difficult=ground_truth["difficult"].astype(bool) | outside)
-            matched = metrics.match_detections(truth, detections.assign(size=detected_sizes))
-            ignored = (matched["verdict"] == FALSE_POSITIVE) & ~((matched["size"] >= low) & (matched["size"] < high))
-            row = _figures(photos["filename"], truth, matched[~ignored], thresholds)
-            rows[name] = row | {"photos": truth.loc[~truth["difficult"], "filename"].nunique()}
-    return _table(rows)
+    for stratum in strata(photos, ground_truth, matched):
+        truth = stratum.ground_truth
+        boxes_in = truth.loc[~truth["difficult"].astype(bool), "filename"].nunique()
+        photo_count = len(stratum.photos) if stratum.kind == "garments" else boxes_in
+        figures = _figures(stratum.photos, truth, stratum.matched, thresholds)
+        rows[stratum.name] = {"kind": stratum.kind, "photos": photo_count} | figures
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["kind", *COLUMNS]).rename_axis("range")
+
+
+def by_size(
+    photos: pd.DataFrame, ground_truth: pd.DataFrame, detections: pd.DataFrame, thresholds: dict[str, float]
+) -> pd.DataFrame:
+    """The rows of `table` by COCO's ranges of areas and by the share of the photo, of a detections table."""
+    figures = table(photos, ground_truth, metrics.match_detections(ground_truth, detections), thresholds)
+    return figures.loc[figures["kind"] != "garments", COLUMNS]
 
 
 def by_garments(
     photos: pd.DataFrame, ground_truth: pd.DataFrame, detections: pd.DataFrame, thresholds: dict[str, float]
 ) -> pd.DataFrame:
-    """Figures by the number of boxes on the photo; arguments and result as `by_size`, ranges without photos left out.
+    """The rows of `table` by the number of boxes on the photo, of a detections table.
 
     On photos without garments only the false positives mean something.
     """
-    counts = ground_truth.groupby("filename").size().reindex(photos["filename"], fill_value=0)
-    rows = {}
-    for name, (low, high) in GARMENTS.items():
-        names = counts.index[(counts >= low) & (counts < high)]
-        if len(names):
-            truth, detected = (table[table["filename"].isin(names)] for table in (ground_truth, detections))
-            truth = truth.reset_index(drop=True)
-            matched = metrics.match_detections(truth, detected)
-            rows[name] = _figures(names, truth, matched, thresholds) | {"photos": len(names)}
-    return _table(rows)
+    figures = table(photos, ground_truth, metrics.match_detections(ground_truth, detections), thresholds)
+    return figures.loc[figures["kind"] == "garments", COLUMNS]
 
 
 def _areas(table: pd.DataFrame, of_photos: pd.Series | None) -> pd.Series:
@@ -114,7 +173,3 @@ def _figures(
         "false_positives": false,
         "missed": missed,
     }
-
-
-def _table(rows: dict[str, dict[str, float]]) -> pd.DataFrame:
-    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("range")

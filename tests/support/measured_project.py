@@ -11,7 +11,7 @@ from PIL import Image
 
 from apparel import paths
 from apparel.boxes import CORNERS
-from apparel.evaluation import evaluate, report
+from apparel.evaluation import breakdown, evaluate, report
 from tests.support import project_copy
 from tests.support.repository import ROOT
 
@@ -85,7 +85,7 @@ def write(
     )
     test = evaluate.measure_split(tables, "test", classes, dict.fromkeys(classes, 0.5))
     digests = {name: hashlib.sha256((paths.photos("demo") / name).read_bytes()).hexdigest() for name in names}
-    report.write_tables(test, test, digests)
+    report.write_tables(test, test, {"test": breakdown.break_down(test)}, digests)
     paths.MODEL.mkdir(parents=True, exist_ok=True)
     (paths.MODEL / "weights").write_text(f"{detected} {seed}", encoding="utf-8")
     return test

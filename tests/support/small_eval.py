@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 from PIL import Image
 
-from apparel.evaluation import evaluate, gallery, metrics, report
+from apparel.evaluation import breakdown, evaluate, gallery, metrics, report
 from apparel.evaluation.choose_thresholds import choose_thresholds
 from tests.support.box_tables import LEFT, RIGHT, detection_table, photo_table, truth_table
 
@@ -46,8 +46,9 @@ def write() -> evaluate.SplitMetrics:
     """Writes the outputs of eval; returns the metrics on test."""
     val = split("val", dict.fromkeys(CLASSES, 0.5))
     test = split("test", val.thresholds)
-    report.write_tables(test, val, dict.fromkeys(NAMES, "0" * 64))
+    losses = {results.split: breakdown.break_down(results) for results in (val, test)}
+    report.write_tables(test, val, losses, dict.fromkeys(NAMES, "0" * 64))
     groups = report.write_pictures(test, HISTORY, encoded(), evaluate.select_photos(test, 2))
     photos = gallery.make_gallery(test, encoded().items(), gallery.select_photos(test))
-    report.write_page(test, val, groups, photos, PARAMS)
+    report.write_page(test, val, losses["test"], groups, photos, PARAMS)
     return test
