@@ -4,34 +4,37 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from apparel import errors, paths
 from apparel.cli.arguments import positive_int
 from apparel.errors import UserError
+from benchmarks import side_by_side
+from benchmarks.side_by_side import Row
 
-DESCRIPTION = (
-    "Runs each part and a plain way of doing the same in turn, several rounds, and prints the rates and their\n"
-    "ratio: median, lowest and highest. Rates depend on what else the machine does, the ratio much less.\n"
-    "Writes to a temporary folder.\n"
-    "\n"
-    "tfrecord  writing TFRecords with all cores, beside a loop in one thread\n"
-    "train     a training with params.yaml, beside one that gets the same batch at each step (the difference is the\n"
-    "          cost of the input pipeline), one without determinism, and one that returns its memory to the system\n"
-    "          after each use\n"
-    "predict   `apparel predict` with each runtime that is there, beside the network alone\n"
-    "sweep     the seconds of a trial beside its training steps, by part; takes minutes, and the trained models\n"
-    "          stay in DVC's cache until `dvc gc`\n"
-    "intervals how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside\n"
-    "          those of a bootstrap; takes minutes\n"
-    "duplicates  how many copies of photos are found, by kind, and how often different garments are taken for copies\n"
-    "serve     requests a second and latencies of `apparel serve` at 1, 8 and 64 clients, beside its network alone\n"
-    "          and `mlflow models serve`, with the model of the last `dvc repro`\n"
-    "export    a detector in TensorFlow, beside its exports in TensorFlow Lite, ONNX Runtime and OpenVINO"
-)
+DESCRIPTION = """\
+Runs each part and another way of doing the same in turn, several rounds, and prints one table: both, and how many times
+as fast ours is, median, lowest and highest. Rates depend on what else the machine does, the ratio much less.
+Writes to a temporary folder.
+
+train         the training loop beside the Object Detection API's own, all layers learn; takes minutes
+train_params  the same with the values of params.yaml, as far as the API has them; takes minutes
+train_costs   a training beside one that gets the same batch at each step (the difference is the cost of the input
+              pipeline), one without determinism, and one that returns its memory to the system after each use
+tfrecord      writing TFRecords with all cores, beside a loop in one thread
+predict       `apparel predict` with each runtime that is there, beside the network alone
+sweep         the seconds of a trial beside its training steps, by part; takes minutes, and the trained models
+              stay in DVC's cache until `dvc gc`
+serve         requests a second and latencies of `apparel serve` at 1, 8 and 64 clients, beside its network alone
+              and `mlflow models serve`, with the model of the last `dvc repro`
+export        a detector in TensorFlow, beside its exports in TensorFlow Lite, ONNX Runtime and OpenVINO
+intervals     how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside
+              those of a bootstrap; takes minutes
+duplicates    how many copies of photos are found, by kind, and how often different garments are taken for copies"""
 
 
 def main() -> None:
-    """Measures the parts that the command line names, and prints a table for each.
+    """Measures the parts that the command line names, and prints a table of speeds at the end.
 
     Raises:
         UserError: there is no such part, or the data set has no photos.
@@ -41,8 +44,18 @@ def main() -> None:
         if part not in PARTS:
             raise UserError(f"there is no part '{part}'{errors.nearest(part, list(PARTS))}")
     os.environ["TQDM_DISABLE"] = "1"  # progress bars of the parts would hide the one that counts their runs
+    rows: list[Row] = []
     for part in arguments.parts or PARTS:
-        print(PARTS[part](arguments), flush=True)
+        measured = PARTS[part](arguments)
+        if isinstance(measured, str):
+            print(measured, flush=True)
+        else:
+            rows += measured
+    if rows:
+        table = side_by_side.table(rows)
+        print(table)
+        if arguments.output:
+            arguments.output.write_text(f"{table}\n", encoding="utf-8")
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -69,31 +82,44 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="intervals: 100 test sets in place of 300, of fewer sizes; serve: 2 s a load",
+        help="intervals: 100 test sets in place of 300, of fewer sizes; serve: 2 s a load, not 10",
     )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table to this file, too, in Markdown")
     parser.add_argument("--seed", type=int, default=0, help="intervals: of the photos, 0 or more (default 0)")
     return parser.parse_args(arguments)
 
 
-def _tfrecord(arguments: argparse.Namespace) -> str:
+def _tfrecord(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import tfrecord
 
     return tfrecord.measure(paths.photos(arguments.name), arguments.photos, arguments.rounds)
 
 
-def _predict(arguments: argparse.Namespace) -> str:
+def _predict(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import predict
 
     return predict.measure(paths.photos(arguments.name), arguments.photos, arguments.rounds)
 
 
-def _train(arguments: argparse.Namespace) -> str:
+def _train(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import train
 
-    return train.measure(arguments.steps, arguments.rounds)
+    return train.measure_all_layers(arguments.steps, arguments.rounds)
 
 
-def _sweep(arguments: argparse.Namespace) -> str:
+def _train_params(arguments: argparse.Namespace) -> list[Row]:
+    from benchmarks import train
+
+    return train.measure_params(arguments.steps, arguments.rounds)
+
+
+def _train_costs(arguments: argparse.Namespace) -> list[Row]:
+    from benchmarks import train
+
+    return train.measure_costs(arguments.steps, arguments.rounds)
+
+
+def _sweep(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import sweep
 
     return sweep.measure(arguments.steps, arguments.rounds)
@@ -111,29 +137,32 @@ def _duplicates(arguments: argparse.Namespace) -> str:
     return duplicates.measure(paths.photos(arguments.name), arguments.photos)
 
 
-def _serve(arguments: argparse.Namespace) -> str:
+def _serve(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import serve
 
-    return serve.measure(paths.photos(arguments.name), arguments.photos, 2 if arguments.quick else 10)
+    return serve.measure(paths.photos(arguments.name), arguments.photos, 2 if arguments.quick else 10, arguments.rounds)
 
 
-def _export(arguments: argparse.Namespace) -> str:
+def _export(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import export
 
     return export.measure(arguments.rounds)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
-    "tfrecord": _tfrecord,
+PARTS: dict[str, Callable[[argparse.Namespace], list[Row] | str]] = {
     "train": _train,
+    "train_params": _train_params,
+    "train_costs": _train_costs,
+    "tfrecord": _tfrecord,
     "predict": _predict,
     "sweep": _sweep,
-    "intervals": _intervals,
-    "duplicates": _duplicates,
     "serve": _serve,
     "export": _export,
+    "intervals": _intervals,
+    "duplicates": _duplicates,
 }
-"""What measures each part; its modules are imported only when it is asked for, since TensorFlow takes seconds."""
+"""What measures each part, rows of the table or a text of its own; its modules are imported only when it is asked for,
+since TensorFlow takes seconds."""
 
 
 if __name__ == "__main__":

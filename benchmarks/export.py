@@ -4,13 +4,12 @@ With the weights of COCO where they are imported (`CHECKPOINTS`), else with rand
 time, but random scores leave non-maximum suppression another number of boxes.
 """
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 
 import numpy as np
-import pandas as pd
 
 from apparel import params, paths
 from apparel.analysis import speed_accuracy
@@ -20,6 +19,7 @@ from apparel.evaluation.export_metrics import installed_runtimes, size_of
 from apparel.evaluation.export_page import megabytes
 from apparel.inference import speed
 from apparel.inference.speed import BATCH, WHOLE, Candidate, Speed
+from benchmarks.side_by_side import Row
 
 CHECKPOINTS = ("coco", "ssd_mobilenet_v1_0.75_coco")
 """Folders of COCO's weights under data/pretrained: by the README's name and by the model zoo's."""
@@ -34,8 +34,8 @@ CHANGES = {
 """Values of params.yaml's section train that the benchmark replaces."""
 
 
-def measure(rounds: int) -> str:
-    """Exports the detector to every format that can be had here, and times all of them; returns a table.
+def measure(rounds: int) -> list[Row]:
+    """Exports the detector to every format that can be had here, and times all of them on all cores and on one.
 
     Args:
         rounds: how often each is timed in turn.
@@ -45,15 +45,17 @@ def measure(rounds: int) -> str:
     """
     photos = speed_accuracy.photos()
     with tempfile.TemporaryDirectory() as folder:
-        candidates, notes = _export(Path(folder), photos)
+        candidates, weights, notes = _export(Path(folder), photos)
         sizes = {name: size_of(candidate.path) for name, candidate in candidates.items()}
         on_all = speed.measure(candidates, photos, rounds=rounds)
         on_one = speed.measure(candidates, photos, threads=1, rounds=rounds)
-    return "\n".join([_table(on_all, on_one, sizes), *notes])
+    for note in notes:
+        print(note, file=sys.stderr)
+    return _rows(on_all, sizes, "all cores", weights) + _rows(on_one, sizes, "one core", weights)
 
 
-def _export(folder: Path, photos: list[bytes]) -> tuple[dict[str, Candidate], list[str]]:
-    """The trained model and its exports, written below `folder`, and notes on formats that cannot be had."""
+def _export(folder: Path, photos: list[bytes]) -> tuple[dict[str, Candidate], str, list[str]]:
+    """The trained model and its exports, written below `folder`, what its weights are, and what cannot be had."""
     from apparel import images
     from apparel.inference.tensorflow_network import load_tensorflow_network
     from apparel.models.export import formats
@@ -61,7 +63,7 @@ def _export(folder: Path, photos: list[bytes]) -> tuple[dict[str, Candidate], li
     weights = _save_detector(folder / "model")
     network = load_tensorflow_network(folder / "model")
     prepared = [network.prepare(np.asarray(images.decode(photo, Path("photo"))))[np.newaxis] for photo in photos]
-    candidates, notes = {TRAINED: Candidate(folder / "model")}, [weights]
+    candidates, notes = {TRAINED: Candidate(folder / "model")}, []
     for name in paths.EXPORTS:
         try:
             target = formats.write(name, network.detector, network.metadata, folder, lambda: prepared)
@@ -70,7 +72,7 @@ def _export(folder: Path, photos: list[bytes]) -> tuple[dict[str, Candidate], li
             continue
         for runtime in installed_runtimes(name):
             candidates[format_name(name, runtime)] = Candidate(target, runtime)
-    return candidates, notes
+    return candidates, weights, notes
 
 
 def _save_detector(folder: Path) -> str:
@@ -89,31 +91,28 @@ def _save_detector(folder: Path) -> str:
     load_pretrained_weights(detector, train)
     detector.save(folder)
     default_thresholds(classes).write(folder)
-    return "weights: COCO's, random ones in the heads" if checkpoint != "none" else "weights: random"
+    return "COCO's weights" if checkpoint != "none" else "random weights"
 
 
-def _table(on_all: Mapping[str, Speed], on_one: Mapping[str, Speed], sizes: Mapping[str, int]) -> str:
-    """A row a format: milliseconds a photo, and how many times as fast as TensorFlow it is."""
-    rows = {
-        name: {
-            "runtime": timed.runtime,
-            "ms": f"{timed.ms():.1f}",
-            "times as fast": _ratio(on_all[TRAINED], timed),
-            "in batches": f"{timed.ms(BATCH):.1f}" if BATCH in timed.seconds else "-",
-            "with decoding": f"{timed.ms(WHOLE):.1f}",
-            "on one core": f"{on_one[name].ms():.1f}",
-            "times as fast on one": _ratio(on_one[TRAINED], on_one[name]),
-            "MB": megabytes(sizes[name]),
-            "memory MB": megabytes(timed.memory),
-        }
-        for name, timed in on_all.items()
-    }
-    first = next(iter(on_all.values()))
-    title = f"export: {first.detector} at {first.width} x {first.height} pixels on {speed.processor()}"
-    return f"{title}; milliseconds a photo, medians\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}"
+def _rows(timed: Mapping[str, Speed], sizes: Mapping[str, int], cores: str, weights: str) -> list[Row]:
+    """Each export beside TensorFlow."""
+    trained = timed[TRAINED]
+    work = f"{trained.detector} at {trained.width} x {trained.height} pixels, one photo at a time, {weights}"
+    return [
+        Row(
+            f"{name}, {cores}",
+            "TensorFlow",
+            export.by_round(),
+            trained.by_round(),
+            _details(work, export, sizes[name]),
+            1,
+        )
+        for name, export in timed.items()
+        if name != TRAINED
+    ]
 
 
-def _ratio(trained: Speed, timed: Speed) -> str:
-    """How many times as fast as the trained model: the median of the rounds, with the lowest and the highest."""
-    ratios = [first / other for first, other in zip(trained.by_round(), timed.by_round(), strict=True)]
-    return f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+def _details(work: str, timed: Speed, size: int) -> str:
+    batches = f", in batches {timed.ms(BATCH):.1f} ms" if BATCH in timed.seconds else ""
+    whole = f"{timed.ms():.1f} ms a photo{batches}, with decoding {timed.ms(WHOLE):.1f} ms"
+    return f"{work}; {whole}, file {megabytes(size)} MB, memory {megabytes(timed.memory)} MB"

@@ -1,12 +1,9 @@
 """Speed of `apparel predict`, from files to tables, beside the network alone on the same processors."""
 
-import os
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -17,10 +14,11 @@ from apparel.analysis.predictions.run_tables import RunTables
 from apparel.errors import UserError
 from apparel.inference.network import Network
 from benchmarks import side_by_side
+from benchmarks.side_by_side import Row
 
 
-def measure(folder: Path, count: int, rounds: int) -> str:
-    """Detects on the photos of a folder with each runtime that is there; returns a table for each.
+def measure(folder: Path, count: int, rounds: int) -> list[Row]:
+    """Detects on the photos of a folder with each runtime that is there; returns photos per second.
 
     The network alone gets photos that were decoded and resized before; its threads are those of the command. The time
     of the processor, of all threads, tells what the command can reach where all cores are busy: no overlap hides it.
@@ -37,48 +35,28 @@ def measure(folder: Path, count: int, rounds: int) -> str:
     if not photos:
         raise UserError(f"{folder} has no photos; run `dvc repro` first, or name another data set with --name")
     runtimes = ["tensorflow", *(name for name in choose_network.FASTEST_FIRST if _is_there(name))]
-    return "\n".join(_table(runtime, photos, rounds) for runtime in runtimes)
+    return [row for runtime in runtimes for row in _rows(runtime, photos, rounds)]
 
 
 def _is_there(runtime: str) -> bool:
     return paths.EXPORTS[choose_network.RUNTIMES[runtime]].exists()
 
 
-def _table(runtime: str, photos: Sequence[Path], rounds: int) -> str:
+def _rows(runtime: str, photos: Sequence[Path], rounds: int) -> list[Row]:
     networks, _, _ = choose_network.choose(paths.MODEL, runtime)
     inputs = [networks[0].prepare(np.asarray(images.read(path))) for path in photos]
-    processor: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:  # removed at the end: removing takes as long as writing
         ways = {
-            "predict": lambda: _predict(photos, networks, Path(folder), page=True),
+            f"predict, {networks[0].runtime}": lambda: _predict(photos, networks, Path(folder), page=True),
             "predict without thumbnails": lambda: _predict(photos, networks, Path(folder), page=False),
             "network alone": lambda: _detect(inputs, networks),
         }
-        timed = {name: _with_processor_time(way, processor.setdefault(name, [])) for name, way in ways.items()}
-        seconds = side_by_side.time_in_turns(timed, rounds)
-    metadata = networks[0].metadata
-    size = f"{metadata.detector} at {metadata.width} x {metadata.height} pixels by {networks[0].runtime}"
-    title = f"predict: {len(photos)} photos, {size}, {rounds} rounds, {os.cpu_count()} cores"
-    return f"{side_by_side.rates_table(title, seconds, len(photos), 'photos')}\n{_share(processor, len(photos))}"
-
-
-def _with_processor_time(way: Callable[[], None], seconds: list[float]) -> Callable[[], None]:
-    """The way, which adds the processor's seconds of each run to a list."""
-
-    def run() -> None:
-        start = time.process_time()
-        way()
-        seconds.append(time.process_time() - start)
-
-    return run
-
-
-def _share(processor: dict[str, list[float]], photos: int) -> str:
-    """A line with the processor's milliseconds a photo of each way, without the first round."""
-    per_photo = {name: 1000 * median(seconds[1:]) / photos for name, seconds in processor.items()}
-    listed = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in per_photo.items())
-    share = per_photo["network alone"] / per_photo["predict"]
-    return f"  ms of the processor a photo: {listed}; the network's share of predict is {share:.0%}"
+        seconds, processor = side_by_side.time_in_turns(ways, rounds)
+    metadata, count = networks[0].metadata, len(photos)
+    size = f"{metadata.detector} at {metadata.width} x {metadata.height} pixels"
+    work = f"{count} photos, {size}, files to tables and page; the network alone has them resized"
+    whole = side_by_side.rows(seconds, work, count)
+    return [*whole, *side_by_side.rows(processor, f"{work}; a second of the processor, of all threads", count)]
 
 
 def _predict(photos: Sequence[Path], networks: Sequence[Network], folder: Path, page: bool) -> None:

@@ -5,14 +5,14 @@ import http.client
 import json
 import os
 import socket
-import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -26,11 +26,14 @@ from apparel.serving import run
 from apparel.serving.loaded_model import LoadedModel
 from apparel.tracking import model as tracked_model
 from apparel.utils import files, processes
+from benchmarks.side_by_side import Row
 
 CLIENTS = (1, 8, 64)
 """Clients at once; each sends its next photo when it has the answer to the one before."""
 
 SECONDS_TO_START = 600
+
+MLFLOW = "mlflow models serve"
 
 BOUNDARY = "boundary-of-the-load-test"
 
@@ -60,25 +63,33 @@ class Load:
     latencies: Sequence[float]
     failures: int
 
-    def row(self, name: str) -> str:
-        """A line of the table."""
+    def seconds_per_request(self) -> float:
+        """Seconds of the load by the requests that were answered.
+
+        Raises:
+            UserError: none was.
+        """
         if not self.latencies:
-            return f"  {name:<28} {self.clients:>7}  no answer, {self.failures} failures"
+            raise UserError(f"no request of {self.clients} clients was answered, {self.failures} failed")
+        return self.seconds / len(self.latencies)
+
+    def latency(self) -> str:
+        """Latencies, such as `p50 42 ms, p99 128 ms`, and failures, if there are any."""
         p50, p99 = (1000 * value for value in np.percentile(self.latencies, [50, 99]))
-        rate = len(self.latencies) / self.seconds
-        return f"  {name:<28} {self.clients:>7} {rate:>10.1f} {p50:>9.0f} {p99:>9.0f} {self.failures:>9}"
+        return f"p50 {p50:,.0f} ms, p99 {p99:,.0f} ms" + (f", {self.failures} failures" if self.failures else "")
 
 
-def measure(photos: Path, most: int, seconds: float) -> str:
-    """Measures the trained model of the workspace, and its TFLite export if there is one; returns a table.
+def measure(photos: Path, most: int, seconds: float, rounds: int) -> list[Row]:
+    """Measures servers of the trained model of the workspace, and of its TFLite export if there is one.
 
     Args:
         photos: folder.
         most: photos of it that are sent, in turn.
-        seconds: of each number of clients.
+        seconds: of each number of clients in each round.
+        rounds: how often each server has each number of clients, in turn.
 
     Raises:
-        UserError: there is no trained model, or there are no photos.
+        UserError: there is no trained model, there are no photos, or a server answers nothing.
     """
     found = [path for path in files.below(photos) if path.suffix.lower() in (".jpg", ".jpeg", ".png")][:most]
     if not found:
@@ -87,22 +98,52 @@ def measure(photos: Path, most: int, seconds: float) -> str:
     models = [path for path in (paths.MODEL, paths.EXPORTS["tflite"]) if path.exists()]
     if not models:
         raise UserError(f"{paths.MODEL} not found; run `dvc repro train`")
-    lines = [f"serve: {len(found)} photos, {psutil.cpu_count()} cores, load before {psutil.getloadavg()[0]:.1f}"]
-    lines.append(f"  {'':<28} {'clients':>7} {'requests/s':>10} {'p50 ms':>9} {'p99 ms':>9} {'failures':>9}")
-    for path in models:
-        lines += _network_rows(path, contents, seconds)
-        runtime = ["--runtime", "tensorflow"] if path == paths.MODEL else []
-        with _server(["apparel", "serve", "--model", str(path), *runtime], "/readyz") as port:
-            requests = [file_request(content) for content in contents]
-            lines += [load.row(f"serve, {path.name}") for load in _loads(port, requests, seconds)]
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "model")
-        tracked_model.save(paths.MODEL, found[0], target)
-        command = ["mlflow", "models", "serve", "--env-manager", "local", "--model-uri", str(target)]
-        with _server(command, "/ping") as port:
-            requests = [mlflow_request(content) for content in contents]
-            lines += [load.row("mlflow models serve, model") for load in _loads(port, requests, seconds)]
-    return "\n".join(lines)
+    file_requests, mlflow_requests = map(file_request, contents), map(mlflow_request, contents)
+    with ExitStack() as stack:
+        mlflow = stack.enter_context(_server(_mlflow_command(found[0], stack), "/ping"))
+        senders = {MLFLOW: partial(load, mlflow, list(mlflow_requests))}
+        requests = list(file_requests)
+        networks = {}
+        for path in models:
+            runtime = ["--runtime", "tensorflow"] if path == paths.MODEL else []
+            port = stack.enter_context(_server(["apparel", "serve", "--model", str(path), *runtime], "/readyz"))
+            senders[f"serve, {path.name}"] = partial(load, port, requests)
+            networks[f"serve, {path.name}"] = stack.enter_context(_network(path, contents))
+        return _rows(senders, networks, seconds, rounds)
+
+
+def _rows(
+    senders: Mapping[str, Callable[[int, float], Load]],
+    networks: Mapping[str, Callable[[int, float], float]],
+    seconds: float,
+    rounds: int,
+) -> list[Row]:
+    """Each server beside MLflow's and beside its network alone, by number of clients; all take turns."""
+    rows = []
+    for send in senders.values():
+        send(1, 1)  # the first requests are slower, and not counted
+    for clients in tqdm(CLIENTS, desc="clients", leave=False, disable=None):
+        loads: dict[str, list[Load]] = {name: [] for name in senders}
+        alone: dict[str, list[float]] = {name: [] for name in networks}
+        for _ in range(rounds):
+            for name, send in senders.items():
+                loads[name].append(send(clients, seconds))
+            for name, network in networks.items():
+                alone[name].append(network(clients, seconds))
+        times = {name: [each.seconds_per_request() for each in loads[name]] for name in senders}
+        for name in networks:
+            what, work = f"{name}, {clients} clients", f"decode, resize, detect; ours {loads[name][-1].latency()}"
+            theirs = f"{work}; MLflow's {loads[MLFLOW][-1].latency()}"
+            rows.append(Row(what, MLFLOW, times[name], times[MLFLOW], theirs, 1, "requests"))
+            resized = f"{work}; the network alone has {clients} photos at once, resized"
+            rows.append(Row(what, "network alone", times[name], alone[name], resized, 1, "requests"))
+    return rows
+
+
+def _mlflow_command(photo: Path, stack: ExitStack) -> list[str]:
+    target = Path(stack.enter_context(tempfile.TemporaryDirectory()), "model")
+    tracked_model.save(paths.MODEL, photo, target)
+    return ["mlflow", "models", "serve", "--env-manager", "local", "--model-uri", str(target)]
 
 
 def file_request(content: bytes) -> Request:
@@ -152,40 +193,27 @@ def load(port: int, requests: Sequence[Request], clients: int, seconds: float) -
     return Load(clients, time.perf_counter() - start, latencies, len(failures))
 
 
-def _loads(port: int, requests: Sequence[Request], seconds: float) -> list[Load]:
-    load(port, requests, 1, 1)  # the first requests are slower, and not counted
-    return [load(port, requests, clients, seconds) for clients in tqdm(CLIENTS, desc="clients", leave=False)]
+@contextmanager
+def _network(path: Path, contents: Sequence[bytes]) -> Iterator[Callable[[int, float], float]]:
+    """A function from photos at once and seconds to measure to the seconds a photo of the network alone, which gets
+    photos that are decoded and resized already."""
+    model = LoadedModel(
+        path.name, "", run.loader("tensorflow" if path == paths.MODEL else None, psutil.cpu_count() or 1)(path)
+    )
+    prepared = [model.prepare(np.asarray(images.decode(content, Path("photo")))) for content in contents[:64]]
 
+    def seconds_per_photo(together: int, seconds: float) -> float:
+        start, photos = time.perf_counter(), 0
+        while photos == 0 or time.perf_counter() < start + seconds:
+            photos_at_once = [prepared[number % len(prepared)] for number in range(together)]
+            futures = [model.submit(lambda photo=photo: photo) for photo in photos_at_once]
+            for future in futures:
+                future.result()
+            photos += together
+        return (time.perf_counter() - start) / photos
 
-def _network_rows(path: Path, contents: Sequence[bytes], seconds: float) -> list[str]:
-    """The rate of the network alone, on photos that are decoded and resized already."""
-    threads = psutil.cpu_count() or 1
-    model = LoadedModel(path.name, "", run.loader("tensorflow" if path == paths.MODEL else None, threads)(path))
-    decoded = [images.decode(content, Path("photo")) for content in contents[:64]]
-    prepared = [model.prepare(np.asarray(photo)) for photo in decoded]
-    rows = []
-    for together in (1, 64):
-        rate = _rate(lambda together=together: _detect(model, prepared, together), together, seconds)
-        rows.append(f"  {f'network alone, {path.name}':<28} {together:>7} {rate:>10.1f}")
+    yield seconds_per_photo
     model.close()
-    return rows
-
-
-def _detect(model: LoadedModel, prepared: Sequence[np.ndarray], together: int) -> None:
-    photos = [prepared[number % len(prepared)] for number in range(together)]
-    futures = [model.submit(lambda photo=photo: photo) for photo in photos]
-    for future in futures:
-        future.result()
-
-
-def _rate(work: Callable[[], None], amount: int, seconds: float) -> float:
-    """Median of what is done a second."""
-    rates, end = [], time.perf_counter() + seconds
-    while not rates or time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        rates.append(amount / (time.perf_counter() - start))
-    return statistics.median(rates)
 
 
 @contextmanager

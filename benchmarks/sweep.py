@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from apparel.errors import UserError
 from apparel.sweeps import failure_log, snapshot, storage, workspace
 from apparel.tracking.outbox import outbox_of_run
+from benchmarks.side_by_side import Row
 
 STUDY = "benchmark"
 CONFIG = Path("benchmark.yaml")
@@ -23,8 +24,8 @@ REMOVED_VARIABLES = ("DVC_", "MLFLOW_", "APPAREL_", "OPTUNA_", "TQDM_")
 """Prefixes of environment variables that would lead out of the copy, or hide the progress."""
 
 
-def measure(steps: int, trials: int) -> str:
-    """Runs a sweep whose trials differ in their seed; returns a table of seconds by part, medians of the trials.
+def measure(steps: int, trials: int) -> list[Row]:
+    """Runs a sweep whose trials differ in their seed; returns the seconds of a trial and of its steps.
 
     The copy uses the project's DVC cache, where the trained models stay until `dvc gc`; nothing else stays.
 
@@ -48,7 +49,7 @@ def measure(steps: int, trials: int) -> str:
             measured = [_seconds_by_part(trial, imports) for trial in complete if trial.number > 0]
     if not measured:
         raise UserError("no trial of the benchmark is complete")
-    return _table(measured, steps)
+    return [_row(measured, steps)]
 
 
 def _run_sweep(folder: Path, steps: int, seeds: list[int]) -> None:
@@ -97,22 +98,19 @@ def _seconds_by_part(trial: FrozenTrial, imports: float) -> dict[str, float]:
     until_run_started = run_started - trial.datetime_start.timestamp()
     imports = min(imports, until_run_started)
     return {
-        "the steps themselves": last_end - first_end + step,
-        "experiment set-up: values, DVC's checks": until_run_started - imports,
+        "its steps alone": last_end - first_end + step,
+        "set-up and DVC's checks": until_run_started - imports,
         "imports": imports,
         "model and input pipeline": first_end - first_step - run_started,
         "graph tracing": first_step - step,
         "evaluation on val": validated - last_end,
-        "results kept: model, DVC's cache, MLflow, git": trial.datetime_complete.timestamp() - validated,
+        "results kept (model, DVC's cache, MLflow, git)": trial.datetime_complete.timestamp() - validated,
     }
 
 
-def _table(measured: list[dict[str, float]], steps: int) -> str:
+def _row(measured: list[dict[str, float]], steps: int) -> Row:
     medians = {part: median(seconds[part] for seconds in measured) for part in measured[0]}
-    (training, training_seconds), *overhead = medians.items()
-    lines = [
-        f"sweep: trials of {steps} steps, {len(measured)} of them; seconds, median",
-        f"  {training_seconds:6.1f}  {training}",
-    ]
-    lines += [f"  {seconds:6.1f}  {part}" for part, seconds in overhead]
-    return "\n".join([*lines, f"  {sum(seconds for _, seconds in overhead):6.1f}  a trial costs beside its steps"])
+    training, *others = medians
+    work = f"{steps} steps; besides them " + ", ".join(f"{part} {medians[part]:.1f} s" for part in others)
+    whole = [sum(seconds.values()) for seconds in measured]
+    return Row("a trial of a sweep", training, whole, [seconds[training] for seconds in measured], work)

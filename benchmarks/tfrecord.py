@@ -1,7 +1,6 @@
 """Speed of the stage tfrecord, beside two plain loops in one thread."""
 
 import io
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +13,14 @@ from apparel.data import example_writer, shards
 from apparel.data.example_writer import Photo
 from apparel.errors import UserError
 from benchmarks import side_by_side
+from benchmarks.side_by_side import Row
 
 CLASSES = ("garment",)
 PHOTOS_PER_SHARD = 100
 
 
-def measure(folder: Path, count: int, rounds: int) -> str:
-    """Writes the photos of a folder, each with one box, as TFRecords; returns a table of photos per second.
+def measure(folder: Path, count: int, rounds: int) -> list[Row]:
+    """Writes the photos of a folder, each with one box, as TFRecords; returns photos per second.
 
     The loop that decodes does what a careful script does: it decodes each photo with Pillow, then writes it. The loop
     that only copies shows what the disk and the page cache allow.
@@ -42,9 +42,8 @@ def measure(folder: Path, count: int, rounds: int) -> str:
             "loop that decodes": lambda: _loop(photos, output / "decoded.tfrecord", _decode),
             "loop that only copies": lambda: _loop(photos, output / "copied.tfrecord", lambda data: None),
         }
-        seconds = side_by_side.time_in_turns(ways, rounds)
-    title = f"tfrecord: {len(photos)} photos of {folder}, {megabytes:.1f} MB, {rounds} rounds, {os.cpu_count()} cores"
-    return side_by_side.rates_table(title, seconds, len(photos), "photos")
+        seconds, _ = side_by_side.time_in_turns(ways, rounds)
+    return side_by_side.rows(seconds, f"{len(photos)} photos of {folder}, {megabytes:.1f} MB", len(photos))
 
 
 def _photos(folder: Path, count: int) -> list[Photo]:

@@ -1,31 +1,48 @@
-"""Speed of a training, beside trainings without its input pipeline, without determinism, and that return memory.
+"""Speed of a training, beside the Object Detection API's own loop and beside trainings without one of its costs.
 
-Determinism and memory are settings of a whole process, so each kind of training has its own process, and waits there
+Each training has its own process, since what is compared are settings or patches of a whole process, and waits there
 until it is its turn.
 """
 
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import psutil
+from tqdm import tqdm
 
 from apparel import params, paths
 from apparel.data.index import Index, read_index
 from apparel.errors import UserError
-from benchmarks import side_by_side
+from apparel.params import Train
+from benchmarks.side_by_side import Row, rows
 
-PIPELINE, SAME_BATCH = "pipeline", "same batch"
-"""Where a training gets its batches from."""
+ALL_LAYERS = {"freeze": "none", "mosaic": 0.0, "moving_average": 0.0, "class_balance": "none"}
+"""Values of the section train for the same work as the API's loop does: it has nothing like the other values."""
 
-AS_IN_THE_STAGE, NOT_DETERMINISTIC, MEMORY_RETURNED = "as in the stage", "not deterministic", "memory returned"
-"""Kinds of training, one a process."""
+AS_IN_THE_STAGE = "as in the stage"
+COSTS = {
+    "same_batch": "the same without an input pipeline: one batch again and again",
+    "not_deterministic": "the same, not repeatable bit for bit",
+    "memory_returned": "the same, returning memory to the system after each use",
+}
+"""Trainings without one of the costs of ours, by the argument of their process."""
+
+STARTS = 2
+"""How often each process is started for the seconds until the first step; the API's takes a minute or two."""
+
+SETTLING_STEPS = 4
+"""Steps before those that count in each turn: batches were prepared ahead while the other training had its turn."""
+
+DONE = "steps done"
 
 
-def measure(steps: int, rounds: int) -> str:
-    """Trains with params.yaml on the records of the stage tfrecord; returns a table of photos per second.
+def measure_all_layers(steps: int, rounds: int) -> list[Row]:
+    """Our loop beside the API's, with params.yaml but all layers learning, on the records of the stage tfrecord.
 
     Args:
         steps: training steps of each way in each round.
@@ -34,74 +51,170 @@ def measure(steps: int, rounds: int) -> str:
     Raises:
         UserError: params.yaml is not valid, or there are no records.
     """
-    train, _ = _inputs()
-    with (
-        _training(AS_IN_THE_STAGE) as default,
-        _training(NOT_DETERMINISTIC) as not_deterministic,
-        _training(MEMORY_RETURNED) as memory_returned,
-    ):
-        ways = {
-            "train": partial(_run, default, PIPELINE, steps),
-            "train, same batch at each step": partial(_run, default, SAME_BATCH, steps),
-            "train, not deterministic": partial(_run, not_deterministic, PIPELINE, steps),
-            "train, memory returned": partial(_run, memory_returned, PIPELINE, steps),
-        }
-        seconds = side_by_side.time_in_turns(ways, rounds)
-    title = f"train: {train.detector} at {train.resolution} pixels, {steps} steps of {train.batch_size} photos"
-    return side_by_side.rates_table(f"{title}, {rounds} rounds", seconds, steps * train.batch_size, "photos")
+    return _beside_api("training, all layers learn", _settings(ALL_LAYERS), steps, rounds)
 
 
-def _inputs() -> tuple[params.Train, Index]:
-    return params.load().train, read_index(paths.TFRECORD)
+def measure_params(steps: int, rounds: int) -> list[Row]:
+    """The same as `measure_all_layers` with the values of params.yaml, as far as the API has the like."""
+    train = _settings({})
+    return [] if train == _settings(ALL_LAYERS) else _beside_api("training, params.yaml", train, steps, rounds)
+
+
+def measure_costs(steps: int, rounds: int) -> list[Row]:
+    """Our loop beside trainings without one of its costs."""
+    train = _settings({})
+    with _merged(train) as file, ExitStack() as stack:
+        kinds = (AS_IN_THE_STAGE, *COSTS)
+        ways = {COSTS.get(kind, kind): stack.enter_context(_started("train", file, kind)) for kind in kinds}
+        seconds, _ = _in_turns(ways, steps, rounds)
+    photos = steps * train.batch_size
+    return [Row("training", row.beside, row.ours, row.theirs, _work(train), photos) for row in rows(seconds, "")]
+
+
+def answer(step: Callable[[], object]) -> None:
+    """Answers each line of standard input, a number of steps, after so many steps."""
+    for line in sys.stdin:
+        for _ in range(int(line)):
+            step()
+        print(DONE, flush=True)
+
+
+class Process:
+    """A training in a process of its own, which makes steps when it is asked to."""
+
+    def __init__(self, command: subprocess.Popen):
+        self._command, self._process = command, psutil.Process(command.pid)
+
+    def run(self, steps: int) -> tuple[float, float]:
+        """Seconds, and seconds of processor time, that so many steps take.
+
+        Raises:
+            UserError: the process ended.
+        """
+        start, busy = time.perf_counter(), self._processor_seconds()
+        print(steps, file=self._command.stdin, flush=True)
+        for line in self._command.stdout:
+            if line.strip() == DONE:
+                return time.perf_counter() - start, self._processor_seconds() - busy
+        raise UserError("the training ended early; its output is above")
+
+    def _processor_seconds(self) -> float:
+        times = self._process.cpu_times()
+        return times.user + times.system
+
+
+def _beside_api(what: str, train: Train, steps: int, rounds: int) -> list[Row]:
+    processes = {"ours": ("train", AS_IN_THE_STAGE), "theirs": ("api_loop",)}
+    first: dict[str, list[float]] = {name: [] for name in processes}
+    with _merged(train) as file:
+        for start in range(starts := min(STARTS, rounds)):
+            with ExitStack() as stack:
+                ways = {}
+                for name, (module, *arguments) in processes.items():
+                    began = time.perf_counter()
+                    ways[name] = stack.enter_context(_started(module, file, *arguments))
+                    ways[name].run(1)
+                    first[name].append(time.perf_counter() - began)
+                if start == starts - 1:
+                    seconds, busy = _in_turns(ways, steps, rounds)
+    api, work = "the Object Detection API's own loop", _work(train)
+    photos = steps * train.batch_size
+    return [
+        Row(what, api, seconds["ours"], seconds["theirs"], work, photos),
+        Row(f"{what}: processor seconds of {steps} steps", api, busy["ours"], busy["theirs"], work),
+        Row(f"{what}: start to first step", api, first["ours"], first["theirs"], f"{work}; imports included"),
+    ]
+
+
+def _in_turns(ways: Mapping[str, Process], steps: int, rounds: int) -> tuple[dict, dict]:
+    """Seconds, and seconds of processor time, of each round by way."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    busy: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in tqdm(range(rounds), desc="rounds of training", unit="", leave=False, disable=None):
+        for name, process in ways.items():
+            process.run(SETTLING_STEPS)
+            wall, processor = process.run(steps)
+            seconds[name].append(wall)
+            busy[name].append(processor)
+    return seconds, busy
+
+
+def _settings(changes: Mapping[str, object]) -> Train:
+    return params.load().train.model_copy(update=dict(changes))
+
+
+def _work(train: Train) -> str:
+    """What both trainings do, and what ours does besides."""
+    text = f"{train.detector} {train.depth_multiplier}, {train.resolution} pixels, batches of {train.batch_size}"
+    only_ours = {
+        f"freeze: {train.freeze}": train.freeze in ("early", "backbone"),
+        f"mosaic: {train.mosaic}": train.mosaic,
+        f"class_balance: {train.class_balance}": train.class_balance != "none",
+        f"the weights of {train.checkpoint}": train.checkpoint_type == "backbone",
+    }
+    text += f", moving averages {train.moving_average}" if train.moving_average else ""
+    differences = [name for name, there in only_ours.items() if there]
+    return f"{text}; the API has no {', '.join(differences)}" if differences else text
 
 
 @contextmanager
-def _training(kind: str) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "benchmarks.train", kind]
+def _merged(train: Train) -> Iterator[Path]:
+    """A pipeline file with the values of `train`, as the stage train writes it, complete for the API's reader."""
+    from object_detection.protos import train_pb2
+
+    from apparel.models import pipeline_config
+    from apparel.models.tfod import pipeline_file
+
+    index = _index()
+    config = pipeline_config.merge(train, len(index.classes), steps=pipeline_config.steps_of(train, 10**6))
+    config.train_input_reader.max_number_of_boxes = max(1, index.splits["train"].most_boxes)
+    config.train_config.fine_tune_checkpoint_version = train_pb2.V2
+    if train.checkpoint_type == "backbone":
+        config.train_config.fine_tune_checkpoint = ""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "pipeline.config")
+        pipeline_file.write(config, file)
+        file.with_name("train.json").write_text(train.model_dump_json(), encoding="utf-8")
+        yield file
+
+
+def _index() -> Index:
+    return read_index(paths.TFRECORD)
+
+
+@contextmanager
+def _started(module: str, pipeline_file: Path, *arguments: str) -> Iterator[Process]:
+    command = [sys.executable, "-m", f"benchmarks.{module}", str(pipeline_file), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield process
+            yield Process(process)
             process.stdin.close()
         finally:
             process.kill()
 
 
-def _run(process: subprocess.Popen, batches: str, steps: int) -> None:
-    """Makes the process train, and waits until it has."""
-    print(batches, steps, sep=",", file=process.stdin, flush=True)
-    for line in process.stdout:
-        if line.strip() == batches:
-            return
-    raise UserError("the training ended early; its output is above")
-
-
-def _serve(kind: str) -> None:
-    """Reads lines such as `pipeline,10` from standard input, and answers each one after so many training steps."""
-    from apparel.models import pipeline_config
+def _serve(file: Path, kind: str) -> None:
+    """A training as the stage train makes it, or one of `COSTS`, that makes steps on demand."""
     from apparel.models.detector import Detector
-    from apparel.models.tfod import determinism
+    from apparel.models.tfod import determinism, pipeline_file
     from apparel.models.weights import load_pretrained_weights
     from apparel.training import memory
     from apparel.training.loop import Training
 
-    train, index = _inputs()
-    if kind != MEMORY_RETURNED:
+    train, index = Train.model_validate_json(file.with_name("train.json").read_text(encoding="utf-8")), _index()
+    if kind != "memory_returned":
         memory.keep_freed_memory()
-    if kind != NOT_DETERMINISTIC:
+    if kind != "not_deterministic":
         determinism.enable(train.seed)
-    detector = Detector(pipeline_config.merge(train, len(index.classes), steps=10**6), index.classes)
+    detector = Detector(pipeline_file.read(file), index.classes)
     load_pretrained_weights(detector, train)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(detector, index, train, Path(folder))
-        stream = iter(training.batches())
-        same_batch = next(stream)
-        for line in sys.stdin:
-            batches, steps = line.split(",")
-            for _ in range(int(steps)):
-                training.train_step(next(stream) if batches == PIPELINE else same_batch)
-            int(training.step)  # waits for the last step
-            print(batches, flush=True)
+        batches = iter(training.batches())
+        first = next(batches)
+        same_batch = kind == "same_batch"
+        answer(lambda: float(training.train_step(first if same_batch else next(batches))["train/loss"]))
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(Path(sys.argv[1]), sys.argv[2])

@@ -22,11 +22,13 @@ def test_each_format_has_its_ratio_to_tensorflow(monkeypatch) -> None:
 
     candidates = {name: Candidate(Path(__file__)) for name in on_all}
     monkeypatch.setattr(export.speed_accuracy, "photos", lambda: [b"photo"])
-    monkeypatch.setattr(export, "_export", lambda folder, photos: (candidates, ["weights: random"]))
+    monkeypatch.setattr(export, "_export", lambda folder, photos: (candidates, "random weights", []))
     monkeypatch.setattr(export.speed, "measure", measure)
-    lines = export.measure(rounds=2).splitlines()
+    tflite, on_one_core = export.measure(rounds=2)
     assert asked == [(list(on_all), [b"photo"], None, 2), (list(on_all), [b"photo"], 1, 2)]
-    assert lines[-1] == "weights: random" and "300 x 300 pixels" in lines[0]
-    trained, tflite = (" ".join(line.split()) for line in lines[2:4])
-    assert trained == "trained model Runtime 10.0 1.0 (1.0 to 1.0) 6.0 20.0 20.0 1.0 (1.0 to 1.0) 0.0 100.0"
-    assert tflite == "tflite Runtime 3.5 3.0 (2.0 to 4.0) - 20.0 7.5 3.0 (2.0 to 4.0) 0.0 100.0"
+    assert tflite.what == "tflite, all cores" and tflite.ratio() == "3.00 (2.00 to 4.00)"
+    assert (
+        "300 x 300 pixels" in tflite.work and "random weights" in tflite.work and "with decoding 20.0 ms" in tflite.work
+    )
+    assert on_one_core.what == "tflite, one core" and on_one_core.ratio() == "3.00 (2.00 to 4.00)"
+    assert on_one_core.cells()[1:3] == ["133.3 photos/s", "TensorFlow: 50 photos/s"]

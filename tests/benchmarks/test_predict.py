@@ -1,6 +1,5 @@
 """The benchmark of `apparel predict` compares the command with its network alone."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from benchmarks import predict
 from tests.support.whole_photo_network import WholePhotoNetwork
 
 
-def test_each_runtime_that_is_there_has_a_table(tmp_path, monkeypatch):
+def test_each_runtime_that_is_there_has_its_rows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
     for number in range(5):
@@ -22,13 +21,10 @@ def test_each_runtime_that_is_there_has_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(choose_network, "choose", lambda path, runtime: (networks, path, []))
     paths.EXPORTS["onnx"].parent.mkdir(parents=True)
     paths.EXPORTS["onnx"].touch()
-    table = predict.measure(Path("photos"), 4, 1)
-    # TensorFlow, ONNX Runtime and OpenVINO
-    assert table.count("predict: 4 photos, stand-in at 64 x 64 pixels by stand-in") == 3
-    assert len(re.findall(r"^  network alone  .* predict is ", table, re.MULTILINE)) == 3
-    assert (
-        len(re.findall(r"ms of the processor a photo: predict [\d.]+, .*, network alone [\d.]+; .* \d+%", table)) == 3
-    )
+    rows = predict.measure(Path("photos"), 4, 1)
+    assert [row.what for row in rows] == ["predict, stand-in"] * 12  # TensorFlow, ONNX Runtime and OpenVINO
+    assert [row.beside for row in rows] == ["predict without thumbnails", "network alone"] * 6
+    assert {row.amount for row in rows} == {4}
     assert sum(shape[0] for network in networks for shape in network.calls) == 3 * 4 * 3 * 2
 
 

@@ -2,23 +2,49 @@ from pathlib import Path
 
 import pytest
 
+from apparel import params
+from benchmarks import train
 from tests.support import project_copy, tiny_detector
+from tests.support.repository import ROOT
+
+SMALL = {"resolution": tiny_detector.SIDE, "depth_multiplier": 0.25, "batch_size": 2, "checkpoint": "none"}
+
+
+def small_project(tmp_path: Path, **values: object) -> Path:
+    folder = project_copy.copy(tmp_path)
+    project_copy.set_params(folder / "params.yaml", train=SMALL | values)
+    tiny_detector.records(folder)
+    return folder
+
+
+def test_what_the_api_has_not_is_said():
+    shipped = params.load(ROOT / "params.yaml").train
+    assert "API" not in train._work(shipped)
+    changed = shipped.model_copy(update={"freeze": "early", "mosaic": 0.5, "moving_average": 0.998})
+    assert train._work(changed).endswith("moving averages 0.998; the API has no freeze: early, mosaic: 0.5")
 
 
 @pytest.mark.slow
-def test_the_benchmark_trains_in_four_ways(tmp_path: Path) -> None:
-    folder = project_copy.copy(tmp_path)
-    small = {"resolution": tiny_detector.SIDE, "depth_multiplier": 0.25, "batch_size": 2, "checkpoint": "none"}
-    project_copy.set_params(folder / "params.yaml", train=small)
-    tiny_detector.records(folder)
-    done = project_copy.run(folder, "benchmarks", "train", "--steps", "1", "--rounds", "1")
+def test_a_training_is_timed_beside_the_loop_of_the_api(tmp_path: Path) -> None:
+    folder = small_project(tmp_path, freeze="early", moving_average=0.9)
+    done = project_copy.run(folder, "benchmarks", "train", "train_params", "--steps", "1", "--rounds", "1")
     assert done.returncode == 0, done.stdout
-    title, *ways = [line for line in done.stdout.splitlines() if line.startswith(("train:", "  train"))]
-    assert "1 steps of 2 photos" in title
-    assert [line.strip().split("  ")[0] for line in ways] == [
-        "train",
-        "train, same batch at each step",
-        "train, not deterministic",
-        "train, memory returned",
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| training")]
+    assert rows == [
+        name + part
+        for name in ("training, all layers learn", "training, params.yaml")
+        for part in ("", ": processor seconds of 1 steps", ": start to first step")
     ]
+    assert "the API has no freeze: early" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_training_is_timed_beside_those_without_one_of_its_costs(tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    done = project_copy.run(folder, "benchmarks", "train_costs", "--steps", "1", "--rounds", "1")
+    assert done.returncode == 0, done.stdout
+    beside = [
+        line.split("|")[3].partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("| training")
+    ]
+    assert len(beside) == len(train.COSTS)
     assert not (folder / ".apparel/training").exists()
