@@ -4,7 +4,6 @@ Nothing is held: a folder's names are sorted on the disk, an archive is read in 
 name leads to is not trusted. Whatever cannot be read becomes a photo whose `read` says why.
 """
 
-import glob
 import heapq
 import json
 import os
@@ -13,14 +12,15 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from apparel import images
-from apparel.analysis.predictions import object_stores
+from apparel.analysis.predictions import object_stores, patterns
+from apparel.analysis.predictions.seen_names import SeenNames
 from apparel.data.ingest.archives import is_archive, read_archive
 from apparel.data.ingest.file_kinds import IMAGE_SUFFIXES
 from apparel.errors import UserError, plain
@@ -44,6 +44,10 @@ MAGIC = re.compile(
 """Starts of the formats that are decoded, by which a photo without a known suffix is told from other files."""
 
 
+ADDRESS = re.compile(r"[\w+.-]+://")
+"""Start of an address of whatever kind."""
+
+
 @dataclass(frozen=True)
 class SourcePhoto:
     """A photo, or what stands in its place.
@@ -65,8 +69,9 @@ class PhotoSources:
     Attributes:
         sources: as typed.
         output: folder that is passed over, should it lie in one of them.
-        left_out: number of files in folders and archives that are neither photos nor archives.
+        left_out: number of files in folders and archives, or of a pattern, that are neither photos nor archives.
         example: name of the first of them.
+        repeated: number of photos that were named before, such as by a folder and by a list; they come up once.
     """
 
     def __init__(self, sources: Sequence[str], output: Path) -> None:
@@ -75,16 +80,21 @@ class PhotoSources:
         Raises:
             UserError: a source does not exist; names it.
         """
-        self.left_out, self.example = 0, ""
+        self.left_out, self.example, self.repeated = 0, "", 0
         self.output = output.resolve()
         self.sources = list(sources)
         for source in sources:
             _check_exists(source)
 
     def __iter__(self) -> Iterator[SourcePhoto]:
-        self.left_out = 0
-        for source in self.sources:
-            yield from self._open(source, lists=True)
+        self.left_out = self.repeated = 0
+        with closing(SeenNames()) as seen:
+            for source in self.sources:
+                for photo in self._open(source, lists=True):
+                    if seen.add(photo.name):
+                        yield photo
+                    else:
+                        self.repeated += 1
 
     def _open(self, source: str, lists: bool) -> Iterator[SourcePhoto]:
         """The photos of one source; `lists` is False for a line of a list, which names no further list."""
@@ -100,11 +110,30 @@ class PhotoSources:
         elif lists and path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
             with path.open("rb") as file:
                 yield from self._list(file, path.parent)
-        elif glob.has_magic(source) and not os.path.lexists(source):
-            for name in sorted_on_disk(glob.iglob(source, recursive=True)):  # noqa: PTH207 - Path takes no absolute pattern
-                yield from self._open(name, lists=False)
+        elif patterns.is_pattern(source) and not os.path.lexists(source):
+            yield from self._pattern(source)
+        elif not lists and path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
+            yield failed(source, "is a list in a list; name its lines in the first one")
+        elif not lists and not path.exists() and ADDRESS.match(source):
+            yield failed(source, f"is no address of {' or '.join(object_stores.SCHEMES)}")
         else:
             yield _file(path)
+
+    def _pattern(self, pattern: str) -> Iterator[SourcePhoto]:
+        """The photos that match, and those below folders that match; `photos/**/*` matches the others there, too."""
+        opened: set[Path] = set()
+        for path in map(Path, sorted_on_disk(map(str, patterns.matches(pattern)))):
+            if opened.intersection(path.parents):
+                continue
+            if path.is_dir() and path.is_symlink():
+                yield _link_to_folder(path)
+                continue
+            if path.is_dir():
+                opened.add(path)
+            elif not is_archive(path.name) and not _looks_like_photo(path):
+                self._leave_out(str(path))
+                continue
+            yield from self._open(str(path), lists=False)
 
     def _list(self, file: BinaryIO, folder: Path) -> Iterator[SourcePhoto]:
         """The photos of the lines; a path starts at the list's folder, or if there is nothing at the working one."""
@@ -141,7 +170,7 @@ class PhotoSources:
             if path.is_dir() and not path.is_symlink():
                 yield from self._folder(path, depth + 1)
             elif path.is_dir():
-                yield failed(path.as_posix(), "is a symbolic link to a folder, which is not followed; name that folder")
+                yield _link_to_folder(path)
             elif is_archive(name) and path.is_file():
                 yield from self._archive(path.as_posix(), lambda path=path: path.open("rb"))
             elif _looks_like_photo(path):
@@ -230,6 +259,10 @@ def _file(path: Path) -> SourcePhoto:
     return SourcePhoto(path.as_posix(), lambda: images.read_bytes(path))
 
 
+def _link_to_folder(path: Path) -> SourcePhoto:
+    return failed(path.as_posix(), "is a symbolic link to a folder, which is not followed; name that folder")
+
+
 def _looks_like_photo(path: Path) -> bool:
     """Whether the suffix or the start of the content is a photo's; only plain files are opened, since a pipe waits."""
     if path.name.lower().endswith(IMAGE_SUFFIXES):
@@ -253,10 +286,9 @@ def _exists(path: Path) -> bool:
 def _check_exists(source: str) -> None:
     if source == STANDARD_INPUT or object_stores.is_address(source):
         return
-    if re.match(r"[\w+.-]+://", source):
+    if ADDRESS.match(source):
         raise UserError(f"{plain(source)}: addresses may start with {', '.join(object_stores.SCHEMES)}")
-    matches = glob.has_magic(source) and next(glob.iglob(source, recursive=True), None)  # noqa: PTH207 - as above
-    if not source or "\0" in source or not (_exists(Path(source)) or matches):
+    if not source or "\0" in source or not (_exists(Path(source)) or patterns.matches_any(source)):
         raise UserError(
             f"'{plain(source)}' not found; name photos, folders, archives, patterns in quotes, or a .txt list"
         )

@@ -131,7 +131,9 @@ def decode(network: Network, name: str, read: Callable[[], bytes], keep_photo: b
         keep_photo: whether the result has the photo itself.
     """
     try:
-        photo = images.decode(read(), Path(name), images.PHONE_FORMATS)
+        if not (data := read()):
+            return DecodedPhoto(problem="is empty")
+        photo = images.decode(data, Path(name), images.PHONE_FORMATS)
         image = network.prepare(np.asarray(photo))
     except (UserError, OSError, MemoryError, ValueError) as error:  # a zero byte in a path is a ValueError
         return DecodedPhoto(problem=photo_problem(error, name))

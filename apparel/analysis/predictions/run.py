@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from apparel.analysis.predictions import open_writers, page, prediction_run, run_folder
+from apparel.analysis.predictions.page_data import read_rows
 from apparel.analysis.predictions.photo_count import count_photos
 from apparel.analysis.predictions.photo_sources import PhotoSources
 from apparel.analysis.predictions.run_tables import PROBLEMS, RunTables
@@ -79,9 +80,24 @@ def run(
 
 def _print_summary(tables: RunTables, photos: PhotoSources, index: Path) -> None:
     if photos.left_out:
-        print(f"left out, neither photos nor archives: {photos.left_out:,} files, such as {plain(photos.example)}")
-    problems = f"{tables.problems:,} could not be read, see {index.with_name(PROBLEMS)}" if tables.problems else ""
+        left_out = _count(photos.left_out, "file")
+        print(f"left out, neither photos nor archives: {left_out}, such as {plain(photos.example)}")
+    if photos.repeated:
+        print(f"named more than once, and detected on once: {_count(photos.repeated, 'photo')}")
+    table = index.with_name(PROBLEMS)
     if not tables.photos:
-        raise UserError(f"no photo could be read: {problems or 'there is none'}")
-    print(f"{tables.detections:,} detections on {tables.photos:,} photos" + (problems and f"; {problems}"))
+        raise UserError(f"no photo could be read: {_first_problem(table)}")
+    problems = f"; {tables.problems:,} could not be read, see {table}" if tables.problems else ""
+    print(f"{_count(tables.detections, 'detection')} on {_count(tables.photos, 'photo')}{problems}")
     print(f"look through them: {index}")
+
+
+def _first_problem(table: Path) -> str:
+    """The first problem, with the number of the others."""
+    rows = (f"{name}: {reason}" for _, (name, reason) in read_rows(table, ["file", "reason"]))
+    first, others = next(rows, "there is none"), sum(1 for _ in rows)
+    return first + (f"; {others:,} more in {table}" if others else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -105,9 +105,39 @@ def test_patterns_and_lists_are_followed_and_a_missing_line_is_a_problem(folder,
     assert names[1][0] == "shop/gone.png"
     assert names[2] == "shop/../shop/a.png"
     assert "is no path" in names[3][1]
-    assert names[4:] == ["shop/a.png"]
+    assert names[4:] == []  # it was in the list
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"shop/a.png\nshop\n")))
-    assert len(names_and_problems("-")[0]) == 4
+    assert len(names_and_problems("-")[0]) == 3
+
+
+def test_a_photo_that_is_named_again_comes_up_once_and_is_counted(folder):
+    (folder / "list.txt").write_text("shop/a.png\nshop/a.png\nshop\n")
+    photos = PhotoSources(["list.txt", "shop/*.png"], Path("predictions"))
+    for _ in range(2):
+        names = [photo.name for photo in photos]
+        assert names == ["shop/a.png", "shop/b.jpg/inside.PNG", "shop/without-suffix"]
+        assert photos.repeated == 3
+
+
+def test_a_list_in_a_list_and_an_address_of_the_web_are_problems(folder):
+    (folder / "list.txt").write_text("list.txt\nhttps://example.com/a.jpg\n")
+    names, _ = names_and_problems("list.txt")
+    assert names[0] == ("list.txt", "is a list in a list; name its lines in the first one")
+    assert names[1][0] == "https://example.com/a.jpg"
+    assert names[1][1].startswith("is no address of gs://")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("pattern", ["**", "**/*", "shop/**", "**/*.*", "*/**/*", "***/**"])
+def test_a_pattern_neither_goes_round_links_nor_takes_photos_below_a_folder_again(folder, pattern):
+    for name in ("shop/round", "shop/b.jpg/round"):
+        (folder / name).symlink_to(folder)
+    photos = PhotoSources([pattern], Path("predictions"))
+    links = [photo.name for photo in photos if photo.name.endswith("round")]
+    assert set(links) <= {"shop/round", "shop/b.jpg/round"}
+    expected = ["shop/a.png", "shop/b.jpg/inside.PNG", "shop/without-suffix"][: 2 if "." in pattern else 3]
+    assert [photo.name for photo in photos if photo.name not in links] == expected
+    assert (photos.repeated, photos.left_out) == (0, 1)
 
 
 @pytest.mark.parametrize("source", ["gone", "", "a\0b", "https://example.com/a.jpg", "gone/*.jpg"])

@@ -37,7 +37,7 @@ def test_a_run_writes_tables_outputs_and_the_page_and_goes_on(folder, capsys):
     assert names >= {"detections.jsonl", "pictures", "crops"}
     said = capsys.readouterr().out
     assert "2 detections on 2 photos; 1 could not be read, see found/problems.csv" in said
-    assert "left out, neither photos nor archives: 1 files, such as shop/notes.txt" in said
+    assert "left out, neither photos nor archives: 1 file, such as shop/notes.txt" in said
     network = WholePhotoNetwork()
     predict(["json", "pictures", "crops"], network)
     assert "goes on after 3 photos" in capsys.readouterr().out
@@ -48,5 +48,5 @@ def test_a_run_writes_tables_outputs_and_the_page_and_goes_on(folder, capsys):
 def test_no_photo_at_all_is_an_error(folder):
     for name in ("a.png", "b.png"):
         Path("shop", name).write_bytes(b"broken")
-    with pytest.raises(UserError, match=r"no photo could be read: 3 could not be read, see found/problems\.csv"):
+    with pytest.raises(UserError, match=r"could be read: shop/a\.png: is not .*; 2 more in found/problems\.csv"):
         predict()
