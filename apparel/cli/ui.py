@@ -4,7 +4,6 @@ import argparse
 import re
 
 from apparel.cli.arguments import check_port_free
-from apparel.tracking import ui_view
 from apparel.tracking.reader import mlflow_errors
 from apparel.tracking.server import connect, serve, server_address, tracking_uri
 
@@ -31,6 +30,8 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"MLflow is at {server_address()}")
         return
     check_port_free(arguments.host, arguments.port)
+    from apparel.tracking import ui_view  # not for `--help`: it imports pandas
+
     with mlflow_errors():
         # Creates a missing database, and Ctrl-C leaves no half-made one, which MLflow's server would.
         client = connect(uri)

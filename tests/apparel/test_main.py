@@ -29,6 +29,17 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     assert not HEAVY & set(done.stderr.split())
 
 
+def test_help_of_no_command_imports_anything_heavy():
+    script = (
+        "import argparse, sys; from apparel import cli\n"
+        "for name in cli.COMMANDS: cli.configure(argparse.ArgumentParser(), name).__name__\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "apparel.cli.ui" in done.stdout.split()
+    assert not (HEAVY - {"numpy"}) & set(done.stdout.split())  # the importer of data sets and predict have arrays
+
+
 def test_every_module_of_cli_is_in_the_table_with_its_help():
     modules = {path.stem for path in (ROOT / "apparel" / "cli").glob("[a-z]*.py")} - {"arguments"}  # shared by commands
     assert sorted(module for module, _ in cli.COMMANDS.values()) == sorted(modules)

@@ -43,6 +43,40 @@ def test_an_index_of_thousands_of_tensors_in_many_blocks(tmp_path: Path) -> None
     assert len(tensors) == 2001 and tensor_bundle.OBJECT_GRAPH in tensors
 
 
+def test_the_checksums_of_a_checkpoint_hold(prefix: Path) -> None:
+    tensor_bundle.read_index(prefix)
+    tensor_bundle.check_checksums(prefix)
+
+
+def test_checksums_of_a_checkpoint_of_tensorflow_2_and_of_a_tensor_larger_than_what_is_read_at_once(tmp_path: Path):
+    values = {"large": tf.Variable(tf.random.uniform([700_000])), "small": tf.Variable(1)}
+    tf.train.Checkpoint(**values).write(str(tmp_path / "ckpt"))
+    tensor_bundle.check_checksums(tmp_path / "ckpt")
+
+
+@pytest.mark.parametrize("name", ["a/kernel", "a/kernel/Momentum", "count", "flags", "texts"])
+def test_a_changed_byte_of_a_tensor_is_found(prefix: Path, name: str) -> None:
+    tensor = tensor_bundle.read_index(prefix)[name]
+    shard = prefix.with_name(f"{prefix.name}.data-00000-of-00001")
+    data = bytearray(shard.read_bytes())
+    data[tensor.offset + tensor.size - 1] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(UserError, match=f"the checksum of {name} differs"):
+        tensor_bundle.check_checksums(prefix)
+    with pytest.raises((tf.errors.OpError, ValueError)):  # as TensorFlow's reader does
+        tf.train.load_checkpoint(str(prefix)).get_tensor(name)
+
+
+def test_a_changed_byte_of_the_index_is_found(prefix: Path) -> None:
+    path = prefix.with_name(f"{prefix.name}.index")
+    data = path.read_bytes()
+    changed = data.replace(b"a/kernel", b"b/kernel")
+    assert changed != data
+    path.write_bytes(changed)
+    with pytest.raises(UserError, match=r"the checksum of model\.ckpt\.index differs"):
+        tensor_bundle.check_checksums(prefix)
+
+
 def varint(number: int) -> bytes:
     parts = []
     while number > 127:

@@ -1,8 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 
 from apparel.data.ingest import sources, weights
 from apparel.errors import UserError
-from tests.support.repository import PRETRAINED
+from tests.support.repository import PRETRAINED, ROOT
 
 
 @pytest.fixture
@@ -36,6 +39,18 @@ def test_a_zoo_checkpoint_is_imported_under_the_name_that_training_reads(zoo, tm
     assert names == {data, index, "checkpoint/checkpoint", "pipeline.config"}
     assert tf.train.latest_checkpoint(str(imported / "checkpoint")).endswith("ckpt-0")
     assert tf.train.load_variable(str(imported / "checkpoint" / "ckpt-0"), "b/.ATTRIBUTES/VARIABLE_VALUE") == 7
+
+
+def test_no_tensorflow_is_imported_to_check_a_checkpoint(zoo, tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from apparel.data.ingest import sources, weights\n"
+        "source, folder = map(Path, sys.argv[1:])\n"
+        "entries = sources.open_source(str(source), None, (), folder / 'work').entries\n"
+        "weights.copy_checkpoint(weights.find_checkpoint(entries), folder / 'weights', folder / 'work')\n"
+        "assert (folder / 'weights' / 'pipeline.config').is_file()\n"
+        "assert not {'tensorflow', 'tf_keras', 'h5py'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program, str(zoo), str(tmp_path)], check=True, cwd=ROOT)
 
 
 def damage(zoo, how):
