@@ -1,13 +1,14 @@
 """Load test of `apparel serve`, beside its network alone and `mlflow models serve` on the same model and photos."""
 
+import asyncio
 import base64
 import http.client
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,8 @@ CLIENTS = (1, 8, 64)
 """Clients at once; each sends its next photo when it has the answer to the one before."""
 
 SECONDS_TO_START = 600
+
+SECONDS_TO_ANSWER = 120
 
 MLFLOW = "mlflow models serve"
 
@@ -161,36 +164,60 @@ def mlflow_request(content: bytes) -> Request:
 
 
 def load(port: int, requests: Sequence[Request], clients: int, seconds: float) -> Load:
-    """Sends requests in turn for some seconds, each client on a connection of its own."""
+    """Sends requests in turn for some seconds, each client on a connection of its own.
+
+    All clients are in one thread: threads would wait for each other, and be measured with the server.
+    """
+    return asyncio.run(_load(port, requests, clients, seconds))
+
+
+async def _load(port: int, requests: Sequence[Request], clients: int, seconds: float) -> Load:
     latencies: list[float] = []
     failures: list[str] = []
+    bodies = [_http(request) for request in requests]
     number = count()
     start = time.perf_counter()
 
-    def send() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    async def send() -> None:
+        connection = None
         while time.perf_counter() < start + seconds:
-            request = requests[next(number) % len(requests)]
             sent = time.perf_counter()
             try:
-                connection.request("POST", request.path, request.body, {"Content-Type": request.content_type})
-                response = connection.getresponse()
-                answer = response.read()
-            except (OSError, http.client.HTTPException) as error:
+                async with asyncio.timeout(SECONDS_TO_ANSWER):
+                    connection = connection or await asyncio.open_connection("127.0.0.1", port)
+                    status, answer = await _ask(*connection, bodies[next(number) % len(bodies)])
+            except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
                 failures.append(str(error))
-                connection.close()
+                if connection:
+                    connection[1].close()
+                connection = None
                 continue
-            if response.status == 200:
+            if status == 200:
                 latencies.append(time.perf_counter() - sent)
             else:
                 failures.append(answer.decode(errors="replace"))
+        if connection:
+            connection[1].close()
 
-    threads = [threading.Thread(target=send) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    await asyncio.gather(*(send() for _ in range(clients)))
     return Load(clients, time.perf_counter() - start, latencies, len(failures))
+
+
+def _http(request: Request) -> bytes:
+    """The request as HTTP/1.1."""
+    head = f"POST {request.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {request.content_type}\r\n"
+    return f"{head}Content-Length: {len(request.body)}\r\n\r\n".encode() + request.body
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bytes]:
+    """Status and body of the answer, which states its length, as those of both servers do."""
+    writer.write(request)
+    await writer.drain()
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = re.search(rb"content-length: *(\d+)", head)
+    if length is None:
+        raise ValueError("an answer does not state its length")
+    return int(head.split(maxsplit=2)[1]), await reader.readexactly(int(length[1]))
 
 
 @contextmanager
