@@ -18,7 +18,7 @@ from apparel.evaluation.export_figures import TRAINED, format_name
 from apparel.evaluation.export_metrics import installed_runtimes, size_of
 from apparel.evaluation.export_page import megabytes
 from apparel.inference import speed
-from apparel.inference.speed import BATCH, WHOLE, Candidate, Speed
+from apparel.inference.speed import BATCH, PROCESSOR, WHOLE, Candidate, Speed
 from benchmarks.side_by_side import Row
 
 CHECKPOINTS = ("coco", "ssd_mobilenet_v1_0.75_coco")
@@ -114,5 +114,5 @@ def _rows(timed: Mapping[str, Speed], sizes: Mapping[str, int], cores: str, weig
 
 def _details(work: str, timed: Speed, size: int) -> str:
     batches = f", in batches {timed.ms(BATCH):.1f} ms" if BATCH in timed.seconds else ""
-    whole = f"{timed.ms():.1f} ms a photo{batches}, with decoding {timed.ms(WHOLE):.1f} ms"
+    whole = f"{timed.ms():.1f} ms a photo ({timed.ms(PROCESSOR):.1f} of the processor){batches}, with decoding {timed.ms(WHOLE):.1f} ms"
     return f"{work}; {whole}, file {megabytes(size)} MB, memory {megabytes(timed.memory)} MB"

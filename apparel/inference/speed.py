@@ -20,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from apparel.errors import UserError
-from apparel.inference.timing import BATCH, DECODE, MEMORY, ONE, WHOLE
+from apparel.inference.timing import BATCH, DECODE, MEMORY, ONE, PROCESSOR, WHOLE
 from apparel.utils import processes
 
 ROUNDS = 5
@@ -50,8 +50,8 @@ class Speed:
         detector: name of the network, such as `ssd_mobilenet_v1`.
         width, height: pixels of its input.
         threads: processor threads, as many as there are cores where none were asked for.
-        seconds: seconds a photo of every call, by round, of `timing.ONE`, `BATCH`, `DECODE` and `WHOLE`; batches are
-            left out where the network takes one photo at a time.
+        seconds: seconds a photo of every call, by round, of `timing.ONE`, `BATCH`, `DECODE` and `WHOLE`, and those of
+            the processor for `ONE`, `PROCESSOR`; batches are left out where the network takes one photo at a time.
         memory: peak memory in bytes after one photo at a time, without batches.
     """
 
@@ -147,7 +147,7 @@ def _measure_group(
                     for what in (ONE, WHOLE):
                         process.ask(what, calls)
                     memory[name] = process.ask(MEMORY, 0)
-                for what in (ONE, BATCH, DECODE, WHOLE) if number else (BATCH,):
+                for what in (ONE, PROCESSOR, BATCH, DECODE, WHOLE) if number else (BATCH,):
                     timed = process.ask(what, calls)
                     if number and timed:
                         seconds[name].setdefault(what, []).append(timed)

@@ -27,6 +27,10 @@ all of it, from the bytes of a photo to its detections."""
 MEMORY = "memory"
 """Asks for the most memory that the process has had so far, in bytes."""
 
+PROCESSOR = "processor"
+"""Asks for the seconds a photo that the processor spent on what was timed last, in all threads: waiting for other
+programs is none of it, so on a busy machine it tells more than the clock."""
+
 BATCH_SIZE = 8
 """Photos of a batch: as many as eval gives the network at once."""
 
@@ -63,13 +67,19 @@ class Timing:
     def __init__(self, network: Network, encoded: list[bytes]):
         """Decodes the photos, and resizes them to the network's input."""
         self._network, self._encoded = network, encoded
+        self._processor = [0.0]
         prepared = [self._prepare(number) for number in range(len(encoded))]
         self._photos = [photo[np.newaxis] for photo in prepared]
         takes_batches = network.batch_size is None
         self._batch = np.stack([prepared[n % len(prepared)] for n in range(BATCH_SIZE)]) if takes_batches else None
 
     def seconds_per_photo(self, what: str, calls: int) -> list[float] | None:
-        """Seconds a photo of each call; None for batches where the network takes one photo at a time."""
+        """Seconds a photo of each call; None for batches where the network takes one photo at a time.
+
+        Those of `PROCESSOR` are a mean over the calls.
+        """
+        if what == PROCESSOR:
+            return self._processor
         if what == BATCH:
             if self._batch is None:
                 return None
@@ -80,7 +90,10 @@ class Timing:
             DECODE: self._prepare,
             WHOLE: lambda number: self._detect(self._prepare(number)[np.newaxis]),
         }[what]
-        return seconds_of_calls(call, calls)
+        start = time.process_time()
+        seconds = seconds_of_calls(call, calls)
+        self._processor = [(time.process_time() - start) / (1 + calls)]
+        return seconds
 
     def _detect(self, photos: np.ndarray) -> None:
         self._network.detect(photos)

@@ -7,7 +7,7 @@ from benchmarks import export
 
 
 def timed(ms: tuple[float, float], **more: list[list[float]]) -> Speed:
-    seconds = {"one": [[milliseconds / 1000] for milliseconds in ms], "whole": [[0.02]]} | more
+    seconds = {"one": [[milliseconds / 1000] for milliseconds in ms], "whole": [[0.02]], "processor": [[0.002]]} | more
     return Speed("Runtime", "ssd", 300, 300, 2, seconds, 100_000_000)
 
 
@@ -30,5 +30,6 @@ def test_each_format_has_its_ratio_to_tensorflow(monkeypatch) -> None:
     assert (
         "300 x 300 pixels" in tflite.work and "random weights" in tflite.work and "with decoding 20.0 ms" in tflite.work
     )
+    assert "3.5 ms a photo (2.0 of the processor), with decoding" in tflite.work
     assert on_one_core.what == "tflite, one core" and on_one_core.ratio() == "3.00 (2.00 to 4.00)"
     assert on_one_core.cells()[1:3] == ["133.3 photos/s", "TensorFlow: 50 photos/s"]

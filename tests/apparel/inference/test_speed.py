@@ -35,7 +35,7 @@ def test_detectors_are_timed_by_kind_and_round(tmp_path: Path) -> None:
     assert [tiny.runtime, tiny.threads, tiny.width, tiny.height] == ["TensorFlow", 1, 64, 64]
     assert tiny.detector == "ssd_mobilenet_v1_keras"
     assert {what: [len(calls) for calls in rounds] for what, rounds in tiny.seconds.items()} == {
-        "one": [3, 3], "batch": [1, 1], "decode": [3, 3], "whole": [3, 3],
+        "one": [3, 3], "processor": [1, 1], "batch": [1, 1], "decode": [3, 3], "whole": [3, 3],
     }  # fmt: skip
     assert tiny.ms() > 0 and tiny.memory > 50_000_000
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from apparel.inference import timing
-from apparel.inference.timing import BATCH, BATCH_SIZE, DECODE, ONE, WHOLE
+from apparel.inference.timing import BATCH, BATCH_SIZE, DECODE, ONE, PROCESSOR, WHOLE
 from tests.support.whole_photo_network import WholePhotoNetwork
 
 
@@ -44,6 +44,14 @@ def test_the_seconds_of_a_batch_are_those_of_a_photo(network, monkeypatch) -> No
     measured = timing.Timing(network, [encoded(1)])
     assert measured.seconds_per_photo(BATCH, BATCH_SIZE) == [1 / BATCH_SIZE]
     assert measured.seconds_per_photo(ONE, 2) == [1, 1]
+
+
+def test_the_processor_s_seconds_are_those_of_all_calls(network, monkeypatch) -> None:
+    clock = iter([10.0, 10.8])
+    monkeypatch.setattr(timing.time, "process_time", lambda: next(clock))
+    measured = timing.Timing(network, [encoded(1)])
+    measured.seconds_per_photo(ONE, 3)
+    assert measured.seconds_per_photo(PROCESSOR, 0) == [pytest.approx(0.2)]
 
 
 def test_photos_take_turns(network, monkeypatch) -> None:
