@@ -114,5 +114,6 @@ def _rows(timed: Mapping[str, Speed], sizes: Mapping[str, int], cores: str, weig
 
 def _details(work: str, timed: Speed, size: int) -> str:
     batches = f", in batches {timed.ms(BATCH):.1f} ms" if BATCH in timed.seconds else ""
-    whole = f"{timed.ms():.1f} ms a photo ({timed.ms(PROCESSOR):.1f} of the processor){batches}, with decoding {timed.ms(WHOLE):.1f} ms"
+    one = f"{timed.ms():.1f} ms a photo ({timed.ms(PROCESSOR):.1f} of the processor)"
+    whole = f"{one}{batches}, with decoding {timed.ms(WHOLE):.1f} ms"
     return f"{work}; {whole}, file {megabytes(size)} MB, memory {megabytes(timed.memory)} MB"
