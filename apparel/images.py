@@ -1,6 +1,7 @@
 """Image files: decoded to upright 8-bit RGB, with limits. Nothing in a file is trusted until it is decoded."""
 
 import io
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -137,15 +138,16 @@ def parse_header(data: bytes, path: Path, formats: Sequence[str] = FORMATS) -> H
 
 def _check_file(path: Path) -> None:
     try:
-        if not path.exists():
-            raise UserError(f"{path} is missing; import the photos again, or remove its annotation")
-        if not path.is_file():
-            raise UserError(f"{path} is not a file; remove it")
-        size = path.stat().st_size
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path} is missing; import the photos again, or remove its annotation") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    if size > MAX_BYTES:
-        raise UserError(f"{path} has {size:,} bytes, more than the {MAX_BYTES:,} that a photo may have; shrink it")
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path} is not a file; remove it")
+    if status.st_size > MAX_BYTES:
+        size = f"{status.st_size:,} bytes, more than the {MAX_BYTES:,} that a photo may have"
+        raise UserError(f"{path} has {size}; shrink it")
 
 
 @contextmanager
@@ -204,8 +206,11 @@ def _orientation(image: Image.Image) -> int:
         if image.format == "TIFF":
             value = image.tag_v2.get(ORIENTATION)
         else:
+            block = image.info.get("exif")
+            if not block:
+                return 1
             exif = Image.Exif()
-            exif.load(image.info.get("exif", b""))
+            exif.load(block)
             value = exif.get(ORIENTATION)
         return int(value) if value in range(1, 9) else 1
     except Exception:  # noqa: BLE001 - a damaged EXIF block must not cost the photo

@@ -1,4 +1,4 @@
-"""Speed of the stage tfrecord, beside two plain loops in one thread."""
+"""Speed of the stage tfrecord, beside the writer of tensorflow_datasets and two plain loops in one thread."""
 
 import io
 import tempfile
@@ -22,8 +22,9 @@ PHOTOS_PER_SHARD = 100
 def measure(folder: Path, count: int, rounds: int) -> list[Row]:
     """Writes the photos of a folder, each with one box, as TFRecords; returns photos per second.
 
-    The loop that decodes does what a careful script does: it decodes each photo with Pillow, then writes it. The loop
-    that only copies shows what the disk and the page cache allow.
+    tensorflow_datasets copies the files' bytes as the stage does, and looks at no photo; "checked" has each decoded, as
+    the stage does, so that a damaged one is found. The loop that decodes does what a careful script does: it decodes
+    each photo with Pillow, then writes it. The loop that only copies shows what the disk and the page cache allow.
 
     Args:
         folder: of photos.
@@ -33,12 +34,16 @@ def measure(folder: Path, count: int, rounds: int) -> list[Row]:
     Raises:
         UserError: the folder is missing, has no photos, or has a damaged one.
     """
+    from benchmarks import tfds_writer
+
     photos = _photos(folder, count)
     megabytes = sum(photo.path.stat().st_size for photo in photos) / 1e6
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary)
         ways = {
             "tfrecord": lambda: shards.write_shards({"train": photos}, CLASSES, PHOTOS_PER_SHARD, output / "tfrecord"),
+            "tensorflow_datasets": lambda: tfds_writer.write(photos, output, checked=False),
+            "tensorflow_datasets, checked": lambda: tfds_writer.write(photos, output, checked=True),
             "loop that decodes": lambda: _loop(photos, output / "decoded.tfrecord", _decode),
             "loop that only copies": lambda: _loop(photos, output / "copied.tfrecord", lambda data: None),
         }

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 
 LABEL_MAP = "label_map.pbtxt"
 
-PHOTOS_AHEAD = 100
-"""Photos that are encoded ahead of the one being written: enough for many cores, and a bound on memory."""
+PHOTOS_A_TURN, BYTES_A_TURN = 32, 1_000_000
+"""What a thread encodes in one turn, at most: with one photo a turn, threads would wait for each other more than for
+small photos; of large ones, a turn has one or two."""
+
+TURNS_AHEAD = 32
+"""Turns that are encoded ahead of the one being written: enough for many cores, and a bound on memory."""
 
 
 def gather(
@@ -128,13 +132,26 @@ def _write_split(
 def _encode(photos: list[Photo], classes: Sequence[str]) -> Iterator[bytes]:
     """The photos' records in order; threads prepare the next ones, and decode them outside Python's lock."""
     with ThreadPoolExecutor() as threads:
-        waiting: deque[Future[bytes]] = deque()
-        for photo in photos:
-            waiting.append(threads.submit(example_writer.encode, photo, classes))
-            if len(waiting) > PHOTOS_AHEAD:
-                yield waiting.popleft().result()
+        waiting: deque[Future[list[bytes]]] = deque()
+        for turn in _turns(photos):
+            waiting.append(threads.submit(example_writer.encode_all, turn, classes))
+            if len(waiting) > TURNS_AHEAD:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
+
+
+def _turns(photos: Sequence[Photo]) -> Iterator[list[Photo]]:
+    turn: list[Photo] = []
+    size = 0
+    for photo in photos:
+        turn.append(photo)
+        size += photo.path.stat().st_size
+        if len(turn) == PHOTOS_A_TURN or size >= BYTES_A_TURN:
+            yield turn
+            turn, size = [], 0
+    if turn:
+        yield turn
 
 
 def _write_shard(path: Path, records: Iterable[bytes], progress: "tqdm") -> None:

@@ -122,9 +122,12 @@ def test_shuffling_keeps_all_photos_and_follows_the_seed():
     assert sorted(first) == photos != first
 
 
-def test_more_photos_than_are_prepared_ahead_stay_in_order(folder, tmp_path):
-    packed = (gather(folder) * (shards.PHOTOS_AHEAD // len(NAMES) + 2))[::-1]
-    shards.write_shards({"train": packed}, CLASSES, shards.PHOTOS_AHEAD + 5, tmp_path / "out")
+@pytest.mark.parametrize(("limit", "least"), [("PHOTOS_A_TURN", 2), ("BYTES_A_TURN", 1), ("BYTES_A_TURN", 10**9)])
+def test_more_photos_than_are_prepared_ahead_stay_in_order(folder, tmp_path, monkeypatch, limit, least):
+    monkeypatch.setattr(shards, "TURNS_AHEAD", 3)
+    monkeypatch.setattr(shards, limit, least)
+    packed = (gather(folder) * 15)[::-1]
+    shards.write_shards({"train": packed}, CLASSES, 60, tmp_path / "out")
     written = [values for path in sorted((tmp_path / "out").glob("*.tfrecord")) for values in records(path)]
     assert [values["filename"].decode() for values in written] == [photo.path.name for photo in packed]
 
