@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from apparel.errors import UserError
+from apparel.models import packaged_weights
 from apparel.utils import keras_weights
 
 FIRST_FILTERS = 32
@@ -18,11 +19,14 @@ def read_checkpoint_params(folder: Path) -> dict[str, object]:
     """Reads the parameters of the section `train` of params.yaml that these weights need, besides `checkpoint`.
 
     Args:
-        folder: imported weights, in data/pretrained: a Keras `.h5`, or a checkpoint with its pipeline.config.
+        folder: of data/pretrained: a Keras `.h5`, a checkpoint with its pipeline.config, or the name of weights that
+            come with the installation.
 
     Returns:
         Values by parameter, without those that the files do not tell.
     """
+    if (folder / packaged_weights.FILE).is_file():
+        return {"checkpoint_type": "backbone", "depth_multiplier": 1.0}
     keras_files = sorted(folder.glob("*.h5"))
     return _keras_params(keras_files[0]) if keras_files else _pipeline_params(folder / "pipeline.config")
 

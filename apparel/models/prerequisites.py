@@ -4,7 +4,7 @@ from pathlib import Path
 
 from apparel import params, paths
 from apparel.errors import UserError, nearest
-from apparel.models import pipeline_config
+from apparel.models import packaged_weights, pipeline_config
 from apparel.models.checkpoint_params import read_checkpoint_params
 from apparel.models.export import support
 from apparel.models.tfod import pipeline_file
@@ -83,11 +83,29 @@ def _weights_problem(config: params.Params) -> str | None:
         )
     if problem := _not_checked_out(folder):
         return problem
+    if problem := _packaged_weights_problem(folder, config.train.detector):
+        return problem
     needed = read_checkpoint_params(folder)
     for key in _dictated(folder, config.train.detector) & needed.keys():
         if getattr(config.train, key) != needed[key]:
             return f"train.{key} is {getattr(config.train, key)}, but the weights {name} are of {needed[key]}: set that"
     return None
+
+
+def _packaged_weights_problem(folder: Path, detector: str) -> str | None:
+    """What keeps weights that come with the installation from a detector: they are not installed, or are another's."""
+    try:
+        packaged = packaged_weights.read(folder)
+        if packaged is None:
+            return None
+        packaged.path()
+    except UserError as error:
+        return f"train.checkpoint: {error}"
+    if packaged.network in _extractor(paths.CONFIGS / f"{detector}.config"):
+        return None
+    fitting = [path.stem for path in paths.CONFIGS.glob("*.config") if packaged.network in _extractor(path)]
+    of = " and ".join(sorted(fitting))
+    return f"train.detector is {detector}, but the weights {folder.name} are for {of}: set one of them"
 
 
 def _export_problem(config: params.Params) -> str | None:
@@ -108,7 +126,7 @@ def _dictated(folder: Path, detector: str) -> set[str]:
 
     Other networks than MobileNet v1 may be restored in part; the training itself says what fits.
     """
-    if any(folder.glob("*.h5")):
+    if any(folder.glob("*.h5")) or (folder / packaged_weights.FILE).is_file():
         return {"checkpoint_type", "depth_multiplier"}
     kinds = [_extractor(path) for path in (folder / "pipeline.config", paths.CONFIGS / f"{detector}.config")]
     return {"depth_multiplier"} if all(kind.startswith(MOBILENET) for kind in kinds) else set()

@@ -1,4 +1,5 @@
-"""Pretrained weights to start from: a checkpoint of one of TensorFlow's model zoos, or a Keras backbone."""
+"""Pretrained weights to start from: a checkpoint of one of TensorFlow's model zoos, a Keras backbone, or weights of
+EfficientNet-Lite, which come with the installation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from apparel import paths
 from apparel.errors import UserError, nearest
+from apparel.models import efficientnet_weights, packaged_weights
 from apparel.models.detector import CheckpointMismatch, Detector, restore_checkpoint
 from apparel.models.tf1_checkpoint import restore_variables
 from apparel.params import Train
@@ -32,11 +34,14 @@ def load_pretrained_weights(detector: Detector, train: Train) -> None:
         raise UserError(
             f"train.checkpoint: there are no weights '{train.checkpoint}' in {paths.PRETRAINED.as_posix()}{hint}"
         )
+    packaged = packaged_weights.read(folder)
     weights = sorted(folder.glob("*.h5"))
-    if train.checkpoint_type == "backbone" and weights:
-        _load_keras_backbone(detector, weights[0])
-    elif weights:
+    if (packaged or weights) and train.checkpoint_type != "backbone":
         raise UserError(f"{folder} holds weights of a backbone; set train.checkpoint_type to 'backbone'")
+    if packaged:
+        efficientnet_weights.load_weights(detector.backbone, packaged.path())
+    elif weights:
+        _load_keras_backbone(detector, weights[0])
     else:
         kind = "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
         path = folder / "checkpoint" / "ckpt-0"

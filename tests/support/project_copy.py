@@ -15,7 +15,12 @@ from ruamel.yaml import YAML
 
 from tests.support.repository import ROOT
 
-SHIPPED_DATA = ("data/demo/dvc.yaml", "data/demo/params.yaml", "data/pretrained/none/")
+SHIPPED_DATA = (
+    "data/demo/dvc.yaml",
+    "data/demo/params.yaml",
+    "data/pretrained/none/",
+    "data/pretrained/efficientnet_lite",
+)
 """What the project itself has under data/; all else there is results or somebody's data set."""
 
 

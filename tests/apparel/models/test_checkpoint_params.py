@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from apparel.models.checkpoint_params import read_checkpoint_params
-from tests.support.repository import COCO
+from tests.support.repository import COCO, ROOT
 
 
 def write_keras(folder, filters):
@@ -54,6 +54,11 @@ def test_only_what_params_yaml_takes_is_proposed(tmp_path, kind, depth_multiplie
     extractor = f'feature_extractor {{ type: "{kind}" depth_multiplier: {depth_multiplier} }}'
     (tmp_path / "pipeline.config").write_text(f"model {{ ssd {{ {resizer} {extractor} }} }}")
     assert read_checkpoint_params(tmp_path) == params
+
+
+def test_weights_of_the_installation_are_of_full_width():
+    params = read_checkpoint_params(ROOT / "data/pretrained/efficientnet_lite0")
+    assert params == {"checkpoint_type": "backbone", "depth_multiplier": 1.0}
 
 
 @pytest.mark.shared("pretrained/ssd_mobilenet_v1_0.75_coco")

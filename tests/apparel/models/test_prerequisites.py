@@ -56,6 +56,22 @@ def test_weights_of_another_width_or_kind_are_refused(project):
     assert message == "train.depth_multiplier is 0.5, but the weights coco are of 0.75: set that"
 
 
+def test_weights_of_the_installation_name_the_detectors_that_take_them(project):
+    folder = paths.PRETRAINED / "efficientnet_lite0"
+    shutil.copytree(ROOT / folder, folder)
+    train = {"checkpoint": folder.name, "depth_multiplier": 1.0, "checkpoint_type": "backbone"}
+    assert refusal(train=train) == (
+        "train.detector is ssd_mobilenet_v1, but the weights efficientnet_lite0 are for ssd_efficientnet_lite0 and "
+        "ssd_efficientnet_lite0_fpnlite: set one of them"
+    )
+    set_params(paths.PARAMS, train={"detector": "ssd_efficientnet_lite0"})
+    prerequisites.check_parameters(params.load())
+    assert "train.checkpoint_type is detection, but" in refusal(train={"checkpoint_type": "detection"})
+    written = (folder / "weights.json").read_text(encoding="utf-8").replace('"package": "', '"package": "no-')
+    (folder / "weights.json").write_text(written, encoding="utf-8")
+    assert "is not installed; run `make setup`" in refusal(train={"checkpoint_type": "backbone"})
+
+
 @pytest.mark.parametrize("part", ["shop/photos", "shop/annotations", "pretrained/coco"])
 def test_what_only_dvc_knows_is_refused_with_how_to_fetch_it(project, part):
     folder = Path(paths.DATA, part)
