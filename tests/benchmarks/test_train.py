@@ -26,7 +26,7 @@ def test_what_the_api_has_not_is_said():
 
 @pytest.mark.slow
 def test_a_training_is_timed_beside_the_loop_of_the_api(tmp_path: Path) -> None:
-    folder = small_project(tmp_path, freeze="early", moving_average=0.9)
+    folder = small_project(tmp_path, mosaic=0.5, moving_average=0.9)
     done = project_copy.run(folder, "benchmarks", "train", "train_params", "--steps", "1", "--rounds", "1")
     assert done.returncode == 0, done.stdout
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| training")]
@@ -35,7 +35,7 @@ def test_a_training_is_timed_beside_the_loop_of_the_api(tmp_path: Path) -> None:
         for name in ("training, all layers learn", "training, params.yaml")
         for part in ("", ": processor seconds of 1 steps", ": start to first step")
     ]
-    assert "the API has no freeze: early" in done.stdout
+    assert "the API has no mosaic: 0.5" in done.stdout
 
 
 @pytest.mark.slow
