@@ -11,7 +11,7 @@ import tensorflow as tf
 from apparel import boxes
 from apparel.data.index import Index
 from apparel.inference.network import Network
-from apparel.inference.predictor import DETECTION_COLUMNS, corners, detection_table
+from apparel.inference.predictor import DETECTION_COLUMNS
 from apparel.models import inputs
 from apparel.models.detections import Detections
 from apparel.models.detector import Detector
@@ -98,30 +98,73 @@ def _scored(
         losses.append(loss)
         seconds.append(time.perf_counter() - start)
         batch = {name: values.numpy() for name, values in batch.items() if name != "image"}
-        for row in np.flatnonzero(batch["real"]):
-            filename, size = batch["filename"][row].decode(), (int(batch["width"][row]), int(batch["height"][row]))
-            photos.append((filename, *size))
-            ground_truth.append(_ground_truth_table(batch, row, filename, size, classes))
-            table = detection_table(detections, row, size, classes)
-            detected.append(table.assign(filename=filename)[["filename", *DETECTION_COLUMNS]])
+        real = np.flatnonzero(batch["real"])
+        photos.append(
+            {"filename": _filenames(batch, real), "width": batch["width"][real], "height": batch["height"][real]}
+        )
+        ground_truth.append(_ground_truth_columns(batch, classes))
+        detected.append(_detection_columns(batch, detections, classes))
     by_score = {"by": ["filename", "score"], "ascending": [True, False], "kind": "stable"}
+    by_corners = {"by": ["filename", "class", *boxes.CORNERS]}
     return ScoredSplit(
-        photos=pd.DataFrame(photos, columns=boxes.PHOTO_COLUMNS).sort_values("filename", ignore_index=True),
-        ground_truth=pd.concat(ground_truth).sort_values(["filename", "class", *boxes.CORNERS], ignore_index=True),
-        detections=pd.concat(detected).sort_values(**by_score, ignore_index=True),
+        photos=_table(photos, boxes.PHOTO_COLUMNS).sort_values("filename", ignore_index=True),
+        ground_truth=_table(ground_truth, [*boxes.LABEL_COLUMNS, "difficult"]).sort_values(
+            **by_corners, ignore_index=True
+        ),
+        detections=_table(detected, ["filename", *DETECTION_COLUMNS]).sort_values(**by_score, ignore_index=True),
         loss=float(np.mean(losses)),
         seconds_per_photo=float(np.median(seconds[1:] or seconds)) / batch_size,
     )
 
 
-def _ground_truth_table(
-    batch: dict[str, np.ndarray], row: int, filename: str, size: tuple[int, int], classes: tuple[str, ...]
-) -> pd.DataFrame:
-    """Ground truth of the photo in one row of a batch; `size` is its width and height in pixels."""
-    count = batch["count"][row]
-    table = corners(batch["boxes"][row][:count], size)
-    names = [classes[number] for number in batch["classes"][row][:count].argmax(axis=1)]
-    for column, values in zip(["filename", "width", "height", "class"], [filename, *size, names], strict=True):
-        table[column] = values
-    table["difficult"] = batch["difficult"][row][:count]
-    return table[[*boxes.LABEL_COLUMNS, "difficult"]]
+Columns = dict[str, np.ndarray]
+"""Columns of a table by name, of the photos of one batch; a table a photo would take longer than the network."""
+
+
+def _ground_truth_columns(batch: dict[str, np.ndarray], classes: tuple[str, ...]) -> Columns:
+    rows, positions = _filled_positions(batch, batch["count"], batch["boxes"].shape[1])
+    return {
+        "filename": _filenames(batch, rows),
+        "width": batch["width"][rows],
+        "height": batch["height"][rows],
+        "class": _class_names(batch["classes"][rows, positions].argmax(axis=1), classes),
+        **_corners(batch, batch["boxes"], rows, positions),
+        "difficult": batch["difficult"][rows, positions],
+    }
+
+
+def _detection_columns(batch: dict[str, np.ndarray], detections: Detections, classes: tuple[str, ...]) -> Columns:
+    rows, positions = _filled_positions(batch, detections.count, detections.boxes.shape[1])
+    return {
+        "filename": _filenames(batch, rows),
+        "class": _class_names(detections.classes[rows, positions].astype(int), classes),
+        "score": detections.scores[rows, positions].astype(float),
+        **_corners(batch, detections.boxes, rows, positions),
+    }
+
+
+def _filled_positions(batch: dict[str, np.ndarray], counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row in the batch and position among its `most` boxes of each box that is no padding, of photos that are real."""
+    return np.nonzero((np.arange(most) < counts[:, np.newaxis]) & batch["real"][:, np.newaxis])
+
+
+def _filenames(batch: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+    names = np.array([name.decode() for name in batch["filename"]], dtype=object)
+    return names[rows]
+
+
+def _class_names(numbers: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    return np.array(classes, dtype=object)[numbers]
+
+
+def _corners(batch: dict[str, np.ndarray], normalised: np.ndarray, rows: np.ndarray, positions: np.ndarray) -> Columns:
+    """Corners in pixels of the photos from boxes (B, N, 4) ymin, xmin, ymax, xmax in 0..1."""
+    width, height = batch["width"][rows], batch["height"][rows]
+    ymin, xmin, ymax, xmax = normalised[rows, positions].astype(float).T
+    return {"xmin": xmin * width, "ymin": ymin * height, "xmax": xmax * width, "ymax": ymax * height}
+
+
+def _table(parts: list[Columns], columns: list[str]) -> pd.DataFrame:
+    texts = {"filename": "str", "class": "str"}
+    table = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in columns})
+    return table.astype({name: kind for name, kind in texts.items() if name in columns})

@@ -67,7 +67,8 @@ def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_s
     # The most boxes of any split: one traced function then takes the batches of all.
     most_boxes = max(1, *(counts.most_boxes for counts in index.splits.values()))
     batches = photos.padded_batch(batch_size, padded_shapes(photos, most_boxes))
-    return batches.map(lambda batch: _filled(batch, batch_size)).prefetch(2)
+    fill = tf.autograph.experimental.do_not_convert(lambda batch: _filled(batch, batch_size))
+    return batches.map(fill).prefetch(2)
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
