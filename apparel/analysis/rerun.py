@@ -14,8 +14,8 @@ from pathlib import Path
 from apparel import paths
 from apparel.errors import UserError
 from apparel.tracking import local_runs
-from apparel.utils import files, locking, processes
-from apparel.versioning import dvc_hash, dvc_lock, git
+from apparel.utils import files, locking, processes, yaml
+from apparel.versioning import dvc_hash, dvc_lock, dvc_yaml, git
 from apparel.versioning.dvc_lock import Lock
 
 COPY = paths.LOCAL / "verify"
@@ -52,18 +52,32 @@ class Difference:
 
 
 def select_stages(lock: Lock, stage: str | None) -> list[str]:
-    """The stages to run again: the given one, or all.
+    """The stages to run again: the given one, or all that the pipeline has now.
+
+    DVC keeps the entries of stages that the pipeline has no more, such as exports to formats that were taken out of
+    params.yaml; `dvc repro` runs them no more.
 
     Raises:
-        UserError: nothing ran yet, or no such stage did.
+        UserError: nothing ran yet, or no such stage did, or it is gone.
     """
     from apparel.errors import nearest
 
     if not lock.stages:
         raise UserError("there is no dvc.lock, so nothing to compare with; run `dvc repro` first")
-    if stage is not None and stage not in lock.stages:
-        raise UserError(f"--stage: no stage '{stage}' has run{nearest(stage, list(lock.stages))}")
-    return [stage] if stage else list(lock.stages)
+    current = _pipeline_stages()
+    stages = [name for name in lock.stages if name in current]
+    if stage in lock.stages and stage not in stages:
+        raise UserError(f"--stage: '{stage}' ran once, but dvc.yaml, with the values in params.yaml, has it no more")
+    if stage is not None and stage not in stages:
+        raise UserError(f"--stage: no stage '{stage}' has run{nearest(stage, stages)}")
+    return [stage] if stage else stages
+
+
+def _pipeline_stages() -> set[str]:
+    """Names of the stages of both pipelines, with the present values of params.yaml."""
+    parameters = yaml.load(paths.PARAMS) if paths.PARAMS.is_file() else {}
+    pipelines = [path for lock in dvc_lock.FILES if (path := Path(lock).with_name("dvc.yaml")).is_file()]
+    return {name for path in pipelines for name in dvc_yaml.read_stages(yaml.load(path) or {}, parameters)}
 
 
 def check_up_to_date(names: list[str]) -> None:

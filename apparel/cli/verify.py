@@ -43,7 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     start = time.monotonic()
     differences = rerun.rerun(lock, stages, arguments.stage)
     count = sum(len(lock.outs(stage)) for stage in stages)
-    print(f"\nran {len(stages)} of {len(lock.stages)} stages in {rerun.duration_text(time.monotonic() - start)}")
+    of_all = len(rerun.select_stages(lock, None))
+    print(f"\nran {len(stages)} of {of_all} stages in {rerun.duration_text(time.monotonic() - start)}")
     for difference in differences:
         print(rerun.difference_text(difference))
     if differences:

@@ -93,6 +93,20 @@ def test_an_unknown_stage_is_refused(shop, stage, words):
         rerun.select_stages(dvc_lock.read_workspace(), stage)
 
 
+def test_a_stage_that_the_pipeline_has_no_more_is_not_run(shop):
+    with (shop / "dvc.yaml").open("a", encoding="utf-8") as pipeline:
+        pipeline.write("  export:\n    foreach: ${export.formats}\n    do: {cmd: 'true', outs: ['data/${item}']}\n")
+    entry = {"cmd": "true", "deps": [], "outs": [{"path": "data/onnx", "md5": "0" * 32}]}
+    before = dvc_lock.read_workspace()
+    lock = dvc_lock.Lock(None, before.stages | {"export@onnx": entry, "export@tflite": entry})
+    with (shop / "params.yaml").open("a", encoding="utf-8") as parameters:
+        parameters.write("export:\n  formats: [tflite]\n")
+    assert rerun.select_stages(lock, None) == [*before.stages, "export@tflite"]
+    assert rerun.select_stages(lock, "export@tflite") == ["export@tflite"]
+    with pytest.raises(UserError, match=r"'export@onnx' ran once, but dvc\.yaml"):
+        rerun.select_stages(lock, "export@onnx")
+
+
 def test_without_a_lock_there_is_nothing_to_compare(shop):
     (shop / "dvc.lock").unlink()
     with pytest.raises(UserError, match="dvc repro"):
