@@ -21,6 +21,8 @@ train         the training loop beside the Object Detection API's own, all layer
 train_params  the same with the values of params.yaml, as far as the API has them; takes minutes
 train_costs   a training beside one that gets the same batch at each step (the difference is the cost of the input
               pipeline), one without determinism, and one that returns its memory to the system after each use
+evaluation    the test split as eval and validations score it, beside the network alone; metrics and pictures apart
+commands      `dvc repro` with nothing to do, beside an empty project of five stages; `apparel --help`, beside Python
 tfrecord      writing TFRecords with all cores, beside a loop in one thread
 predict       `apparel predict` with each runtime that is there, beside the network alone
 sweep         the seconds of a trial beside its training steps, by part; takes minutes, and the trained models
@@ -119,6 +121,18 @@ def _train_costs(arguments: argparse.Namespace) -> list[Row]:
     return train.measure_costs(arguments.steps, arguments.rounds)
 
 
+def _evaluation(arguments: argparse.Namespace) -> list[Row]:
+    from benchmarks import evaluation
+
+    return evaluation.measure(arguments.rounds)
+
+
+def _commands(arguments: argparse.Namespace) -> list[Row]:
+    from benchmarks import commands
+
+    return commands.measure(arguments.rounds)
+
+
 def _sweep(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import sweep
 
@@ -153,6 +167,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row] | str]] = {
     "train": _train,
     "train_params": _train_params,
     "train_costs": _train_costs,
+    "evaluation": _evaluation,
+    "commands": _commands,
     "tfrecord": _tfrecord,
     "predict": _predict,
     "sweep": _sweep,
