@@ -32,6 +32,8 @@ serve         requests a second and latencies of `apparel serve` at 1, 8 and 64 
 export        a detector in TensorFlow, beside its exports in TensorFlow Lite, ONNX Runtime and OpenVINO
 intervals     how often the 95% intervals of eval and compare contain the truth, on simulated photos, beside
               those of a bootstrap; takes minutes
+scale         seconds, growth and memory of the stages that go through all photos, on drawn sets of several sizes, and
+              of DVC itself; takes minutes, 100,000 photos hours
 duplicates    how many copies of photos are found, by kind, and how often different garments are taken for copies"""
 
 
@@ -87,6 +89,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="intervals: 100 test sets in place of 300, of fewer sizes; serve: 2 s a load, not 10",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table to this file, too, in Markdown")
+    parser.add_argument(
+        "--sizes", type=positive_int, nargs="+", default=[1000, 10_000], help="scale: photos (default 1000 10000)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="intervals: of the photos, 0 or more (default 0)")
     return parser.parse_args(arguments)
 
@@ -163,6 +168,12 @@ def _export(arguments: argparse.Namespace) -> list[Row]:
     return export.measure(arguments.rounds)
 
 
+def _scale(arguments: argparse.Namespace) -> str:
+    from benchmarks import scale
+
+    return scale.measure(arguments.sizes)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[Row] | str]] = {
     "train": _train,
     "train_params": _train_params,
@@ -175,6 +186,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row] | str]] = {
     "serve": _serve,
     "export": _export,
     "intervals": _intervals,
+    "scale": _scale,
     "duplicates": _duplicates,
 }
 """What measures each part, rows of the table or a text of its own; its modules are imported only when it is asked for,

@@ -128,12 +128,13 @@ def _map(one: Keypoints, other: Keypoints) -> np.ndarray | None:
     """The affine map of matching keypoints; None if there are too few, or it distorts too much."""
     if min(len(one.points), len(other.points)) < MIN_MATCHES:
         return None
-    matcher = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True)
-    matches = matcher.match(root_sift(one.descriptors), root_sift(other.descriptors))
-    matches = [match for match in matches if match.distance <= MAX_DESCRIPTOR_DISTANCE]
-    if len(matches) < MIN_MATCHES:
+    # What cv2.BFMatcher does for its cross-checked matches, which are as many objects of Python's.
+    descriptors = root_sift(one.descriptors), root_sift(other.descriptors)
+    distances, nearest = cv2.batchDistance(*descriptors, cv2.CV_32F, normType=cv2.NORM_L2, K=1, crosscheck=True)
+    matched = np.flatnonzero((nearest[:, 0] >= 0) & (distances[:, 0] <= MAX_DESCRIPTOR_DISTANCE))
+    if len(matched) < MIN_MATCHES:
         return None
-    to, start = one.points[[m.queryIdx for m in matches]], other.points[[m.trainIdx for m in matches]]
+    to, start = one.points[matched], other.points[nearest[matched, 0]]
     # OpenCV draws RANSAC's samples with a seed of its own, the same each time.
     matrix, fits = cv2.estimateAffine2D(start, to, method=cv2.RANSAC, ransacReprojThreshold=MAX_OFFSET, maxIters=500)
     if matrix is None or fits.sum() < MIN_MATCHES or np.linalg.det(matrix[:, :2]) <= 0:

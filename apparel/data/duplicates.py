@@ -13,18 +13,18 @@ What each finds, and how often it is wrong: `python -m benchmarks duplicates`, d
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from apparel import images
-from apparel.data import alignment, keypoints, source_names
-from apparel.data.keypoints import Keypoints
+from apparel.data import alignment, candidates, keypoints, source_names
+from apparel.data.keypoints import KeypointsFile, StoredKeypoints
 from apparel.errors import UserError
 
 HASH_SIZE = 16
@@ -47,13 +47,15 @@ compression or brightness. Mirrored ones may be turned and cropped, too, and tur
 
 PAIR_COLUMNS = ["first", "second", "kind"]
 
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
 
 class PhotoHash(NamedTuple):
-    """A photo's perceptual hash, `(256,)` of -1 and 1, the SHA-256 of its file, and its keypoints."""
+    """A photo's perceptual hash, 256 bits, the SHA-256 of its file, and where its keypoints are."""
 
-    signs: np.ndarray
+    bits: bytes
     digest: bytes
-    keypoints: Keypoints
+    keypoints: StoredKeypoints
 
 
 def group_duplicates(names: Collection[str], pairs: pd.DataFrame) -> dict[str, str]:
@@ -85,9 +87,9 @@ def hash_photos(folder: Path, names: Sequence[str]) -> tuple[dict[str, PhotoHash
     from tqdm import tqdm
 
     names = sorted(names)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # Pillow decodes outside Python's global lock
-        work = threads.map(partial(_hash_photo, folder), names)
-        results = list(tqdm(work, total=len(names), desc="comparing photos", unit="", delay=1, leave=False))
+    file = KeypointsFile()
+    work = _in_threads(partial(_hash_photo, folder, file), names)
+    results = tqdm(work, total=len(names), desc="comparing photos", unit="", delay=1, leave=False)
     by_name = dict(zip(names, results, strict=True))
     hashes = {name: result for name, result in by_name.items() if isinstance(result, PhotoHash)}
     return hashes, {name: result for name, result in by_name.items() if isinstance(result, str)}
@@ -106,8 +108,7 @@ def compare_hashes(hashes: Mapping[str, PhotoHash], names: Sequence[str]) -> pd.
     """
     photos = sorted(hashes)
     kinds = _pairs_by_keypoints([hashes[name].keypoints for name in photos])
-    signs = np.array([hashes[name].signs for name in photos]).reshape(-1, HASH_SIZE * HASH_SIZE)
-    for one, other in _near_pairs(signs):
+    for one, other in near_pairs([hashes[name].bits for name in photos]):
         if hashes[photos[one]].digest == hashes[photos[other]].digest:
             kinds[one, other] = "same file"
         else:
@@ -131,7 +132,7 @@ def count_kinds(pairs: pd.DataFrame) -> str:
     return ", ".join(f"{kind} {counts[kind]}" for kind in KINDS if kind in counts.index)
 
 
-def _hash_photo(folder: Path, name: str) -> PhotoHash | str:
+def _hash_photo(folder: Path, file: KeypointsFile, name: str) -> PhotoHash | str:
     import imagehash
 
     try:
@@ -139,8 +140,8 @@ def _hash_photo(folder: Path, name: str) -> PhotoHash | str:
         photo = images.decode(data, folder / name)
     except UserError as error:
         return str(error)
-    signs = np.where(imagehash.phash(photo, hash_size=HASH_SIZE).hash, np.float32(1), np.float32(-1)).ravel()
-    return PhotoHash(signs, hashlib.sha256(data).digest(), keypoints.detect(photo))
+    bits = np.packbits(imagehash.phash(photo, hash_size=HASH_SIZE).hash).tobytes()
+    return PhotoHash(bits, hashlib.sha256(data).digest(), file.add(keypoints.detect(photo)))
 
 
 def _pair_table(kinds: Mapping[tuple[str, str], str]) -> pd.DataFrame:
@@ -148,21 +149,24 @@ def _pair_table(kinds: Mapping[tuple[str, str], str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PAIR_COLUMNS, dtype="str")
 
 
-def _pairs_by_keypoints(photos: Sequence[Keypoints]) -> dict[tuple[int, int], str]:
+def _pairs_by_keypoints(photos: Sequence[StoredKeypoints]) -> dict[tuple[int, int], str]:
     """Returns the kind of each pair of photos, by position, of which one can be aligned with the other."""
     from tqdm import tqdm
 
-    candidates = keypoints.find_candidates(photos)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # OpenCV works outside Python's global lock
-        work = threads.map(partial(_kind_of_copy, photos), candidates)
-        kinds = list(tqdm(work, total=len(candidates), desc="aligning photos", unit="", delay=1, leave=False))
-    found = zip(candidates, kinds, strict=True)
-    # A symmetric garment also matches its mirror image: what is not mirrored comes first and wins.
-    return {(pair.one, pair.other): kind for pair, kind in reversed(list(found)) if kind}
+    numbers = candidates.find_candidates(photos)
+    work = _in_threads(partial(_kind_of_copy, photos), numbers)
+    kinds: dict[tuple[int, int], str] = {}
+    for row, kind in zip(
+        numbers, tqdm(work, total=len(numbers), desc="aligning photos", unit="", delay=1, leave=False), strict=True
+    ):
+        if kind:  # A symmetric garment also matches its mirror image: what is not mirrored comes first and wins.
+            kinds.setdefault((int(row[0]), int(row[1])), kind)
+    return kinds
 
 
-def _kind_of_copy(photos: Sequence[Keypoints], candidate: keypoints.Candidate) -> str | None:
-    one, other = photos[candidate.one], photos[candidate.other]
+def _kind_of_copy(photos: Sequence[StoredKeypoints], numbers: np.ndarray) -> str | None:
+    candidate = candidates.Candidate(*numbers.tolist())
+    one, other = photos[candidate.one].read(), photos[candidate.other].read()
     aligned = alignment.align(one, other.mirrored() if candidate.mirrored else other)
     if aligned is None:
         return None
@@ -173,15 +177,40 @@ def _kind_of_copy(photos: Sequence[Keypoints], candidate: keypoints.Candidate) -
     return "cropped or padded" if min(aligned.covered) < MAX_CROPPED else "same picture"
 
 
-def _near_pairs(signs: np.ndarray, rows: int = 256) -> list[tuple[int, int]]:
-    """Returns pairs of rows of `signs`, `(N, bits)`, at most `MAX_DISTANCE` apart.
+def near_pairs(hashes: Sequence[bytes], block: int = 2048) -> list[tuple[int, int]]:
+    """Returns pairs of hashes, by position, at most `MAX_DISTANCE` apart.
 
-    Works in blocks of `rows`, since a matrix of all distances would need memory for N x N numbers.
+    All are compared, since no index does less without losing pairs: half the bits of two unrelated hashes differ, and a
+    quarter may. Of 16 bands of 16 bits, one of a pair then differs in 4 bits at most; so does one of most unrelated
+    pairs. And their distances to a third hash, by which a BK-tree goes, are much the same. 100,000 photos take seconds.
+
+    Args:
+        hashes: 256 bits each.
+        block: hashes that are compared at once; a matrix of all distances would need memory for N x N numbers.
     """
+    bits = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_SIZE * HASH_SIZE // 8)
     pairs = []
-    for start in range(0, len(signs), rows):
-        # The dot product of two rows of -1 and 1 is the number of equal bits less the number of different ones.
-        distances = (signs.shape[1] - signs[start : start + rows] @ signs[start:].T) / 2
-        for one, other in np.argwhere(np.triu(distances <= MAX_DISTANCE, k=1)):
-            pairs.append((start + int(one), start + int(other)))
+
+    def signs(start: int) -> np.ndarray:
+        return np.unpackbits(bits[start : start + block], axis=1).astype(np.float32) * 2 - 1
+
+    for start in range(0, len(hashes), block):
+        rows = signs(start)
+        for other in range(start, len(hashes), block):
+            # The dot product of two rows of -1 and 1 is the number of equal bits less the number of different ones.
+            equal = rows @ signs(other).T
+            near = np.flatnonzero(equal >= rows.shape[1] - 2 * MAX_DISTANCE)
+            ones, others = np.divmod(near, equal.shape[1])
+            pairs += [
+                pair
+                for pair in zip((ones + start).tolist(), (others + other).tolist(), strict=True)
+                if pair[0] < pair[1]
+            ]
     return pairs
+
+
+def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], at_once: int = 1000) -> Iterator[Result]:
+    """The results of `work`, in order, by a thread for each core; few results wait in memory for those before them."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # Pillow and OpenCV work outside Python's global lock
+        for start in range(0, len(items), at_once):
+            yield from threads.map(work, items[start : start + at_once])

@@ -1,15 +1,12 @@
-"""SIFT keypoints of photos: which photos may show the same picture, mirrored, turned, cropped or padded.
+"""SIFT keypoints of photos, and a file for those of many photos.
 
 SIFT's descriptors stay the same when a photo is scaled or turned, and change little when it is lit differently
 (D. Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", IJCV 2004); here they are RootSIFT
-(R. Arandjelovic, A. Zisserman, CVPR 2012). A photo is summarised as one vector, the sum of its descriptors' random
-Fourier features (A. Rahimi, B. Recht, NIPS 2007; L. Bo, C. Sminchisescu, "Efficient Match Kernel", NIPS 2009): the
-product of two such vectors grows with the number of descriptors that the photos share. Compared with visual words,
-nothing has to be learned from the photos first, so that a further photo does not change what is found among the others.
+(R. Arandjelovic, A. Zisserman, CVPR 2012).
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
+import tempfile
+import threading
 from typing import NamedTuple
 
 import cv2
@@ -27,21 +24,6 @@ MIN_CONTRAST = 0.015
 
 PICTURE_SIDE = 64
 """Longer side, in pixels, of the small colour picture that is kept to compare two aligned photos pixel by pixel."""
-
-DIMENSIONS = 1024
-"""Random Fourier features; the noise of a product of two summaries is about `DIMENSIONS ** -0.5`, 0.03."""
-
-SHARPNESS = 14.0
-"""Of the Gaussian kernel exp(-SHARPNESS d²) of two descriptors' distance d (0 to 1.4): the same corner in two copies
-has d of about 0.3, others 0.8 and more. 4 and 8 left copies and other photos closer together."""
-
-MIN_SIMILARITY = 0.17
-"""Product of two summaries, -1 to 1, from which photos are compared more closely. Measured on product photos: half of
-all pairs have less than 0.05, 99% less than 0.14; 19 of 20 copies that are cropped by 10% at each edge 0.28 or more."""
-
-MAX_CANDIDATES = 20
-"""Photos that each photo is compared with more closely, at most, so that the time grows little faster than the number
-of photos."""
 
 MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
 """Order of a descriptor's 4 x 4 cells of 8 directions, as OpenCV stores them, in the mirror image of the photo."""
@@ -67,12 +49,48 @@ class Keypoints(NamedTuple):
         return Keypoints(points, self.descriptors[:, MIRRORED], self.picture[:, ::-1])
 
 
-class Candidate(NamedTuple):
-    """Two photos, by their position, that may show the same picture; `mirrored`: one shows it left to right."""
+class KeypointsFile:
+    """Keypoints of many photos in a temporary file, since those of 100,000 photos take 2.5 GB; for use by threads."""
 
-    one: int
-    other: int
-    mirrored: bool
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the last of the keypoints
+        self._lock = threading.Lock()
+        self._end = 0
+
+    def add(self, found: Keypoints) -> "StoredKeypoints":
+        """Writes the keypoints of a photo."""
+        data = found.points.tobytes() + found.descriptors.tobytes() + found.picture.tobytes()
+        with self._lock:
+            start = self._end
+            self._file.seek(start)
+            self._file.write(data)
+            self._end += len(data)
+        return StoredKeypoints(self, start, len(found.points), found.picture.shape)
+
+    def read(self, start: int, size: int) -> bytes:
+        """The bytes from `start`."""
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(size)
+
+
+class StoredKeypoints(NamedTuple):
+    """Where a photo's keypoints are in a file; `count` is how many, `shape` that of the small picture."""
+
+    file: KeypointsFile
+    start: int
+    count: int
+    shape: tuple[int, ...]
+
+    def read(self) -> Keypoints:
+        """The keypoints, which must not be changed."""
+        points, descriptors = 8 * self.count, 128 * self.count
+        data = self.file.read(self.start, points + descriptors + int(np.prod(self.shape)))
+        return Keypoints(
+            np.frombuffer(data, np.float32, 2 * self.count).reshape(-1, 2),
+            np.frombuffer(data, np.uint8, descriptors, points).reshape(-1, 128),
+            np.frombuffer(data, np.uint8, offset=points + descriptors).reshape(self.shape),
+        )
 
 
 def detect(photo: Image.Image) -> Keypoints:
@@ -95,49 +113,6 @@ def root_sift(descriptors: np.ndarray) -> np.ndarray:
     return np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1))
 
 
-def find_candidates(photos: Sequence[Keypoints], rows: int = 256) -> list[Candidate]:
-    """Returns the pairs of photos whose descriptors are similar, in order, the first photo before the second.
-
-    Args:
-        photos: their keypoints.
-        rows: photos in a block; a matrix of all similarities would need memory for N x N numbers.
-    """
-    plain = _summaries([photo.descriptors for photo in photos])
-    mirrored = _summaries([photo.descriptors[:, MIRRORED] for photo in photos])
-    candidates = set()
-    for start in range(0, len(plain), rows):
-        for flag, others in ((False, plain), (True, mirrored)):
-            for one, other in _similar(plain[start : start + rows] @ others.T):
-                first, second = sorted((start + int(one), int(other)))
-                if first != second:
-                    candidates.add(Candidate(first, second, flag))
-    return sorted(candidates)
-
-
 def _reduced(photo: Image.Image, side: int) -> Image.Image:
     scale = side / max(photo.size)
     return photo.resize([max(1, round(length * scale)) for length in photo.size], Image.Resampling.BOX)
-
-
-def _similar(similarities: np.ndarray) -> np.ndarray:
-    """Row and column of the similarities that suffice, of each row the highest `MAX_CANDIDATES` besides itself."""
-    least = np.full((len(similarities), 1), MIN_SIMILARITY, np.float32)
-    if similarities.shape[1] > MAX_CANDIDATES + 1:
-        highest = np.partition(similarities, -MAX_CANDIDATES - 1, axis=1)[:, -MAX_CANDIDATES - 1, None]
-        least = np.maximum(least, highest)
-    return np.argwhere(similarities >= least)
-
-
-def _summaries(descriptors: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the summary of each photo's descriptors, `(photos, DIMENSIONS)`, of length 1; 0 without descriptors."""
-    random = np.random.RandomState(0)
-    directions = random.normal(0, np.sqrt(2 * SHARPNESS), (128, DIMENSIONS)).astype(np.float32)
-    phases = random.uniform(0, 2 * np.pi, DIMENSIONS).astype(np.float32)
-    summaries = [np.zeros((0, DIMENSIONS), np.float32)]
-    for start in range(0, len(descriptors), 64):
-        batch = descriptors[start : start + 64]
-        features = np.cos(root_sift(np.concatenate(batch)) @ directions + phases)
-        bounds = np.cumsum([0, *(len(part) for part in batch)])
-        sums = np.array([features[low:high].sum(axis=0) for low, high in pairwise(bounds)])
-        summaries.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9))
-    return np.concatenate(summaries)

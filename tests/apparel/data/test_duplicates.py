@@ -129,18 +129,25 @@ def test_duplicates_of_duplicates_are_in_one_group():
     assert duplicates.group_duplicates(["d", "c", "b", "a"], table) == {"a": "a", "b": "a", "c": "a", "d": "d"}
 
 
-def test_blocks_do_not_lose_or_repeat_pairs():
-    signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), (30, 256))
-    signs[20:] = signs[:10]
+def test_near_hashes_are_those_of_all_pairs():
+    random = np.random.default_rng(0)
+    bits = random.random((30, 256)) < 0.5
+    bits[20:] = bits[:10] ^ (random.random((10, 256)) < np.linspace(0, 0.4, 10)[:, None])
+    bits[29] = bits[0]
+    bits[29, :64] ^= True
+    bits[28] = bits[0]
+    bits[28, :65] ^= True
     expected = [
         (one, other)
         for one in range(30)
         for other in range(one + 1, 30)
-        if (signs[one] != signs[other]).sum() <= duplicates.MAX_DISTANCE
+        if (bits[one] != bits[other]).sum() <= duplicates.MAX_DISTANCE
     ]
-    assert len(expected) >= 10
-    for rows in (1, 7, 30, 64):
-        assert sorted(duplicates._near_pairs(signs, rows)) == sorted(expected)
+    assert len(expected) > 4 and (0, 29) in expected and (0, 28) not in expected
+    hashes = [np.packbits(row).tobytes() for row in bits]
+    for block in (1, 7, 30, 64):
+        assert sorted(duplicates.near_pairs(hashes, block)) == expected
+    assert duplicates.near_pairs([]) == []
 
 
 def test_no_photo_and_one_photo(folder):

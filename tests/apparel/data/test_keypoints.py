@@ -26,27 +26,17 @@ def test_mirrored_keypoints_are_those_of_the_mirror_image():
     assert np.median(likeness.sum(axis=1)[near]) > 0.95
 
 
-def test_copies_are_candidates_in_blocks_of_any_size():
-    photos = [garment(seed) for seed in range(6)] + [ImageOps.mirror(garment(2)), garment(4).rotate(90)]
+def test_keypoints_come_back_from_a_file():
+    file = keypoints.KeypointsFile()
+    photos = [garment(1), garment(2, (320, 100)), Image.new("RGB", (100, 50), "white")]
     found = [keypoints.detect(photo) for photo in photos]
-    candidates = keypoints.find_candidates(found)
-    assert {(2, 6, True), (4, 7, False)} <= set(candidates)
-    assert all(one < other for one, other, _ in candidates) and candidates == sorted(set(candidates))
-    for rows in (1, 3, 100):
-        assert keypoints.find_candidates(found, rows) == candidates
+    stored = [file.add(photo) for photo in found]
+    for expected, photo in zip(found[::-1], stored[::-1], strict=True):
+        for before, after in zip(expected, photo.read(), strict=True):
+            assert before.dtype == after.dtype
+            np.testing.assert_array_equal(before, after)
 
 
-def test_each_photo_has_so_many_candidates_at_most(monkeypatch):
-    monkeypatch.setattr(keypoints, "MAX_CANDIDATES", 2)
-    found = [keypoints.detect(garment(1))] * 8
-    plain = [pair for pair in keypoints.find_candidates(found[:2]) if not pair.mirrored]
-    assert plain == [(0, 1, False)]
-    different = [keypoints.detect(garment(seed)) for seed in range(12)]
-    monkeypatch.setattr(keypoints, "MIN_SIMILARITY", -1.0)
-    assert len(keypoints.find_candidates(different)) <= 12 * (2 + 3)
-
-
-def test_photos_without_keypoints_and_none_at_all():
+def test_a_photo_without_keypoints():
     plain = keypoints.detect(Image.new("RGB", (100, 50), "white"))
     assert plain.points.shape == (0, 2) and plain.descriptors.shape == (0, 128)
-    assert keypoints.find_candidates([plain, plain]) == [] and keypoints.find_candidates([]) == []
