@@ -5,6 +5,7 @@ last of all that MLflow has.
 """
 
 import json
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,7 @@ def judge(candidate: Candidate, champion: Version | None, reader: Reader, regist
     """Compares a candidate with the champion; a champion that cannot be compared is a reason not to promote."""
     if champion is None:
         return Decision()
+    print(f"comparing with the champion, {champion}: both are measured now, some seconds", file=sys.stderr)
     limit = params.load().promote.max_latency_ratio
     try:
         results = _champion_results(champion, reader)

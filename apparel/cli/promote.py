@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     reason = (arguments.reason or "").strip()
     if arguments.force != bool(reason):
         raise UserError('--force needs a reason that is kept, and a reason is for --force: --force --reason "..."')
-    print("comparing with the champion; loading two models takes some seconds", file=sys.stderr)
+    print("reading the model and its results, here and from MLflow: some seconds", file=sys.stderr)
     from apparel.analysis import promotion_run, promotion_text
 
     outcome = promotion_run.promote(arguments.run, reason or None, arguments.dry_run)
