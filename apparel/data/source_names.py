@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from apparel.utils.names import folded
@@ -60,15 +60,21 @@ def find_siblings(names: Iterable[str], alike: Collection[tuple[str, str]]) -> l
     for name in names:  # the source itself
         if source_stem(name) is None and folded(Path(name).stem) in groups:
             groups[folded(Path(name).stem)].append(name)
+    confirmed = _confirmed(groups, alike)
     return [
         (group[0], name)
-        for group in map(sorted, groups.values())
-        if len(group) <= TRUSTED_COPIES or _confirmed(group, alike) >= MIN_CONFIRMED * len(group)
+        for stem, group in ((stem, sorted(group)) for stem, group in groups.items())
+        if len(group) <= TRUSTED_COPIES or len(confirmed[stem]) >= MIN_CONFIRMED * len(group)
         for name in group[1:]
     ]
 
 
-def _confirmed(group: list[str], alike: Collection[tuple[str, str]]) -> int:
-    """The number of photos of a group that look like another one of it."""
-    members = set(group)
-    return len({name for pair in alike if members.issuperset(pair) for name in pair})
+def _confirmed(groups: Mapping[str, list[str]], alike: Collection[tuple[str, str]]) -> dict[str, set[str]]:
+    """The photos of each group, by its stem, that look like another one of it."""
+    stem_of = {name: stem for stem, group in groups.items() for name in group}
+    confirmed: dict[str, set[str]] = defaultdict(set)
+    for pair in alike:
+        one, other = map(stem_of.get, pair)
+        if one is not None and one == other:
+            confirmed[one].update(pair)
+    return confirmed
