@@ -46,7 +46,7 @@ class Converted:
     report: dict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AnnotatedImage:
     """A photo with an annotation: its upright size in pixels, and its boxes inside that.
 

@@ -43,7 +43,7 @@ CONTRADICTORY_SIZE = "size is not the photo's, and boxes contradict each other i
 BEYOND_PHOTO = "no size is given, and boxes reach far beyond photos of this size"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
     """The image that an annotation's boxes lie in, by which they are placed on the photo.
 

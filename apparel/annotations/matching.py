@@ -13,7 +13,7 @@ SIMILAR = "a name that differs in case or in how accents are written"
 WITHOUT_ENDING = "its name without ending"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The photos that an annotation names.
 

@@ -6,7 +6,7 @@ SHARES = (1, 1)
 """The size of an annotation whose corners are shares of the photo's sides, 0 to 1, not pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
     """One labelled box; `corners` are xmin, ymin, xmax, ymax in pixels, zero-based, the high ones exclusive."""
 
@@ -18,7 +18,7 @@ class Box:
         return f"{self.label} {' '.join(f'{corner:g}' for corner in self.corners)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Annotation:
     """The boxes of one photo in one annotation file.
 
