@@ -74,6 +74,10 @@ class Convert(Section):
     strict: bool
 
 
+Fold = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}( of all)?$")]
+"""A fold of a cross-validation, such as `2/5`, the second of five; `2/5 of all` divides the photos of test, too."""
+
+
 class Split(Section):
     """Which photos are in train, val and test."""
 
@@ -84,6 +88,21 @@ class Split(Section):
     train_list: str | None
     val_list: str | None
     keep_duplicates_together: bool
+    fold: Fold | None
+
+    @field_validator("fold")
+    @classmethod
+    def _among_the_folds(cls, value: str | None) -> str | None:
+        if value is not None:
+            number, count, _ = parse_fold(value)
+            if not number <= count or count < 2:
+                raise ValueError(f"{value!r} is no fold: the first of five is '1/5', the last '5/5'; at least two")
+        return value
+
+    @property
+    def judged(self) -> str:
+        """The split that eval judges the model on: test, or with a fold val, since test is for the final figure."""
+        return "val" if self.fold else "test"
 
 
 class TFRecord(Section):
@@ -222,6 +241,13 @@ def parse(values: Any, where: str = "params.yaml", model: type[Model] = Params) 
     except ValidationError as error:
         problems = [problem for problem in error.errors() if not _follows(problem, error.errors())]
         raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in problems)) from None
+
+
+def parse_fold(fold: str) -> tuple[int, int, bool]:
+    """Number of the fold, from 1, number of folds, and whether the photos of test are divided, too."""
+    numbers, _, of_all = fold.partition(" ")
+    number, count = map(int, numbers.split("/"))
+    return number, count, bool(of_all)
 
 
 def parse_name(name: str, where: str) -> str:

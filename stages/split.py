@@ -28,7 +28,7 @@ def main() -> None:
     csv_tables.write(counts, paths.SPLIT / "summary.csv")
     integrity.write_checksums(paths.SPLIT)
     sizes = used["filename"].map(assigned).value_counts()
-    print(", ".join(f"{split} {sizes[split]}" for split in SPLITS), "photos; boxes per class:")
+    print(", ".join(f"{split} {sizes.get(split, 0)}" for split in SPLITS), "photos; boxes per class:")
     print(counts.to_string(index=False))
     for line in split_notes(counts, assigned, pinned, pairs, len(photos)):
         print(line)

@@ -23,7 +23,7 @@ PICTURES = 12
 """Number of photos on the page: those whose result changed most."""
 
 MEANING = (
-    "Intervals are 95% intervals of the difference to {first} on the same test photos. "
+    "Intervals are 95% intervals of the difference to {first} on the same photos. "
     "better and worse: the interval does not contain 0. Where there is no difference, about one comparison in twenty "
     "gets such a verdict by chance. The intervals do not cover training again with another seed."
 )
@@ -61,7 +61,7 @@ def table_text(compared: Comparison) -> str:
             columns["95% interval" + " " * position] = interval
             columns[" " * position] = rows["verdict"]
     table = pd.DataFrame(columns).rename_axis(None).replace("- to -", "-").to_string()
-    return "\n".join([f"AP50 on {len(compared.photos)} test photos", table, MEANING.format(first=compared.names[0])])
+    return "\n".join([f"AP50 on {compare.photos_text(compared)}", table, MEANING.format(first=compared.names[0])])
 
 
 def losses_text(compared: Comparison) -> str:
@@ -121,6 +121,7 @@ def render_page(compared: Comparison) -> str:
         losses=[
             (names, list(rows.itertuples())) for names, rows in compared.losses.groupby(["kind", "name"], sort=False)
         ],
+        photos_text=compare.photos_text(compared),
         meanings=error_types.MEANINGS,
         all_classes=ALL,
         colours=drawing.class_colours(compared.classes),

@@ -18,6 +18,7 @@ from apparel import boxes, params, paths
 from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
 from apparel.errors import UserError, one_line
+from apparel.evaluation.report import judged_rows
 from apparel.params import flatten
 from apparel.tracking.server import clean_name
 from apparel.utils import csv_tables, yaml
@@ -106,7 +107,7 @@ def _from_revision(name: str, lock: dvc_lock.Lock, revision: str | None) -> Resu
     with tempfile.TemporaryDirectory() as folder:
         for path in NEEDED:
             _download(files, path, Path(folder, path.name), name)
-        tables = _read_tables(Path(folder))
+        tables = read_tables(Path(folder))
     params_then = _read_params(files)
     photos = paths.photos(params_then.get("data.name", "")).as_posix()
     inputs = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not _is_result(path)}
@@ -147,7 +148,7 @@ def _download(files: "DVCFileSystem", path: Path, target: Path, name: str) -> No
 def _from_run(name: str, run: "StoredRun", reader: "Reader") -> ResultSet:
     with tempfile.TemporaryDirectory() as folder:
         files = [reader.fetch(run.id, f"eval/{path.name}", Path(folder)) for path in NEEDED]
-        tables = _read_tables(files[0].parent)  # `folder` or `folder/eval`, which depends on the kind of store
+        tables = read_tables(files[0].parent)  # `folder` or `folder/eval`, which depends on the kind of store
     photos = paths.photos(params.parse_name(run.params.get("data.name", ""), f"data.name of MLflow's run {run.id}"))
     commit = run.tags.get("eval.git.commit") or run.tags.get("mlflow.source.git.commit", "")
     dirty = " and uncommitted changes" if run.tags.get("eval.git.dirty") == "true" else ""
@@ -163,7 +164,7 @@ def _from_run(name: str, run: "StoredRun", reader: "Reader") -> ResultSet:
     )
 
 
-def _read_tables(folder: Path) -> dict[str, Any]:
+def read_tables(folder: Path) -> dict[str, Any]:
     """The fields of a `ResultSet` that eval wrote as CSV files, validated.
 
     Raises:
@@ -204,7 +205,8 @@ def _read_detections(folder: Path) -> pd.DataFrame:
 
 def _read_thresholds(folder: Path) -> dict[str, float]:
     per_class = csv_tables.read(folder / paths.PER_CLASS.name, ["split", "class", "threshold"])
-    per_class = per_class[(per_class["split"] == "test") & (per_class["class"] != ALL)].set_index("class")
+    per_class = judged_rows(per_class)
+    per_class = per_class[per_class["class"] != ALL].set_index("class")
     return _parse_numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict()
 
 

@@ -70,13 +70,17 @@ def training_photos(config: params.Params, stages: list[str]) -> int:
     """The number of photos to train on: as the TFRecords have it where they stay, else as split would have it."""
     if not {"convert", "split", "tfrecord"} & set(stages):
         return index.read_index(paths.TFRECORD).splits["train"].photos
-    folder, share = paths.photos(config.data.name), 1 - config.split.val_fraction
+    folder, share, of_all = paths.photos(config.data.name), 1 - config.split.val_fraction, False
+    if config.split.fold:
+        _, folds, of_all = params.parse_fold(config.split.fold)
+        share = 1 - 1 / folds
     photos = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if config.split.train_list:
         listed = split.read_photo_list(paths.lists(config.data.name) / config.split.train_list, photos)
         return max(1, round(len(listed) * share))
     drawn = yaml.load(folder.parent / "params.yaml")["draw"]["photos"] if not photos else 0
-    return max(1, round((len(photos) or drawn) * (1 - config.split.test_fraction) * share))
+    rest = 1 if of_all else 1 - config.split.test_fraction
+    return max(1, round((len(photos) or drawn) * rest * share))
 
 
 def duration_text(seconds: float) -> str:

@@ -10,6 +10,10 @@ COMMANDS = {
         "compare results: which class got better, whether that is more than chance, and what was changed",
     ),
     "completion": ("completion", "print a script that completes commands and options in bash or zsh"),
+    "crossval": (
+        "crossval",
+        "cross-validate parameters: folds by photo and seeds, pooled, with intervals over all photos",
+    ),
     "dashboard": ("dashboard", "open optuna-dashboard on sweeps, also while they run"),
     "experiments": ("experiments", "list the results of all commits and experiments, and how their parameters differ"),
     "export": ("export", "write a trained model as a SavedModel, for TensorFlow Lite, or as ONNX"),
@@ -47,7 +51,7 @@ COMMANDS = {
 `import` is a keyword and `inspect` a module of Python, so those modules' names end in `_data`.
 """
 
-ANYWHERE = ("dashboard", "plots", "results", "run", "sync", "ui", "verify")
+ANYWHERE = ("crossval", "dashboard", "plots", "results", "run", "sync", "ui", "verify")
 """Commands that work from any folder of the project: those that take no paths."""
 
 

@@ -2,7 +2,7 @@
 
 The draw is iterative stratification (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the Stratification of Multi-Label
 Data", ECML PKDD 2011): photos of the rarest class are assigned first, to the split that lacks the class most. Photos
-without boxes are stratified as a class of their own.
+without boxes are stratified as a class of their own. Folds of a cross-validation are drawn by the same rule.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -54,7 +54,9 @@ def assign_photos(
     else:
         val = _draw_share(train_val, presence, groups, config.val_fraction, config.seed)
     photos = {"train": sorted(set(train_val) - set(val)), "val": val, "test": test}
-    _check_splits(photos, presence, classes, groups)
+    if config.fold:
+        photos = _take_fold(photos, presence, groups, config)
+    _check_splits(photos, presence, classes, groups, allow_no_test=bool(config.fold))
     return dict(sorted((name, split) for split, members in photos.items() for name in members))
 
 
@@ -95,7 +97,7 @@ def split_notes(
         lines.append(f"photos in none of the lists, left out: {photo_count - len(assigned)}")
     for split in SPLITS[1:]:
         absent = counts.loc[counts[f"counts_{split}"] == 0, "class"]
-        if len(absent):
+        if len(absent) and split in assigned.values():
             lines.append(f"warning: {split} has no box of {', '.join(absent)}; nothing is measured for it there")
     return lines + _duplicate_notes(pairs, assigned)
 
@@ -163,6 +165,34 @@ def _draw_share(
     return sorted(group.index[group.isin(group_presence.index[drawn])])
 
 
+def _take_fold(
+    photos: Mapping[str, Sequence[str]], presence: pd.DataFrame, groups: Mapping[str, str], config: params.Split
+) -> dict[str, list[str]]:
+    """The splits with one fold as val and the others as train; test stays, or is divided with them and is empty.
+
+    Each photo is in one fold, groups whole. The folds depend on the seed and on their number.
+
+    Raises:
+        UserError: there are fewer groups than folds.
+    """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+    number, count, of_all = params.parse_fold(config.fold)
+    names = sorted({*photos["train"], *photos["val"], *(photos["test"] if of_all else ())})
+    group = pd.Series([groups[name] for name in names], index=names, dtype="str")
+    group_presence = presence.loc[names].groupby(group).any().sort_index()
+    if len(group_presence) < count:
+        raise UserError(
+            f"split.fold: {count} folds need as many photos that are no near duplicates of each other, "
+            f"there are {len(group_presence)}"
+        )
+    stratifier = MultilabelStratifiedKFold(n_splits=count, shuffle=True, random_state=config.seed)
+    classes = group_presence.to_numpy(dtype=int)
+    rows = [held_out for _, held_out in stratifier.split(np.zeros(len(classes)), classes)][number - 1]
+    fold = set(group.index[group.isin(group_presence.index[rows])])
+    return {"train": sorted(set(names) - fold), "val": sorted(fold), "test": [] if of_all else list(photos["test"])}
+
+
 def _adjust_share(share: int, drawn: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:
     """Moves groups in or out of the draw until their number differs from `share` by at most a tenth.
 
@@ -189,12 +219,16 @@ def _adjust_share(share: int, drawn: np.ndarray, classes: np.ndarray, seed: int)
 
 
 def _check_splits(
-    photos: Mapping[str, Sequence[str]], presence: pd.DataFrame, classes: Sequence[str], groups: Mapping[str, str]
+    photos: Mapping[str, Sequence[str]],
+    presence: pd.DataFrame,
+    classes: Sequence[str],
+    groups: Mapping[str, str],
+    allow_no_test: bool,
 ) -> None:
     """Raises a `UserError` where a split has no photos, or train no box of a class."""
     sizes = ", ".join(f"{split} {len(members)}" for split, members in photos.items())
     for split, members in photos.items():
-        if not members:
+        if not members and not (split == "test" and allow_no_test):
             # Nothing is drawn from a single group, and what was not drawn is in train.
             reason = _duplicates_reason(photos["train"] if split != "train" else [], groups)
             raise UserError(

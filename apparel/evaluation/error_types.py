@@ -135,7 +135,7 @@ def repair_errors(
     truth = ground_truth.reset_index(drop=True)
     typed = classify_errors(truth, matched)
     truth = truth.assign(error=_box_errors(truth, typed))
-    names, boxes_left = pd.Index(sorted(photos)), truth[~truth["difficult"].astype(bool)]
+    names, boxes_left = intervals.photo_names(photos), truth[~truth["difficult"].astype(bool)]
     repaired = {}
     for error in ERRORS:
         detections, left = _repair(typed, boxes_left, error)
@@ -247,9 +247,9 @@ def _scored(
         remaining, all_boxes = left[left["class"] == name], truth[truth["class"] == name]
         if remaining.empty and len(all_boxes):
             remaining, of_class = all_boxes, all_boxes.assign(is_true=True)
-        counts = np.bincount(names.get_indexer(remaining["filename"]), minlength=len(names))
+        counts = np.bincount(intervals.photo_indices(names, remaining), minlength=len(names))
         is_true = of_class["is_true"].to_numpy(bool)
-        by_class.append(intervals.of_class(names.get_indexer(of_class["filename"]), is_true, counts))
+        by_class.append(intervals.of_class(intervals.photo_indices(names, of_class), is_true, counts))
     return intervals.stack(by_class)
 
 

@@ -78,7 +78,7 @@ def average_precision(
     """Average precision of each class with its interval.
 
     Args:
-        photos: the names of all photos that were scored, also of those without boxes, in any order.
+        photos: the names of all photos that were scored, also of those without boxes, in any order; see `photo_of`.
         ground_truth: a ground truth table.
         matched: what `metrics.match_detections` returned.
         classes: the classes to score, in order.
@@ -86,14 +86,14 @@ def average_precision(
     Raises:
         ValueError: a table names a photo that is not in `photos`.
     """
-    names = pd.Index(sorted(photos))
+    names = photo_names(photos)
     by_class = []
     for name in classes:
         counted = matched[(matched["class"] == name) & (matched["verdict"] != IGNORED)]
         truth = ground_truth[(ground_truth["class"] == name) & ~ground_truth["difficult"].astype(bool)]
-        box_counts = np.bincount(_photo_indices(names, truth), minlength=len(names))
+        box_counts = np.bincount(photo_indices(names, truth), minlength=len(names))
         is_true = (counted["verdict"] == TRUE_POSITIVE).to_numpy()
-        by_class.append(of_class(_photo_indices(names, counted), is_true, box_counts))
+        by_class.append(of_class(photo_indices(names, counted), is_true, box_counts))
     return stack(by_class)
 
 
@@ -204,9 +204,22 @@ def _distances(scored: AveragePrecision, signs: np.ndarray) -> tuple[float, floa
     return tuple(float(np.sqrt(max(0.0, each @ correlations @ each))) for each in (below, above))
 
 
-def _photo_indices(names: pd.Index, table: pd.DataFrame) -> np.ndarray:
+def photo_of(names: pd.Series) -> pd.Series:
+    """The photo of each name: names such as `1/a.jpg` are of the photo `a.jpg`, detected by the model of another seed.
+
+    What several models detect on one photo is not independent, so all of them are one unit of sampling.
+    """
+    return names.str.rpartition("/")[2] if names.str.contains("/", regex=False).any() else names
+
+
+def photo_names(photos: Sequence[str]) -> pd.Index:
+    """The names of the photos, the units of sampling, sorted."""
+    return pd.Index(sorted(set(photo_of(pd.Series(list(photos), dtype="str")))))
+
+
+def photo_indices(names: pd.Index, table: pd.DataFrame) -> np.ndarray:
     """The index in `names` of the photo of each row, (rows,)."""
-    indices = names.get_indexer(table["filename"])
+    indices = names.get_indexer(photo_of(table["filename"]))
     if (indices < 0).any():
         raise ValueError(f"boxes on a photo that is not scored: {table['filename'].iloc[int(np.argmin(indices))]!r}")
     return indices

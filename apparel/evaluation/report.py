@@ -66,14 +66,15 @@ def write_tables(
     them, too.
 
     Args:
-        test: metrics of the test split.
+        test: metrics of the split that is judged: test, or of a fold val.
         val: metrics of the val split.
         losses: the breakdown of each split by its name.
         digests: the SHA-256 of each test photo by name: it shows whether two results are of the same photos.
     """
     summary = evaluate.summary_metrics(test) | breakdown.summary(losses[test.split])
     files.write_json(paths.METRICS, {test.split: summary})
-    per_class = [results.per_class.reset_index().assign(split=results.split) for results in (test, val)]
+    splits = {results.split: results for results in (test, val)}  # one, where val is judged
+    per_class = [results.per_class.reset_index().assign(split=split) for split, results in splits.items()]
     _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), paths.PER_CLASS)
     _write(evaluate.pr_curve_table(test), paths.PR_CURVE)
     _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), paths.CONFUSION)
@@ -110,7 +111,7 @@ def read_verdict() -> str:
     """
     per_class = read_per_class()
     pairs = csv_tables.read(paths.CONFUSION, ["actual", "predicted"])
-    return verdict.weakest_class(per_class[per_class["split"] == "test"].set_index("class"), pairs)
+    return verdict.weakest_class(judged_rows(per_class).set_index("class"), pairs)
 
 
 def read_per_class(path: Path = paths.PER_CLASS) -> pd.DataFrame:
@@ -124,14 +125,20 @@ def read_per_class(path: Path = paths.PER_CLASS) -> pd.DataFrame:
     table = csv_tables.read(path, PER_CLASS_COLUMNS)
     names, figures = table[["split", "class"]], table.drop(columns=["split", "class"])
     numbers = figures.apply(pd.to_numeric, errors="coerce")
-    if (numbers.isna() & (figures != "")).any(axis=None) or not (names == ["test", ALL]).all(axis=1).any():
+    if (numbers.isna() & (figures != "")).any(axis=None) or not (names["class"] == ALL).any():
         raise UserError(f"{path} is damaged; run `dvc repro --force eval`")
     return names.join(numbers)
 
 
+def judged_rows(per_class: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a per-class table of the split that was judged: test, or of a fold val."""
+    split = "test" if (per_class["split"] == "test").any() else "val"
+    return per_class[per_class["split"] == split]
+
+
 def terminal_text(table: pd.DataFrame) -> str:
-    """The rows of the test split of what `read_per_class` returns, as a table for the terminal."""
-    rows = table[table["split"] == "test"].set_index("class")
+    """The rows of the judged split of what `read_per_class` returns, as a table for the terminal."""
+    rows = judged_rows(table).set_index("class")
     texts = rows[FIGURES].map(html.figure)
     columns = pd.DataFrame(
         {
@@ -144,7 +151,7 @@ def terminal_text(table: pd.DataFrame) -> str:
             "mean IoU": texts["mean_IoU"],
         }
     )
-    return f"{rows.loc[ALL, 'photos']:.0f} test photos\n{columns.rename_axis(None).to_string()}"
+    return f"{rows.loc[ALL, 'photos']:.0f} {rows.loc[ALL, 'split']} photos\n{columns.rename_axis(None).to_string()}"
 
 
 def markdown(test: SplitMetrics) -> str:
@@ -152,7 +159,7 @@ def markdown(test: SplitMetrics) -> str:
     total = test.per_class.loc[ALL]
     interval = f"{html.figure(total['AP50_low'])}–{html.figure(total['AP50_high'])}"
     lines = [
-        f"**mAP50 {html.figure(total['AP50'])}** ({interval}) on {total['photos']:.0f} test photos",
+        f"**mAP50 {html.figure(total['AP50'])}** ({interval}) on {total['photos']:.0f} {test.split} photos",
         "",
         _markdown_text(verdict.weakest_class(test.per_class, test.pairs)),
         "",

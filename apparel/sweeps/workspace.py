@@ -10,6 +10,7 @@ keeps listing the experiment as running.
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -60,17 +61,43 @@ class Workspace:
         search_space.write_params(self.folder / paths.PARAMS, values)
         return self.python("dvc", "repro", "train", stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
+    def repro(
+        self, values: search_space.Values, log: IO[bytes], variables: dict[str, str]
+    ) -> AbstractContextManager[subprocess.Popen]:
+        """Starts the stages up to eval with these values in params.yaml; they end with the block, or with this process.
+
+        Args:
+            values: by dotted name.
+            log: where their output goes.
+            variables: added to the environment.
+        """
+        self.reset()
+        search_space.write_params(self.folder / paths.PARAMS, values)
+        command = [sys.executable, "-m", "dvc", "repro", "eval"]
+        options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+        return processes.guarded(command, cwd=self.folder, env=self._environment() | variables, **options)
+
     def python(self, *arguments: str, **options: Any) -> subprocess.Popen:
         """Starts `python -m ARGUMENTS` in the clone, in a process group of its own."""
-        # `DVC_ROOT`: checkpoints and unsent runs are kept in the project.
-        environment = processes.with_this_python(os.environ) | {"DVC_ROOT": str(self.project)}
-        return processes.start([sys.executable, "-m", *arguments], cwd=self.folder, env=environment, **options)
+        command = [sys.executable, "-m", *arguments]
+        return processes.start(command, cwd=self.folder, env=self._environment(), **options)
 
-    def save(self, name: str, message: str) -> str:
-        """Saves the training as a DVC experiment of that name in the project; returns its commit."""
+    def _environment(self) -> dict[str, str]:
+        # `DVC_ROOT`: checkpoints and unsent runs are kept in the project.
+        return processes.with_this_python(os.environ) | {"DVC_ROOT": str(self.project)}
+
+    def save(self, name: str, message: str, evaluated: bool = False) -> str:
+        """Saves the training as a DVC experiment of that name in the project; returns its commit.
+
+        Args:
+            name: of the experiment.
+            message: of its commit.
+            evaluated: whether the stage eval ran, too.
+        """
         from dvc.repo.experiments.refs import ExpRefInfo
 
-        self._reset_eval()
+        if not evaluated:
+            self._reset_eval()
         self._git("add", "--all")
         self._git(*_author_options(), "commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
         reference = str(ExpRefInfo(self._snapshot.commit, name))

@@ -188,3 +188,19 @@ def test_nested_values_are_flattened_to_dotted_names_and_back() -> None:
     assert flat == {"a.b": 1, "a.c": [1, 2], "d.e.f": None}
     assert params.nest(flat) == values
     assert params.flatten(values, join_lists=True)["a.c"] == "1,2"
+
+
+@pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "1/5 of none", "5", "1 / 5", ""])
+def test_a_fold_is_one_of_at_least_two(fold: str) -> None:
+    values = copy.deepcopy(VALUES)
+    values["split"]["fold"] = fold
+    with pytest.raises(UserError, match=r"split\.fold"):
+        params.parse(values)
+
+
+def test_a_fold_is_judged_on_val_and_all_else_on_test() -> None:
+    values = copy.deepcopy(VALUES)
+    assert params.parse(values).split.judged == "test"
+    values["split"]["fold"] = "2/5 of all"
+    assert params.parse(values).split.judged == "val"
+    assert params.parse_fold("2/5 of all") == (2, 5, True) and params.parse_fold("12/20") == (12, 20, False)

@@ -133,3 +133,20 @@ def test_a_photo_that_was_not_scored_stops_it_before_anything_is_written(run, mo
     with pytest.raises(UserError, match="val has 2 photos, but 1 were scored"):
         stage.main()
     assert not paths.EVAL.exists()
+
+
+def test_a_fold_is_judged_on_val_and_test_is_not_looked_at(run, monkeypatch, capsys):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("fold: null", "fold: 1/2")
+    paths.PARAMS.write_text(text, encoding="utf-8")
+    asked = []
+    monkeypatch.setattr(split_detections, "detect_split", lambda *given: asked.append(given[2]) or detected(*given))
+    stage.main()
+    assert asked == ["val"]
+    assert json.loads(paths.METRICS.read_text(encoding="utf-8")).keys() == {"val"}
+    assert set(pd.read_csv(paths.DETECTIONS)["filename"]) == set(PHOTOS["val"])
+    assert set(report.read_per_class()["split"]) == set(pd.read_csv(paths.ERROR_TYPES)["split"]) == {"val"}
+    # Neither test's name, nor that of val's learning curves.
+    assert {name.partition("/")[0] for name in run.values} == {"fold"}
+    assert run.values["fold/AP50/Tops"] == 1.0
+    page = paths.EVAL_PAGE.read_text(encoding="utf-8")
+    assert "2 val photos" in capsys.readouterr().out and "2 val photos" in page and "on test" not in page

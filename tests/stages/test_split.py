@@ -63,3 +63,13 @@ def test_a_pinned_test_list_wins(project, monkeypatch, capsys):
     photos = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
     assert photos.loc[photos["split"] == "test", "filename"].tolist() == ["05.png", "19.png"]
     assert "one photo in test and one in train or val: 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("fold", "photos"), [("1/4", {"train", "val", "test"}), ("1/4 of all", {"train", "val"})])
+def test_a_fold_is_val_and_test_stays_or_is_divided(project, monkeypatch, capsys, fold, photos):
+    configure(monkeypatch, fold=fold)
+    split.main()
+    table = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
+    assert set(table["split"]) == photos and len(table) == 20
+    assert boxes.read_labels(paths.SPLIT / "test.csv").empty == ("test" not in photos)
+    assert "test has no box" not in capsys.readouterr().out

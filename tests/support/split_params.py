@@ -13,5 +13,6 @@ def split_params(**changes: object) -> params.Split:
         "train_list": None,
         "val_list": None,
         "keep_duplicates_together": True,
+        "fold": None,
     }
     return params.Split(**(values | changes))

@@ -230,3 +230,42 @@ def test_the_published_smaller_experiments_are_reproduced(folder, classes, expec
     test = len(members(assigned, "test"))
     train_boxes, test_boxes = counts[["counts_train", "counts_val"]].to_numpy().sum(), counts["counts_test"].sum()
     assert (len(assigned) - test, train_boxes, test, test_boxes) == expected and not pinned.missing
+
+
+def shop(count=100):
+    """Photos with garments of three classes, the fourth photo of each five a near duplicate of the fifth."""
+    photos = {f"{number:03}.jpg": "abc"[number % 3] + ("b" if number % 7 == 0 else "") for number in range(count)}
+    groups = {name: name if int(name[:3]) % 5 != 3 else f"{int(name[:3]) + 1:03}.jpg" for name in photos}
+    return photos, groups
+
+
+@pytest.mark.parametrize("of", ["", " of all"])
+def test_each_photo_is_in_one_fold_and_test_stays(of):
+    photos, groups = shop()
+    plain = assign(photos, groups=groups)
+    folds = [assign(photos, groups=groups, fold=f"{number}/4{of}") for number in range(1, 5)]
+    divided = {name for name, split in plain.items() if of or split != "test"}
+    held_out = [{name for name, split in fold.items() if split == "val"} for fold in folds]
+    assert set.union(*held_out) == divided and sum(map(len, held_out)) == len(divided)
+    for fold, members in zip(folds, held_out, strict=True):
+        assert {name for name, split in fold.items() if split == "train"} == divided - members
+        assert {name for name, split in fold.items() if split == "test"} == photos.keys() - divided
+        assert all(fold[name] == fold[group] for name, group in groups.items())
+        for kind in "abc":
+            count = sum(kind in photos[name] for name in divided) / 4
+            assert abs(sum(kind in photos[name] for name in members) - count) <= 3
+
+
+def test_folds_repeat_and_another_seed_draws_others():
+    photos, groups = shop()
+    fold = assign(photos, groups=groups, fold="2/4")
+    shuffled = dict(sorted(photos.items(), reverse=True))
+    assert assign(shuffled, groups=groups, fold="2/4") == fold
+    other = assign(photos, groups=groups, fold="2/4 of all", seed=1)
+    assert other != assign(photos, groups=groups, fold="2/4 of all")
+
+
+def test_more_folds_than_photos_are_refused():
+    photos = {f"{number}.jpg": "a" for number in range(5)}
+    with pytest.raises(UserError, match=r"8 folds need as many photos .* there are 5"):
+        assign(photos, fold="1/8 of all")
