@@ -11,15 +11,20 @@ from tests.support import tiny_detector
 THRESHOLDS = Thresholds({"bright": 0.25, "dark": 0.75}, None, {})
 
 
-def network() -> TensorFlowNetwork:
-    """The tiny detector as a network, always with the same weights."""
+def network(head_gain: float = 5.0, **changes) -> TensorFlowNetwork:
+    """The tiny detector as a network, always with the same weights.
+
+    Args:
+        head_gain: how much larger the heads' outputs are than their inputs; scores near 0 or 1 are too alike.
+        changes: of the section `train`.
+    """
     tf.keras.utils.set_random_seed(0)
-    detector = Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
+    detector = Detector(tiny_detector.config(tiny_detector.train_params(**changes)), tiny_detector.CLASSES)
     random = np.random.default_rng(0)
     for variable in detector.model.variables:
         if "kernel" in variable.name:  # kept as large as it came in, through all layers, as after a training
-            inputs = np.prod(variable.shape[:2] if "depthwise" in variable.name else variable.shape[:3])
-            gain = 5 if "Head" in variable.name else 1
+            inputs = np.prod(variable.shape[:2] if "depthwise_kernel" in variable.name else variable.shape[:3])
+            gain = head_gain if "Head" in variable.name else 1
             variable.assign(random.normal(0, gain * np.sqrt(2 / inputs), variable.shape))
     return of_detector(detector, THRESHOLDS, "0" * 32 + ".dir")
 

@@ -1,4 +1,4 @@
-"""TensorFlow Lite file with post-processing inside: float32, or integers for all convolutions but the heads'.
+"""TensorFlow Lite file with post-processing inside: float32, or integers for the network but its heads.
 
 Inputs and outputs are those of Android's object detectors: an image (1, H, W, 3) of the network's size, 0 to 255;
 location (1, D, 4) ymin, xmin, ymax, xmax in 0..1, category (1, D) from 0, score (1, D), number of detections (1,).
@@ -66,17 +66,27 @@ def _quantized(detector: Detector, photos: Iterable[np.ndarray]) -> bytes:
 
 
 def _float_parts(model: bytes) -> tuple[list[str], list[str]]:
-    """Operations that stay float32 by name, and the names of the outputs of such convolutions: those of the heads,
-    whose outputs no other convolution reads."""
+    """Operations that stay float32 by name, and the names of the outputs of others that do, too.
+
+    Integers are for convolutions, without those of the heads, which no other convolution comes after; and for what lies
+    between two convolutions, such as the sums of residual blocks: in float32 each would cost two conversions.
+    """
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     graph = parsed.subgraphs[0]
     by_operation = [(names[parsed.operatorCodes[op.opcodeIndex].builtinCode], op) for op in graph.operators]
-    convolutions = [op for name, op in by_operation if name in CONVOLUTIONS]
-    read = {tensor for op in convolutions for tensor in op.inputs}
-    heads = [op.outputs[0] for op in convolutions if op.outputs[0] not in read]
-    others = sorted({name for name, _ in by_operation} - set(CONVOLUTIONS))
-    return others, [graph.tensors[number].name.decode() for number in heads]
+    before, after = set(), set()  # tensors that lead to a convolution, and those that one leads to
+    for name, op in reversed(by_operation):
+        if name in CONVOLUTIONS or before.intersection(op.outputs):
+            before.update(op.inputs)
+    for name, op in by_operation:
+        if name in CONVOLUTIONS or after.intersection(op.inputs):
+            after.update(op.outputs)
+    between = before & after
+    integers = {name for name, op in by_operation if name in CONVOLUTIONS or between.intersection(op.outputs)}
+    others = sorted({name for name, _ in by_operation} - integers)
+    floats = [op.outputs[0] for name, op in by_operation if name in integers and not between.intersection(op.outputs)]
+    return others, [graph.tensors[number].name.decode() for number in floats]
 
 
 def _completed(model: bytes, metadata: Metadata) -> bytes:

@@ -29,9 +29,7 @@ def test_float_is_the_same_within_noise_and_the_same_bytes_each_time(trained, tm
 
 def test_integers_detect_nearly_the_same_and_take_whole_levels(trained, tmp_path):
     images = decided_detector.images(12)
-    path = tmp_path / "int8.tflite"
-    tflite.write(trained.detector, trained.metadata, path, lambda: (image[np.newaxis] for image in images))
-    network = TFLiteNetwork(path)
+    network = _of_integers(trained, images, tmp_path)
     assert network._input["dtype"] == np.uint8
     kinds = [
         (op["op_name"], op["inputs"][1]) for op in network._interpreter._get_ops_details() if "CONV" in op["op_name"]
@@ -45,3 +43,37 @@ def test_integers_detect_nearly_the_same_and_take_whole_levels(trained, tmp_path
         same = np.flatnonzero(detections.classes[0] == best)[0]
         assert abs(detections.scores[0, same] - expected.scores[0, 0]) < 0.1
         np.testing.assert_allclose(detections.boxes[0, same], expected.boxes[0, 0], atol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "heads"), [("ssd_efficientnet_lite0", 12), ("ssd_efficientnet_lite0_fpnlite", 8)])
+def test_residual_blocks_are_integers_throughout(name, heads, tmp_path):
+    trained = decided_detector.network(head_gain=0.5, detector=name)
+    path = tmp_path / "float.tflite"
+    tflite.write(trained.detector, trained.metadata, path)
+    images = decided_detector.images(12)
+    _agree(trained, TFLiteNetwork(path), images[:4], scores=1e-3, boxes=1e-3)
+    network = _of_integers(trained, images, tmp_path)
+    tensors = {tensor["index"]: tensor for tensor in network._interpreter.get_tensor_details()}
+    operations = network._interpreter._get_ops_details()
+    sums = [op for op in operations if op["op_name"] == "ADD" and "block_" in tensors[op["outputs"][0]]["name"]]
+    assert len(sums) == 10  # of 16 blocks, those that keep side and width
+    assert all(tensors[op["outputs"][0]]["dtype"] == np.int8 for op in sums)
+    floats = [op for op in operations if "CONV" in op["op_name"] and tensors[op["inputs"][1]]["dtype"] != np.int8]
+    assert len(floats) == heads
+    _agree(trained, network, images[:4])
+
+
+def _of_integers(trained, images, folder) -> TFLiteNetwork:
+    path = folder / "int8.tflite"
+    tflite.write(trained.detector, trained.metadata, path, lambda: (image[np.newaxis] for image in images))
+    return TFLiteNetwork(path)
+
+
+def _agree(trained, network, images, scores=0.1, boxes=0.1) -> None:
+    """The best detection of each photo is among those of the export."""
+    for image in images:
+        expected, detections = trained.detect(image[np.newaxis]), network.detect(image[np.newaxis])
+        distances = np.abs(detections.boxes[0] - expected.boxes[0, 0]).max(axis=1)
+        same = (detections.classes[0] == expected.classes[0, 0]) & (distances < boxes)
+        assert np.abs(detections.scores[0, same] - expected.scores[0, 0]).min() < scores
