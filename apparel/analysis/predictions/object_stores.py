@@ -13,6 +13,9 @@ from apparel.utils.addresses import reason
 SCHEMES = ("gs://", "gcs://", "s3://")
 """Starts of addresses."""
 
+ADDRESS = re.compile(r"[\w+.-]+://")
+"""Start of an address of whatever kind."""
+
 WILDCARDS = re.compile(r"[*?\[]")
 
 

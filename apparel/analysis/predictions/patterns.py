@@ -26,6 +26,11 @@ def matches(pattern: str) -> Iterator[Path]:
             yield path
 
 
+def below(folder: Path, pattern: str) -> str:
+    """The pattern as one that starts at a folder, whatever signs the folder's own name has."""
+    return str(Path(glob.escape(str(folder)), pattern))
+
+
 def matches_any(pattern: str) -> bool:
     """Whether there is a file or folder that matches."""
     return next(matches(pattern), None) is not None

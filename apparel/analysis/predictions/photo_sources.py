@@ -44,10 +44,6 @@ MAGIC = re.compile(
 """Starts of the formats that are decoded, by which a photo without a known suffix is told from other files."""
 
 
-ADDRESS = re.compile(r"[\w+.-]+://")
-"""Start of an address of whatever kind."""
-
-
 @dataclass(frozen=True)
 class SourcePhoto:
     """A photo, or what stands in its place.
@@ -114,13 +110,15 @@ class PhotoSources:
             yield from self._pattern(source)
         elif not lists and path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
             yield failed(source, "is a list in a list; name its lines in the first one")
-        elif not lists and not path.exists() and ADDRESS.match(source):
+        elif not lists and not path.exists() and object_stores.ADDRESS.match(source):
             yield failed(source, f"is no address of {' or '.join(object_stores.SCHEMES)}")
         else:
             yield _file(path)
 
     def _pattern(self, pattern: str) -> Iterator[SourcePhoto]:
         """The photos that match, and those below folders that match; `photos/**/*` matches the others there, too."""
+        if not patterns.matches_any(pattern):
+            yield failed(pattern, "matches nothing")
         opened: set[Path] = set()
         for path in map(Path, sorted_on_disk(map(str, patterns.matches(pattern)))):
             if opened.intersection(path.parents):
@@ -136,7 +134,7 @@ class PhotoSources:
             yield from self._open(str(path), lists=False)
 
     def _list(self, file: BinaryIO, folder: Path) -> Iterator[SourcePhoto]:
-        """The photos of the lines; a path starts at the list's folder, or if there is nothing at the working one."""
+        """The photos of the lines; a path starts at the list's folder, or if nothing is there at the working one."""
         while line := file.readline(MAX_LINE_BYTES + 1):
             if len(line) > MAX_LINE_BYTES:
                 name = os.fsdecode(line[:100])
@@ -148,9 +146,7 @@ class PhotoSources:
             if "\0" in source:
                 yield failed(source, "a path has no zero bytes; is this a list of photos?")
                 return
-            inside = folder / source
-            is_path = not object_stores.is_address(source)
-            yield from self._open(str(inside) if is_path and _exists(inside) else source, lists=False)
+            yield from self._open(_beside_list(source, folder), lists=False)
 
     def _folder(self, folder: Path, depth: int) -> Iterator[SourcePhoto]:
         """The photos below a folder, sorted by name in each; without hidden ones and links to folders."""
@@ -259,6 +255,14 @@ def _file(path: Path) -> SourcePhoto:
     return SourcePhoto(path.as_posix(), lambda: images.read_bytes(path))
 
 
+def _beside_list(source: str, folder: Path) -> str:
+    """A line of a list in this folder as a path or pattern from there, if that leads to something."""
+    if _exists(folder / source) and not object_stores.is_address(source):
+        return str(folder / source)
+    pattern = patterns.below(folder, source)
+    return pattern if patterns.matches_any(pattern) else source
+
+
 def _link_to_folder(path: Path) -> SourcePhoto:
     return failed(path.as_posix(), "is a symbolic link to a folder, which is not followed; name that folder")
 
@@ -286,7 +290,7 @@ def _exists(path: Path) -> bool:
 def _check_exists(source: str) -> None:
     if source == STANDARD_INPUT or object_stores.is_address(source):
         return
-    if ADDRESS.match(source):
+    if object_stores.ADDRESS.match(source):
         raise UserError(f"{plain(source)}: addresses may start with {', '.join(object_stores.SCHEMES)}")
     if not source or "\0" in source or not (_exists(Path(source)) or patterns.matches_any(source)):
         raise UserError(

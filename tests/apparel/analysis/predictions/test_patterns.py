@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from apparel.analysis.predictions.patterns import is_pattern, matches, matches_any
+from apparel.analysis.predictions.patterns import below, is_pattern, matches, matches_any
 
 
 @pytest.fixture
@@ -38,6 +38,12 @@ def test_what_matches(folder, pattern, absolute):
     found = sorted(map(str, matches(str(root / pattern))))
     assert found == [str(root / name) for name in PATTERNS[pattern]]
     assert matches_any(pattern) == bool(found)
+
+
+def test_a_folder_with_signs_in_its_name(folder):
+    Path("shop").rename("[shop]*")
+    pattern = below(Path("[shop]*"), "*/c.png")
+    assert [path.as_posix() for path in matches(pattern)] == ["[shop]*/new/c.png"]
 
 
 def test_signs_of_a_pattern():

@@ -119,6 +119,15 @@ def test_a_photo_that_is_named_again_comes_up_once_and_is_counted(folder):
         assert photos.repeated == 3
 
 
+def test_a_pattern_in_a_list_starts_at_its_folder_and_one_without_a_match_is_a_problem(folder):
+    lists = folder / "lists [1]"
+    (lists / "shop").mkdir(parents=True)
+    (lists / "shop" / "here.png").write_bytes(png())
+    (lists / "list.txt").write_text("shop/*.png\nshop/*/*.PNG\ngone/*.png\n")
+    names, _ = names_and_problems("lists [1]/list.txt")
+    assert names == ["lists [1]/shop/here.png", "shop/b.jpg/inside.PNG", ("gone/*.png", "matches nothing")]
+
+
 def test_a_list_in_a_list_and_an_address_of_the_web_are_problems(folder):
     (folder / "list.txt").write_text("list.txt\nhttps://example.com/a.jpg\n")
     names, _ = names_and_problems("list.txt")
