@@ -77,7 +77,9 @@ def find_candidates(photos: Sequence[StoredKeypoints], block: int = BLOCK) -> np
                     if other > start:
                         nearest[False].add(products, start, other, swapped=True)
             progress.update(len(rows))
-    return np.unique(np.concatenate([_numbers(*found.pairs(), flag) for flag, found in nearest.items()]), axis=0)
+    keys = [_keys(*found.pairs(), len(photos), flag) for flag, found in nearest.items()]
+    pairs, flags = np.divmod(np.unique(np.concatenate(keys)), 2)
+    return np.column_stack([*np.divmod(pairs, max(len(photos), 1)), flags])
 
 
 class _Nearest:
@@ -86,7 +88,7 @@ class _Nearest:
     def __init__(self, count: int) -> None:
         self._least = np.full(count, MIN_SIMILARITY, np.float32)
         self._highest = np.full((count, MAX_CANDIDATES + 1), -np.inf, np.float32)
-        none = np.zeros(0, np.int64)
+        none = np.zeros(0, np.int32)
         self._found = [(none, none, np.zeros(0, np.float32))]
         self._worth_pruning = 1_000_000
 
@@ -105,7 +107,7 @@ class _Nearest:
             rows, columns = rows + first_row, columns + first_column
         if len(rows):
             self._raise_least(rows, values)
-            self._found.append((rows, columns, values))
+            self._found.append((rows.astype(np.int32), columns.astype(np.int32), values))
             if sum(len(part[0]) for part in self._found) > self._worth_pruning:
                 self._found = [self._prune()]
                 self._worth_pruning = max(1_000_000, 2 * len(self._found[0][0]))
@@ -130,10 +132,10 @@ class _Nearest:
         return rows[enough], columns[enough], values[enough]
 
 
-def _numbers(one: np.ndarray, other: np.ndarray, mirrored: bool) -> np.ndarray:
-    """Rows of `find_candidates`; pairs of a photo with itself are left out."""
-    first, second = np.minimum(one, other), np.maximum(one, other)
-    return np.column_stack([first, second, np.full(len(first), mirrored)])[first != second].astype(np.int64)
+def _keys(one: np.ndarray, other: np.ndarray, count: int, mirrored: bool) -> np.ndarray:
+    """A number for each pair, in the order of candidates: a table of them takes three times the memory to sort."""
+    first, second = np.minimum(one, other).astype(np.int64), np.maximum(one, other)
+    return ((first * count + second) * 2 + mirrored)[first != second]
 
 
 def _read_block(file: "tempfile._TemporaryFileWrapper", start: int, count: int) -> np.ndarray:
