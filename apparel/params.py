@@ -124,6 +124,7 @@ class Train(Section):
     steps: Count | None
     optimizer: Literal["adam", "rmsprop", "momentum"] | None
     learning_rate: Annotated[float, Field(gt=0, le=1e6)]
+    backbone_learning_rate: Annotated[float, Field(ge=0, le=1)]
     schedule: Literal["cosine", "exponential", "constant"]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     augmentation: tuple[str, ...] | None

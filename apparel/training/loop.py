@@ -20,11 +20,12 @@ from apparel.models import pipeline_config
 from apparel.models.detector import Detector, sum_in_order, total_loss
 from apparel.models.inputs import Batch
 from apparel.models.tfod.model import early_layers, freeze_batch_norm
-from apparel.models.tfod.optimizer import build_optimizer, learning_rate_at
+from apparel.models.tfod.optimizer import learning_rate_at
 from apparel.models.thresholds import Thresholds
 from apparel.params import Train
 from apparel.training.checkpoints import Checkpoints, Progress
 from apparel.training.input_pipeline import training_batches
+from apparel.training.optimizers import Optimizers
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
 """A crash costs at most that much work; the value changes no result."""
@@ -58,14 +59,14 @@ class Training:
         self.progress = Progress()
         self.step = tf.Variable(0, dtype=tf.int64)
         self.position = tf.Variable([0, 0], dtype=tf.int64)  # epoch and record in it, as the batches carry them
-        self.optimizer = build_optimizer(detector.config)
         self.trainable = _trainable(detector, train.freeze)
+        self.optimizers = Optimizers(detector, self.trainable, train.backbone_learning_rate)
         averaged = detector.model.variables if train.moving_average else []
         self.averages = [tf.Variable(variable, trainable=False) for variable in averaged]
         self.checkpoints = Checkpoints(
             folder,
             detector.model,
-            optimizer=self.optimizer,
+            **self.optimizers.by_name,
             step=self.step,
             position=self.position,
             averages=self.averages,
@@ -120,12 +121,11 @@ class Training:
             losses, _ = self.detector.losses(batch, training=True)
             total = total_loss(losses)
         rate = learning_rate_at(self.detector.config, self.step)
-        self.optimizer.learning_rate.assign(rate)
         gradients = tape.gradient(total, self.trainable)
         if longest := self.detector.config.train_config.gradient_clipping_by_norm:
             norm = tf.sqrt(2 * sum_in_order([tf.nn.l2_loss(gradient) for gradient in gradients]))
             gradients, _ = tf.clip_by_global_norm(gradients, longest, use_norm=norm)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable, strict=True))
+        self.optimizers.apply(gradients, rate)
         self.step.assign_add(1)
         self.position.assign([batch["epoch"], batch["position"]])
         self._update_averages()
