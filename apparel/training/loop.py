@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -83,7 +84,7 @@ class Training:
         self._resume()
         if self._is_over():
             self._make_model_as_trained()
-        batches = iter(self.batches())
+        batches = iter(()) if self._is_over() else self._batches_while_tracing()
         saved = time.monotonic()
         while not self._is_over():
             requested = time.perf_counter()
@@ -135,6 +136,15 @@ class Training:
         """The training batches that follow those of the steps made so far."""
         epoch, position = self.position.numpy().tolist()
         return training_batches(self.index, self.detector.config, self.train, epoch, position)
+
+    def _batches_while_tracing(self) -> Iterator[Batch]:
+        """An iterator of `batches`, which TensorFlow makes in a thread while the step is traced: both take seconds."""
+        batches = self.batches()
+        with ThreadPoolExecutor(1) as thread, _naming_pipeline_file(self.train.detector):
+            iterator = thread.submit(iter, batches)
+            if all(spec.shape.is_fully_defined() for spec in batches.element_spec.values()):
+                self.train_step.get_concrete_function(batches.element_spec)
+        return iterator.result()
 
     def validation_at(self, step: int) -> int:
         """The number, from 1, of the validation that follows a step; 0 where none does. One follows the last step."""

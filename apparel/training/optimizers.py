@@ -36,6 +36,11 @@ class Optimizers:
             self._shares["backbone_optimizer"] = backbone_share
             self._names = ["backbone_optimizer" if id(one) in backbone else "optimizer" for one in trainable]
         self.by_name = {name: build_optimizer(detector.config) for name in sorted(set(self._names))}
+        for name, optimizer in self.by_name.items():
+            # A `tf.function` that creates variables is traced twice: once to create them, and once without.
+            optimizer._create_all_weights(
+                [one for one, owner in zip(trainable, self._names, strict=True) if owner == name]
+            )
 
     def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
         """One step.

@@ -8,6 +8,8 @@ import logging
 import os
 import warnings
 
+from apparel.utils import optional_imports
+
 # The Object Detection API is written for Keras 2; TensorFlow 2.16 and later bring Keras 3 unless told otherwise.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -21,3 +23,6 @@ warnings.filterwarnings("ignore", module="tensorflow_io")
 
 # The Object Detection API's batch normalisation follows the Keras learning phase and nothing else.
 warnings.filterwarnings("ignore", message=".*set_learning_phase.*")
+
+# Half of the seconds of an import of TensorFlow go into packages that it can do without.
+optional_imports.leave_out()

@@ -1,5 +1,6 @@
 """Context of a stage's work: one process at a time in a folder, inputs that stay the same, a guard beside DVC."""
 
+import gc
 import os
 import pickle
 import signal
@@ -34,6 +35,8 @@ def stage(name: str) -> Iterator[None]:
     Raises:
         UserError: the stage is running in this folder already, or what it reads changed while it ran.
     """
+    gc.freeze()  # what was imported stays, so that no collection needs to look at it
+    gc.enable()
     refusal = f"the stage {name} is running already in this folder; wait for it to end, or stop it"
     with (
         locking.only_one(paths.STAGE_LOCKS / f"{name}.lock", refusal),

@@ -13,12 +13,13 @@ from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
-from object_detection.builders import model_builder
 from object_detection.builders.hyperparams_builder import KerasLayerHyperparams
 from object_detection.core.freezable_batch_norm import FreezableBatchNorm
 from object_detection.meta_architectures.ssd_meta_arch import SSDKerasFeatureExtractor
 from object_detection.models import feature_map_generators
 from object_detection.utils import ops, shape_utils
+
+from apparel.models.tfod import model_builder
 
 MEAN, DEVIATION = 127.0, 128.0
 """Pixels, 0 to 255, minus the first and divided by the second are what the weights were trained with."""

@@ -7,19 +7,20 @@ What is patched when this module is imported, why, and when the patch may go:
 - **Target assignment, hard example mining and non-maximum suppression run in a loop of the graph.** The API unrolls
   them once a photo, which took most of a minute to trace at batch 24. The results are the same. Until the API loops.
 - **EfficientNet-Lite** is among the feature extractors: `efficientnet_lite.py`. Until the API has it.
-- **Keras 2** is selected by `apparel/utils/tf_environment.py`. Until the API is written for Keras 3.
+- **Keras 2** is selected by `apparel/utils/tf_environment.py` and `model_builder.py`. Until the API is written for
+  Keras 3.
 """
 
 from collections.abc import Sequence
 
 import tensorflow as tf
-from object_detection.builders import image_resizer_builder, model_builder
+from object_detection.builders import image_resizer_builder
 from object_detection.core import box_list, losses, matcher
 from object_detection.meta_architectures import ssd_meta_arch
 from object_detection.models.keras_models import mobilenet_v1
 from object_detection.utils import shape_utils
 
-from apparel.models.tfod import efficientnet_lite  # noqa: F401 - registers its feature extractors
+from apparel.models.tfod import efficientnet_lite, model_builder  # noqa: F401 - the first registers its extractors
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
 

@@ -135,6 +135,12 @@ def test_patience_is_over_after_so_many_validations_without_a_better_one(project
     assert training.progress.best["val/loss"] == 1.0
 
 
+def test_the_step_is_traced_once(project: Path, index: Index) -> None:
+    training = _training(index, project / "once", steps=2)
+    training.run(lambda step, values: None)
+    assert training.train_step.experimental_get_tracing_count() == 1
+
+
 def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: Path, index: Index) -> None:
     training, unknown = _training(index, project / "no boxes"), float("nan")
     training._keep_best(1, {"val/mAP50": unknown, "val/loss": 2.0}, THRESHOLDS)

@@ -124,7 +124,16 @@ def test_steps_that_fail_or_give_no_photo_with_boxes_are_refused_before_training
         )
 
 
-def test_steps_that_work_pass_the_check() -> None:
+def test_known_steps_are_run_where_the_pipeline_file_gives_them_options() -> None:
+    config = pipeline_file.PipelineConfig()
+    config.train_config.data_augmentation_options.add().random_horizontal_flip.keypoint_flip_permutation.append(1)
+    with pytest.raises(UserError, match="random_horizontal_flip"):
+        augmentation.check_steps(list(config.train_config.data_augmentation_options))
+
+
+def test_steps_that_work_pass_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(augmentation.TRAINABLE) <= set(STEPS)
+    monkeypatch.setattr(augmentation, "TRAINABLE", ())  # they are run, too
     steps = pipeline_file.augmentation_steps(STEPS, pipeline_file.PipelineConfig())
     assert augmentation.check_steps([]) is None
     assert augmentation.check_steps(steps) is None
