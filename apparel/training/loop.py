@@ -20,6 +20,7 @@ from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, sum_in_order, total_loss
 from apparel.models.inputs import Batch
+from apparel.models.tfod.folding import fold_batch_norm
 from apparel.models.tfod.model import early_layers, freeze_batch_norm
 from apparel.models.tfod.optimizer import learning_rate_at
 from apparel.models.thresholds import Thresholds
@@ -118,7 +119,8 @@ class Training:
             Scalars by metric name: `train/loss`, the total, `train/<loss>` for each loss of `Detector.losses`, and
             `learning_rate`.
         """
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:  # frozen first layers leave no trace on it
+            tape.watch(self.trainable)
             losses, _ = self.detector.losses(batch, training=True)
             total = total_loss(losses)
         rate = learning_rate_at(self.detector.config, self.step)
@@ -267,6 +269,7 @@ def _trainable(detector: Detector, freeze: str) -> list[tf.Variable]:
     with."""
     layers = _frozen_layers(detector, freeze)
     freeze_batch_norm(layers)
+    fold_batch_norm(detector.backbone.layers)
     names = [f"{layer.name}/" for layer in layers if layer.trainable_weights]
     detector.config.train_config.freeze_variables.extend(names)
     frozen = {id(variable) for layer in layers for variable in layer.variables}

@@ -4,8 +4,9 @@ What is patched when this module is imported, why, and when the patch may go:
 
 - **The depth multiplier is applied once.** The API's Keras MobileNet v1 passes `alpha` both to Keras' `MobileNet` and
   to its own layers, so that 0.75 becomes 0.56. Until `conv_pw_13` of a 0.75 model has 768 channels without the patch.
-- **Target assignment, hard example mining and non-maximum suppression run in a loop of the graph.** The API unrolls
-  them once a photo, which took most of a minute to trace at batch 24. The results are the same. Until the API loops.
+- **Target assignment and hard example mining take all photos of a batch at once**, and non-maximum suppression runs in
+  a loop of the graph. The API unrolls them once a photo, which took most of a minute to trace at batch 24. The results
+  are the same. Until the API takes a batch.
 - **EfficientNet-Lite** is among the feature extractors: `efficientnet_lite.py`. Until the API has it.
 - **Keras 2** is selected by `apparel/utils/tf_environment.py` and `model_builder.py`. Until the API is written for
   Keras 3.
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 from object_detection.builders import image_resizer_builder
-from object_detection.core import box_list, losses, matcher
+from object_detection.core import box_list, losses
 from object_detection.meta_architectures import ssd_meta_arch
 from object_detection.models.keras_models import mobilenet_v1
 from object_detection.utils import shape_utils
@@ -77,61 +78,91 @@ def _assign_targets(target_assigner, anchors, boxes, classes, unmatched_class_la
         )
 
     stacked = (tf.stack([photo.get() for photo in boxes]), tf.stack(classes), tf.stack(weights))
-    result = (tf.float32, tf.float32, tf.float32, tf.float32, tf.int32)
-    return tf.map_fn(one_photo, stacked, fn_output_signature=result)
+    return tf.vectorized_map(one_photo, _without_padding(*stacked))
+
+
+def _without_padding(boxes, classes, weights):
+    """Boxes (B, N, 4), classes and weights without what is padding for every photo: a mosaic has room for many boxes.
+
+    Padding is zeros, which overlap with no anchor.
+    """
+    real = tf.reduce_any(boxes != 0, axis=2)
+    most = tf.maximum(1, tf.reduce_max(tf.reduce_sum(tf.cast(real, tf.int32), axis=1)))
+    order = tf.argsort(tf.cast(~real, tf.int32), axis=1, stable=True)[:, :most]
+    return tuple(tf.gather(values, order, batch_dims=1) for values in (boxes, classes, weights))
 
 
 def _mine_hard_examples(miner, location_losses, cls_losses, decoded_boxlist_list, match_list=None):
-    """Replaces `HardExampleMiner.__call__` of the API's losses.py: selects the anchors that count in a loop of photos.
+    """Replaces `HardExampleMiner.__call__` of the API's losses.py: mines the anchors of all photos of a batch at once.
 
     Returns the sums of the selected anchors' location and classification losses, two scalars.
     """
-
-    def select(photo):
-        boxes, photo_losses, matches = photo
-        match = matcher.Match(matches)
-        most = tf.minimum(examples, _selections_that_count(miner, photo_losses, match))
-        if miner._iou_threshold < 1:
-            indices = tf.image.non_max_suppression(boxes, photo_losses, most, miner._iou_threshold)
-        else:  # no overlap is above 1, so only the order of the suppression is left
-            indices = tf.math.top_k(photo_losses, most).indices
-        if miner._max_negatives_per_positive is not None:
-            indices, _, _ = miner._subsample_selection_to_desired_neg_pos_ratio(
-                indices, match, miner._max_negatives_per_positive, miner._min_negatives_per_image
-            )
-        return tf.scatter_nd(indices[:, None], tf.ones_like(indices, tf.float32), tf.shape(photo_losses))
-
-    image_losses = {
+    losses_by_type = {
         "loc": location_losses,
         "cls": cls_losses,
         "both": cls_losses * miner._cls_loss_weight + location_losses * miner._loc_loss_weight,
-    }[miner._loss_type]
-    boxes = tf.stack([photo.get() for photo in decoded_boxlist_list])
-    anchors = tf.shape(boxes)[1]
-    examples = tf.minimum(miner._num_hard_examples or anchors, anchors)
+    }
+    mined_losses = tf.stop_gradient(losses_by_type[miner._loss_type])
     matches = tf.stack([match.match_results for match in match_list])
-    selected = tf.map_fn(
-        select, (tf.stop_gradient(boxes), tf.stop_gradient(image_losses), matches), fn_output_signature=tf.float32
-    )
+    anchors = mined_losses.shape[1]
+    examples = min(miner._num_hard_examples or anchors, anchors)
+    if miner._iou_threshold < 1:
+        boxes = tf.stop_gradient(tf.stack([photo.get() for photo in decoded_boxlist_list]))
+        most = tf.minimum(examples, _selections_that_count(miner, mined_losses, matches))
+        indices = _suppressed(boxes, mined_losses, most, miner._iou_threshold)
+    else:  # no overlap is above 1, so only the order of the suppression is left
+        indices = tf.math.top_k(mined_losses, examples).indices
+    selected = _selected(miner, indices, matches)
     return tf.reduce_sum(location_losses * selected), tf.reduce_sum(cls_losses * selected)
 
 
-def _selections_that_count(miner, photo_losses, match):
-    """How many selections of the non-maximum suppression can change what is mined, a scalar int32.
+def _suppressed(boxes, losses, most, iou_threshold):
+    """Anchors that non-maximum suppression leaves, by falling loss: int32 (B, most of any photo), filled with -1."""
+
+    def one_photo(photo):
+        photo_boxes, photo_losses, photo_most = photo
+        indices = tf.image.non_max_suppression(photo_boxes, photo_losses, photo_most, iou_threshold)
+        return tf.pad(indices, [[0, tf.size(photo_losses) - tf.size(indices)]], constant_values=-1)
+
+    return tf.map_fn(one_photo, (boxes, losses, most), fn_output_signature=tf.int32)
+
+
+def _selected(miner, indices, matches):
+    """Float32 (B, anchors), 1 for the anchors that count. `indices`, int32 (B, K), are by falling loss, -1 for none.
+
+    All positives do, and so many negatives for each of them, as in `_subsample_selection_to_desired_neg_pos_ratio` of
+    the API's losses.py.
+    """
+    counted = indices >= 0
+    anchors = tf.maximum(indices, 0)
+    if miner._max_negatives_per_positive is not None:
+        matched = tf.gather(matches, anchors, batch_dims=1)
+        positive, negative = counted & (matched >= 0), counted & (matched == -1)
+        positives = tf.reduce_sum(tf.cast(positive, tf.float32), axis=1, keepdims=True)
+        negatives = tf.cast(miner._max_negatives_per_positive * positives, tf.int32)
+        negatives = tf.maximum(miner._min_negatives_per_image, negatives)
+        counted &= positive | (tf.cumsum(tf.cast(negative, tf.int32), axis=1) <= negatives)
+    photos = tf.repeat(tf.range(tf.shape(indices)[0])[:, tf.newaxis], tf.shape(indices)[1], axis=1)
+    places = tf.stack([photos, anchors], axis=2)
+    return tf.scatter_nd(places, tf.cast(counted, tf.float32), tf.shape(matches))
+
+
+def _selections_that_count(miner, losses, matches):
+    """How many selections of the non-maximum suppression can change what is mined, int32 (B,).
 
     The suppression selects by falling loss; its cost grows with the square of the selections. All positives are kept,
     and negatives up to a number: nothing counts after both the last positive and the last negative of that number.
     """
     if miner._max_negatives_per_positive is None:
-        return tf.size(photo_losses)
-    positive = match.matched_column_indicator()
-    positives = tf.reduce_sum(tf.cast(positive, tf.float32))
+        return tf.fill(tf.shape(losses)[:1], tf.shape(losses)[1])
+    positive = matches >= 0
+    positives = tf.reduce_sum(tf.cast(positive, tf.float32), axis=1)
     negatives = tf.maximum(
         miner._min_negatives_per_image, tf.cast(miner._max_negatives_per_positive * positives, tf.int32)
     )
-    others = tf.reduce_sum(tf.cast(~match.unmatched_column_indicator(), tf.int32))
-    least = tf.reduce_min(tf.where(positive, photo_losses, tf.float32.max))
-    up_to_last_positive = tf.reduce_sum(tf.cast(photo_losses >= least, tf.int32))
+    others = tf.reduce_sum(tf.cast(matches != -1, tf.int32), axis=1)
+    least = tf.reduce_min(tf.where(positive, losses, tf.float32.max), axis=1, keepdims=True)
+    up_to_last_positive = tf.reduce_sum(tf.cast(losses >= least, tf.int32), axis=1)
     return tf.maximum(negatives + others, up_to_last_positive)
 
 
