@@ -126,8 +126,8 @@ def test_steps_that_fail_or_give_no_photo_with_boxes_are_refused_before_training
 
 def test_known_steps_are_run_where_the_pipeline_file_gives_them_options() -> None:
     config = pipeline_file.PipelineConfig()
-    config.train_config.data_augmentation_options.add().random_horizontal_flip.keypoint_flip_permutation.append(1)
-    with pytest.raises(UserError, match="random_horizontal_flip"):
+    config.train_config.data_augmentation_options.add().random_distort_color.color_ordering = 9
+    with pytest.raises(UserError, match="random_distort_color"):
         augmentation.check_steps(list(config.train_config.data_augmentation_options))
 
 
