@@ -200,6 +200,12 @@ class Params(Section):
             raise ValueError(f"{frozen}, but train.checkpoint is 'none': random weights would stay random")
         return self
 
+    @model_validator(mode="after")
+    def _folds_are_not_exported(self) -> "Params":
+        if self.split.fold and self.export.formats:
+            raise ValueError("split.fold is set, and export.formats is not empty: formats are measured on test")
+        return self
+
     def flat(self) -> dict[str, Any]:
         """The values that change a result, by dotted name such as `train.batch_size`; lists are joined by commas."""
         return flatten(self.model_dump(exclude=set(NOT_IN_STAGES)), join_lists=True)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from apparel import errors, params, paths
 from apparel.data.index import read_index
-from apparel.evaluation import export_figures, export_metrics, export_page
+from apparel.evaluation import export_figures, export_metrics, export_page, exports
 from apparel.evaluation.export_figures import FormatFigures
 from apparel.inference.speed_record import SpeedRecord
 from apparel.inference.tensorflow_network import load_tensorflow_network
-from apparel.models.export import calibration, formats
 from apparel.models.tfod import determinism
 from apparel.tracking import runs
 from apparel.utils import files
@@ -24,25 +23,12 @@ def main(format: str) -> None:
         index = read_index(paths.TFRECORD)
         determinism.enable(config.train.seed)  # as in eval
         trained = load_tensorflow_network(paths.MODEL)
-        detector = trained.detector
-        detector.check_classes(index)
-        target = formats.write(
-            format, detector, trained.metadata, paths.EXPORT, lambda: calibration.photos(index, detector.config)
-        )
-        measured = export_metrics.measure_formats({format: target}, trained, index)
-        report = paths.export_report(format)
-        files.write_json(report, export_figures.to_json(measured, trained.metadata.model))
-        files.write_text(report.with_name("index.html"), export_page.render_page(measured))
-        try:
-            export_figures.check_limits(measured)
-        except errors.UserError:
-            files.remove_tree(target) if target.is_dir() else target.unlink()  # or `apparel predict` would take it
-            raise
-        speeds = export_metrics.measure_speed({format: target}, index)
+        target, measured = exports.write_measured(format, trained, paths.MODEL, index, paths.EXPORT)
+        speeds = export_metrics.measure_speed({format: target}, paths.MODEL, index)
         with runs.run_of_model(paths.MODEL, config, "export") as run:
             stage_inputs.check_unchanged(f"export@{format}")  # before MLflow gets numbers of it
             run.log_metrics(export_figures.headline_metrics(measured) | speeds.headline_metrics())
-            run.log_file(report, f"export/{format}")
+            run.log_file(paths.export_report(format), f"export/{format}")
             for path in _write_speed(format, measured, speeds):
                 run.log_file(path, "export")
         print(export_page.terminal_text(measured, speeds))

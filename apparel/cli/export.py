@@ -2,8 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apparel import paths
+
+if TYPE_CHECKING:
+    from apparel.data.index import Index
+    from apparel.inference.tensorflow_network import TensorFlowNetwork
+    from apparel.models.detector import Detector
 
 EXAMPLES = """examples:
   apparel export --format tflite                     data/results/export/tflite/detector.tflite, of the last `dvc repro`
@@ -16,7 +22,8 @@ formats:
   tflite_int8   the same of integers: smaller, and faster on most processors; calibrated on training photos
   onnx          ONNX Runtime and OpenVINO
 
-Formats that belong to the project, listed in params.yaml as `export.formats`, are made and measured by `dvc repro`."""
+Each is measured beside the model on val and test of the last `dvc repro`: one that is too far off is an error.
+Formats that belong to the project are listed in params.yaml as `export.formats`; `dvc repro` makes them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,32 +39,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Writes the formats.
+    """Writes the formats, and measures them beside the model where the TFRecords have its classes.
 
     Raises:
-        UserError: there is no such model, it is an export already, or a format cannot hold it.
+        UserError: there is no such model, it is an export already, or a format cannot hold it or is too far off it.
     """
     from apparel.analysis import model_sources
 
     folder = model_sources.resolve(arguments.model)
-    from apparel.data.index import read_index
     from apparel.errors import UserError
-    from apparel.evaluation import export_metrics
+    from apparel.evaluation import export_metrics, export_page, exports
     from apparel.inference.tensorflow_network import load_tensorflow_network
-    from apparel.models.export import calibration, formats
     from apparel.models.tfod import determinism
 
     if not (folder / "pipeline.config").is_file():
         raise UserError(f"{folder} is an export already; name the folder of a trained model")
     determinism.enable(0)
     trained = load_tensorflow_network(folder)
-    detector = trained.detector
-    for name in [name for name in paths.EXPORTS if name in arguments.formats]:
-        target = formats.write(
-            name,
-            detector,
-            trained.metadata,
-            arguments.out,
-            lambda: calibration.photos(read_index(paths.TFRECORD), detector.config),
-        )
-        print(f"{target}: {export_metrics.size_of(target) / 1e6:.1f} MB")
+    names = [name for name in paths.EXPORTS if name in arguments.formats]
+    index = _records(trained.detector)
+    measured, targets = [], {}
+    for name in names:
+        if index:
+            targets[name], figures = exports.write_measured(name, trained, folder, index, arguments.out)
+            measured += figures[bool(measured) :]  # the first is the trained model, which all have
+        else:
+            targets[name] = _write(name, trained, arguments.out)
+        print(f"{targets[name]}: {export_metrics.size_of(targets[name]) / 1e6:.1f} MB")
+    if index:
+        speeds = export_metrics.measure_speed(targets, folder, index)
+        speeds.write()
+        print(export_page.terminal_text(measured, speeds))
+
+
+def _records(detector: "Detector") -> "Index | None":
+    """The TFRecords to measure on; None, with a line that says why, where there are none with the model's classes."""
+    from apparel.data.index import read_index
+    from apparel.errors import UserError
+
+    try:
+        index = read_index(paths.TFRECORD)
+        detector.check_classes(index)
+        if not index.splits["test"].photos:
+            raise UserError("split.fold has left no photo in test")
+    except UserError as error:
+        print(f"not measured: {error}")
+        return None
+    return index
+
+
+def _write(name: str, trained: "TensorFlowNetwork", out: Path) -> Path:
+    from apparel.data.index import read_index
+    from apparel.models.export import calibration, formats
+
+    config = trained.detector.config
+    return formats.write(
+        name, trained.detector, trained.metadata, out, lambda: calibration.photos(read_index(paths.TFRECORD), config)
+    )

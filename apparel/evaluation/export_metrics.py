@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from apparel import paths
 from apparel.boxes import CORNERS
 from apparel.data.index import Index
 from apparel.errors import UserError
@@ -41,12 +40,15 @@ PHOTOS_TO_TIME = 16
 """Photos that formats are timed on: different ones, since detections take their time, too."""
 
 
-def measure_formats(exports: Mapping[str, Path], trained: TensorFlowNetwork, index: Index) -> list[FormatFigures]:
+def measure_formats(
+    exports: Mapping[str, Path], trained: TensorFlowNetwork, model: Path, index: Index
+) -> list[FormatFigures]:
     """Measures every format on val and test, beside the trained model.
 
     Args:
         exports: the file or folder of each format.
-        trained: the trained model, of `paths.MODEL`.
+        trained: the trained model.
+        model: the folder that it was loaded from.
         index: of the TFRecords.
 
     Returns:
@@ -62,7 +64,7 @@ def measure_formats(exports: Mapping[str, Path], trained: TensorFlowNetwork, ind
     ]
     thresholds = trained.metadata.thresholds
     reference = {split: _detect(trained, trained, index, split) for split in SPLITS}
-    measured = [_figures(TRAINED, paths.MODEL, trained.runtime, reference, reference, thresholds)]
+    measured = [_figures(TRAINED, model, trained.runtime, reference, reference, thresholds)]
     for name, path, network in tqdm(loaded, desc="measuring formats", leave=False, delay=1, disable=None):
         scored = {split: _detect(network, trained, index, split) for split in SPLITS}
         measured.append(_figures(name, path, network.runtime, reference, scored, thresholds))
@@ -144,20 +146,21 @@ def _largest_differences(shown: pd.DataFrame, detections: pd.DataFrame) -> tuple
     return lost, *differences
 
 
-def measure_speed(exports: Mapping[str, Path], index: Index) -> SpeedRecord:
+def measure_speed(exports: Mapping[str, Path], model: Path, index: Index) -> SpeedRecord:
     """Times the trained model and every format in turn, on all cores and on one, on photos of val.
 
     Args:
         exports: the file or folder of each format.
+        model: the folder of the trained model.
         index: of the TFRecords.
 
     Raises:
         UserError: a format cannot be loaded or run; names it.
     """
-    candidates = {TRAINED: Candidate(paths.MODEL)}
+    candidates = {TRAINED: Candidate(model)}
     for name, path in exports.items():
         for runtime in installed_runtimes(name):
             candidates[format_name(name, runtime)] = Candidate(path, runtime)
     photos = inputs.first_photos(index, "val", PHOTOS_TO_TIME)
     all_cores, one_core = (speed.measure(candidates, photos, threads) for threads in (None, 1))
-    return speed_record.of_speeds(dvc_hash.path_hash(paths.MODEL), all_cores, one_core)
+    return speed_record.of_speeds(dvc_hash.path_hash(model), all_cores, one_core)

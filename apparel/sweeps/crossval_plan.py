@@ -57,9 +57,10 @@ class Plan:
     def trainings(self) -> Iterator[Training]:
         """All trainings, seed by seed."""
         suffix = " of all" if self.of_all else ""
+        no_formats = {"export.formats": []} if self.config.export.formats else {}
         for seed in self.seeds:
             for fold in range(1, self.folds + 1):
-                own = {"split.fold": f"{fold}/{self.folds}{suffix}", "train.seed": seed}
+                own = {"split.fold": f"{fold}/{self.folds}{suffix}", "train.seed": seed} | no_formats
                 yield Training(seed, fold, f"{self.name}-s{seed}-f{fold}", self.values | own)
 
     def params_of(self, training: Training) -> params.Params:

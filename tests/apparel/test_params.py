@@ -124,6 +124,13 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
         params.load(path)
 
 
+def test_a_fold_is_not_exported() -> None:
+    values = changed("split", "fold", "1/5")
+    assert params.parse(values).split.fold == "1/5"
+    with pytest.raises(UserError, match="formats are measured on test"):
+        params.parse(values | {"export": {"formats": ["tflite"]}})
+
+
 def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run from the project's root"):
         params.load(tmp_path / "params.yaml")

@@ -9,7 +9,7 @@ import pytest
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.evaluation import export_metrics
+from apparel.evaluation import export_metrics, exports
 from apparel.inference import networks, speed_record
 from apparel.params import flatten
 from apparel.tracking import runs
@@ -29,7 +29,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "run_of_model", lambda model, params, stage: nullcontext(sent))
     record = exported_formats.speed_record()
     monkeypatch.setattr(speed_record, "FOLDER", tmp_path / "speed")
-    monkeypatch.setattr(export_metrics, "measure_speed", lambda exports, index: record)
+    monkeypatch.setattr(export_metrics, "measure_speed", lambda exports, model, index: record)
     return sent
 
 
@@ -67,7 +67,7 @@ def test_a_format_too_far_off_is_an_error_before_mlflow_hears_of_it(tmp_path, mo
     paths.PARAMS.write_text(params, encoding="utf-8")
     trained.detector.save(paths.MODEL, trained.metadata.thresholds)
     files.write_text(paths.EXPORTS["tflite"], "an export")
-    monkeypatch.setattr(export.formats, "write", lambda *_: paths.EXPORTS["tflite"])
+    monkeypatch.setattr(exports.formats, "write", lambda *_: paths.EXPORTS["tflite"])
     far_off = [
         exported_formats.format_figures(name, test=test) for name, test in (("trained model", 0.5), ("tflite", 0.4))
     ]

@@ -8,9 +8,11 @@ import pytest
 from apparel import paths
 from apparel.cli import export
 from apparel.errors import UserError
-from apparel.inference import tensorflow_network
+from apparel.evaluation import export_metrics, exports
+from apparel.evaluation.export_figures import TRAINED
+from apparel.inference import speed_record, tensorflow_network
 from apparel.models.export import formats
-from tests.support import tiny_detector
+from tests.support import exported_formats, tiny_detector
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -35,15 +37,42 @@ def written(monkeypatch) -> list[tuple]:
     return calls
 
 
-def test_formats_of_a_folders_model_are_written_each_once_with_their_size(written, tmp_path, capsys):
+def test_formats_of_a_folders_model_are_written_each_once_with_their_size(written, tmp_path, monkeypatch, capsys):
     detector = tensorflow_network.Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
+    monkeypatch.chdir(tmp_path)
     detector.save(tmp_path / "model")
     out = tmp_path / "out"
     options = ("--format", "onnx", "--format", "tflite", "--format", "onnx")
     export.main(parse("--model", str(tmp_path / "model"), "--out", str(out), *options))
     assert written == [("tflite", out), ("onnx", out)]
-    printed = capsys.readouterr().out.splitlines()
+    why, *printed = capsys.readouterr().out.splitlines()
+    assert why == "not measured: data/results/tfrecord/index.json not found; run `dvc repro tfrecord`"
     assert printed == [f"{out / 'tflite' / 'detector.tflite'}: 2.3 MB", f"{out / 'onnx' / 'detector.onnx'}: 2.3 MB"]
+
+
+def test_formats_are_measured_where_the_records_have_the_models_classes(tmp_path, monkeypatch, capsys):
+    detector = tensorflow_network.Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
+    tiny_detector.records(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    detector.save(tmp_path / "model")
+    figures = {name: exported_formats.format_figures(name) for name in (TRAINED, "tflite", "onnx")}
+    record = exported_formats.speed_record()
+    target = tmp_path / "detector"
+    target.write_bytes(bytes(2_340_000))
+    monkeypatch.setattr(
+        exports, "write_measured", lambda name, trained, model, *_: (target, [figures[TRAINED], figures[name]])
+    )
+    timed = []
+    monkeypatch.setattr(
+        export_metrics, "measure_speed", lambda targets, model, _: timed.append((list(targets), model)) or record
+    )
+    monkeypatch.setattr(speed_record, "FOLDER", tmp_path / "speed")
+    export.main(parse("--model", "model", "--format", "onnx", "--format", "tflite"))
+    *sizes, header, trained, tflite, onnx, _ = capsys.readouterr().out.splitlines()
+    assert sizes == [f"{target}: 2.3 MB"] * 2
+    assert "difference" in header and trained.startswith(TRAINED)
+    assert tflite.startswith("tflite") and onnx.startswith("onnx")
+    assert [(targets, model.resolve()) for targets, model in timed] == [(["tflite", "onnx"], tmp_path / "model")]
 
 
 def test_an_export_is_no_model_to_export(written, tmp_path):

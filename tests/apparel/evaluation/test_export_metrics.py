@@ -91,7 +91,7 @@ def test_every_format_is_measured_on_val_and_test(index, monkeypatch, tmp_path) 
     (files["onnx"] / "variables").mkdir(parents=True)
     for name in ("saved_model.pb", "variables/variables.index"):
         (files["onnx"] / name).write_bytes(b"123")
-    trained, *exported = export_metrics.measure_formats(files, load_tensorflow_network(paths.MODEL), index)
+    trained, *exported = export_metrics.measure_formats(files, load_tensorflow_network(paths.MODEL), paths.MODEL, index)
     assert loaded == [("a.tflite", None), ("folder", "One"), ("folder", "Two")]
     assert [(each.format, each.file, each.size) for each in exported] == [
         ("tflite", "a.tflite", 5), ("onnx", "folder", 6), ("onnx", "folder", 6),
@@ -106,7 +106,7 @@ def test_every_format_is_measured_on_val_and_test(index, monkeypatch, tmp_path) 
 def test_an_export_of_another_model_is_an_error(index, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(networks, "load", lambda path, runtime=None: WholePhotoNetwork(model="0" * 32))
     with pytest.raises(UserError, match="of another model, 0000"):
-        export_metrics.measure_formats({"tflite": tmp_path}, load_tensorflow_network(paths.MODEL), index)
+        export_metrics.measure_formats({"tflite": tmp_path}, load_tensorflow_network(paths.MODEL), paths.MODEL, index)
 
 
 def test_speed_is_measured_on_all_cores_and_on_one(index, monkeypatch) -> None:
@@ -119,7 +119,7 @@ def test_speed_is_measured_on_all_cores_and_on_one(index, monkeypatch) -> None:
     monkeypatch.setattr(export_metrics.speed, "measure", measure)
     monkeypatch.setattr(export_metrics, "RUNTIMES", {"onnx": {"One": "json", "Two": "csv"}})
     monkeypatch.setattr(export_figures, "RUNTIMES", {"onnx": {}})
-    record = export_metrics.measure_speed({"tflite": Path("a"), "onnx": Path("b")}, index)
+    record = export_metrics.measure_speed({"tflite": Path("a"), "onnx": Path("b")}, paths.MODEL, index)
     names = ["trained model", "tflite", "onnx on One", "onnx on Two"]
     assert measured == [(names, 6, None), (names, 6, 1)]
     assert record.model.endswith(".dir")

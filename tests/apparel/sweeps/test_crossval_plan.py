@@ -41,6 +41,11 @@ def test_a_training_for_each_seed_and_fold(plan):
     assert next(plan(of_all=True).trainings()).values["split.fold"] == "1/3 of all"
 
 
+def test_folds_are_not_exported(plan):
+    training = next(plan("export.formats=[tflite]").trainings())
+    assert training.values["export.formats"] == []
+
+
 def test_the_same_command_has_the_same_name_and_another_value_another(plan):
     assert plan().name == plan().name
     others = [plan("train.epochs=2"), plan(folds=4), plan(seeds=3), plan(of_all=True)]
