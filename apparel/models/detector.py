@@ -38,7 +38,7 @@ class Detector:
         try:
             self.model = build_model(config)
             self._create_variables()
-        except (ValueError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
+        except (ValueError, TypeError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
             raise UserError(
                 f"the detector cannot be built at a resolution of {self.resolution} pixels: {one_line(error)}"
             ) from None

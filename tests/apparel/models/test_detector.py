@@ -60,3 +60,10 @@ def test_the_total_loss_is_the_same_in_training_and_evaluation() -> None:
 def test_losses_of_other_models_are_summed_by_name() -> None:
     losses = {f"RPNLoss/{name}": tf.constant(value) for name, value in (("objectness", 1.0), ("localization", 2.0))}
     assert float(total_loss(losses)) == 3.0
+
+
+def test_a_pipeline_file_whose_parts_do_not_fit_is_an_error_not_a_traceback() -> None:
+    config = tiny_detector.config(tiny_detector.train_params())
+    config.model.ssd.feature_extractor.fpn.min_level = 3  # the extractor has no feature pyramid
+    with pytest.raises(UserError, match="cannot be built at a resolution of 64 pixels"):
+        Detector(config, tiny_detector.CLASSES)
