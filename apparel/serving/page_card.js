@@ -96,7 +96,8 @@ export class Card {
 
   #showProblem(problem) {
     this.state = "failed";
-    this.problem = problem.message.replaceAll(`${this.name}: `, ""); // the name is below
+    const reason = problem.message.replace(/^no photo of the request can be read: /, "cannot be read: ");
+    this.problem = reason.replaceAll(`${this.name}: `, ""); // the name is below
     this.#words("Not looked at");
   }
 }

@@ -40,6 +40,9 @@ STAGES = {
 """The stages that an edit of each file has to rerun."""
 
 
+pytestmark = pytest.mark.slow  # a whole pipeline before the first; tests/test_dvc_yaml.py compares what stages import
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     folder = fast_project.copy(tmp_path_factory.mktemp("reruns"))

@@ -15,6 +15,13 @@ from apparel.training import input_pipeline
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
 
+STREAMS = [
+    pytest.param("none", 0.0, marks=pytest.mark.slow),
+    pytest.param("sampling", 0.0, marks=pytest.mark.slow),
+    ("sampling", 0.5),
+]
+"""Ways to draw photos; the last one has all that the others have."""
+
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
@@ -34,7 +41,7 @@ def _same(one: dict, other: dict) -> bool:
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
+@pytest.mark.parametrize(("class_balance", "mosaic"), STREAMS)
 def test_a_stream_from_the_middle_continues_as_the_whole_one(index: Index, class_balance: str, mosaic: float) -> None:
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)
     whole = _batches(index, 7, train)
@@ -51,7 +58,7 @@ def test_the_seed_changes_the_stream_and_every_pass_differs(index: Index) -> Non
     assert not np.array_equal(one_pass[0]["image"], other_pass[0]["image"])
 
 
-@pytest.mark.parametrize(("class_balance", "mosaic"), [("none", 0.0), ("sampling", 0.0), ("sampling", 0.5)])
+@pytest.mark.parametrize(("class_balance", "mosaic"), STREAMS)
 def test_batches_are_prepared_ahead_and_in_parallel(index: Index, class_balance: str, mosaic: float) -> None:
     """TensorFlow does neither under determinism where it takes an operation for one with state."""
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)

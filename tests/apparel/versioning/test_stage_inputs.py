@@ -184,9 +184,19 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("rate", "edit", "said"),
     [
-        (0.25, "params.yaml|learning_rate: 0.25|learning_rate: 0.5", "train.learning_rate from 0.25 to 0.5"),
+        pytest.param(
+            0.25,
+            "params.yaml|learning_rate: 0.25|learning_rate: 0.5",
+            "train.learning_rate from 0.25 to 0.5",
+            marks=pytest.mark.slow,
+        ),
         (0.125, "apparel/models/detector.py|import|\nimport", "apparel/models/detector.py"),
-        (0.0625, "data/results/tfrecord/index.json|{|{ ", "data/results/tfrecord/index.json"),
+        pytest.param(
+            0.0625,
+            "data/results/tfrecord/index.json|{|{ ",
+            "data/results/tfrecord/index.json",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_dvc_records_nothing_of_a_stage_whose_inputs_changed(quick: Path, rate: float, edit: str, said: str) -> None:
