@@ -114,7 +114,7 @@ def test_without_a_lock_there_is_nothing_to_compare(shop):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
 def test_a_signal_ends_all_of_it_and_leaves_nothing(shop, name):
     sleeps_in_the_copy = "import os, time\nif '.apparel' in os.getcwd():\n    print('sleeping', flush=True)\n"
     work = shop / "stages" / "work.py"

@@ -15,7 +15,7 @@ METRICS = Path("data/results/eval/metrics.json")
 DETECTIONS = Path("data/results/eval/detections.csv")
 
 
-@pytest.fixture(params=["evaluated before", "never ran"])
+@pytest.fixture(params=["evaluated before", pytest.param("never ran", marks=pytest.mark.slow)])
 def folder(request, tmp_path, monkeypatch):
     """A project where a trial with another seed was trained and kept as `tiny-001`."""
     folder = three_stage_project.make(tmp_path / "project")
