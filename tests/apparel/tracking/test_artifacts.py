@@ -44,6 +44,24 @@ def test_an_upload_that_does_nothing_is_noticed_whatever_was_there(artifacts, pi
         artifacts.upload(picture, "pictures")
 
 
+def test_a_folder_whose_first_file_has_its_name_arrives(artifacts, tmp_path, monkeypatch):
+    listing = artifacts._store.list_artifacts
+
+    def list_as_over_http(folder=None):
+        files = listing(folder)
+        named_alike = folder and [file.path for file in files] == [f"{folder}/{folder.rpartition('/')[2]}"]
+        return [] if named_alike else files
+
+    monkeypatch.setattr(artifacts._store, "list_artifacts", list_as_over_http)
+    for name in ("checkpoint/checkpoint", "checkpoint/ckpt-0.index", "last/last"):
+        path = tmp_path / "model" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    artifacts.upload_folder(tmp_path / "model")
+    assert artifacts.sizes("checkpoint", fresh=True) == {"checkpoint/checkpoint": 21, "checkpoint/ckpt-0.index": 23}
+    assert (tmp_path / "store" / "last" / "last").read_text() == "last/last"
+
+
 def test_a_file_is_replaced_by_one_of_the_same_size(artifacts, picture, tmp_path):
     artifacts.upload(picture, None)
     picture.write_text("drawing")
