@@ -23,7 +23,8 @@ def main(format: str) -> None:
         index = read_index(paths.TFRECORD)
         determinism.enable(config.train.seed)  # as in eval
         trained = load_tensorflow_network(paths.MODEL)
-        target, measured = exports.write_measured(format, trained, paths.MODEL, index, paths.EXPORT)
+        reference = export_metrics.detect_reference(trained, index)
+        target, measured = exports.write_measured(format, trained, paths.MODEL, index, paths.EXPORT, reference)
         speeds = export_metrics.measure_speed({format: target}, paths.MODEL, index)
         with runs.run_of_model(paths.MODEL, config, "export") as run:
             stage_inputs.check_unchanged(f"export@{format}")  # before MLflow gets numbers of it

@@ -45,8 +45,9 @@ def _errors(
     for error in error_types.ERRORS:
         gains = [nan_mean(each.repaired[error].values - each.original.values) for each in repairs]
         for position, (gain, second) in enumerate(zip(gains, repairs, strict=True)):
-            limits = error_types.gain_intervals([(second, error), (repairs[0], error)], [1, -1])[-1]
-            yield (ERROR, error, position, gain, gain - gains[0], *((0.0, 0.0) if same[position] else limits))
+            pair = [(second, error), (repairs[0], error)]
+            limits = (0.0, 0.0) if same[position] else error_types.gain_intervals(pair, [1, -1])[-1]
+            yield (ERROR, error, position, gain, gain - gains[0], *limits)
 
 
 def _strata(

@@ -1,4 +1,4 @@
-"""Arguments that commands share: numbers, a free port, and a yes-or-no question on the terminal."""
+"""Arguments that commands share: numbers, parameters, a free port, and a yes-or-no question on the terminal."""
 
 import argparse
 import socket
@@ -18,6 +18,18 @@ def trial_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a trial's number, not {text!r}")
     return int(text)
+
+
+def add_set_param(parser: argparse.ArgumentParser) -> None:
+    """Adds `-S KEY=VALUE`, which may be given again, as `set_param`."""
+    parser.add_argument(
+        "-S",
+        "--set-param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a value that wins over params.yaml and the recipe, such as train.epochs=10; may be given again",
+    )
 
 
 def confirm(question: str, without_terminal: str) -> bool:

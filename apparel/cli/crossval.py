@@ -16,7 +16,7 @@ looked at. Ctrl-C stops it; the same command continues. Results lie in .apparel/
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    from apparel.cli.arguments import positive_int
+    from apparel.cli.arguments import add_set_param, positive_int
 
     parser.epilog = EXAMPLES
     parser.add_argument("recipe", nargs="?", help="a file configs/experiments/RECIPE.yaml (default: params.yaml)")
@@ -24,14 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=positive_int, default=1, metavar="K", help="so many values of train.seed (default 1)"
     )
-    parser.add_argument(
-        "-S",
-        "--set-param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a value that wins over params.yaml and the recipe, such as train.epochs=10",
-    )
+    add_set_param(parser)
     parser.add_argument("--all", action="store_true", help="take the photos of test into the folds, too")
     parser.add_argument("-n", "--name", help="its name, and that of its experiments (default: made of its parameters)")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be run")

@@ -58,10 +58,11 @@ def main(arguments: argparse.Namespace) -> None:
     trained = load_tensorflow_network(folder)
     names = [name for name in paths.EXPORTS if name in arguments.formats]
     index = _records(trained.detector)
+    reference = export_metrics.detect_reference(trained, index) if index else {}
     measured, targets = [], {}
     for name in names:
         if index:
-            targets[name], figures = exports.write_measured(name, trained, folder, index, arguments.out)
+            targets[name], figures = exports.write_measured(name, trained, folder, index, arguments.out, reference)
             measured += figures[bool(measured) :]  # the first is the trained model, which all have
         else:
             targets[name] = _write(name, trained, arguments.out)

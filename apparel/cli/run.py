@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from apparel.cli.arguments import add_set_param
+
 EXAMPLES = """examples:
   apparel run                     params.yaml as it is: `dvc repro`
   apparel run --list              the recipes in configs/experiments
@@ -20,14 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.epilog = EXAMPLES
     parser.add_argument("recipe", nargs="?", help="a file configs/experiments/RECIPE.yaml")
-    parser.add_argument(
-        "-S",
-        "--set-param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a value that wins over the recipe's, such as train.epochs=10",
-    )
+    add_set_param(parser)
     parser.add_argument("-n", "--name", help="name of the experiment (default: the recipe's)")
     parser.add_argument("-f", "--force", action="store_true", help="run all stages, and replace an experiment")
     parser.add_argument("--isolated", action="store_true", help="run in a copy of the project; leaves an experiment")

@@ -41,7 +41,11 @@ PHOTOS_TO_TIME = 16
 
 
 def measure_formats(
-    exports: Mapping[str, Path], trained: TensorFlowNetwork, model: Path, index: Index
+    exports: Mapping[str, Path],
+    trained: TensorFlowNetwork,
+    model: Path,
+    index: Index,
+    reference: Mapping[str, ScoredSplit],
 ) -> list[FormatFigures]:
     """Measures every format on val and test, beside the trained model.
 
@@ -50,6 +54,7 @@ def measure_formats(
         trained: the trained model.
         model: the folder that it was loaded from.
         index: of the TFRecords.
+        reference: what `detect_reference` returned for the trained model.
 
     Returns:
         The trained model, as the format `TRAINED`, then the formats, each once a runtime that is installed.
@@ -63,12 +68,20 @@ def measure_formats(
         for runtime in installed_runtimes(name)
     ]
     thresholds = trained.metadata.thresholds
-    reference = {split: _detect(trained, trained, index, split) for split in SPLITS}
     measured = [_figures(TRAINED, model, trained.runtime, reference, reference, thresholds)]
     for name, path, network in tqdm(loaded, desc="measuring formats", leave=False, delay=1, disable=None):
         scored = {split: _detect(network, trained, index, split) for split in SPLITS}
         measured.append(_figures(name, path, network.runtime, reference, scored, thresholds))
     return measured
+
+
+def detect_reference(trained: TensorFlowNetwork, index: Index) -> dict[str, ScoredSplit]:
+    """The trained model's detections on val and test, which those of every format are compared with.
+
+    Raises:
+        UserError: a photo of a split was not scored.
+    """
+    return {split: _detect(trained, trained, index, split) for split in SPLITS}
 
 
 def _load(path: Path, runtime: str | None, trained: TensorFlowNetwork) -> Network:

@@ -59,6 +59,7 @@ def test_formats_are_measured_where_the_records_have_the_models_classes(tmp_path
     record = exported_formats.speed_record()
     target = tmp_path / "detector"
     target.write_bytes(bytes(2_340_000))
+    monkeypatch.setattr(export_metrics, "detect_reference", lambda *_: {})
     monkeypatch.setattr(
         exports, "write_measured", lambda name, trained, model, *_: (target, [figures[TRAINED], figures[name]])
     )

@@ -91,7 +91,9 @@ def test_every_format_is_measured_on_val_and_test(index, monkeypatch, tmp_path) 
     (files["onnx"] / "variables").mkdir(parents=True)
     for name in ("saved_model.pb", "variables/variables.index"):
         (files["onnx"] / name).write_bytes(b"123")
-    trained, *exported = export_metrics.measure_formats(files, load_tensorflow_network(paths.MODEL), paths.MODEL, index)
+    network = load_tensorflow_network(paths.MODEL)
+    reference = export_metrics.detect_reference(network, index)
+    trained, *exported = export_metrics.measure_formats(files, network, paths.MODEL, index, reference)
     assert loaded == [("a.tflite", None), ("folder", "One"), ("folder", "Two")]
     assert [(each.format, each.file, each.size) for each in exported] == [
         ("tflite", "a.tflite", 5), ("onnx", "folder", 6), ("onnx", "folder", 6),
@@ -106,7 +108,9 @@ def test_every_format_is_measured_on_val_and_test(index, monkeypatch, tmp_path) 
 def test_an_export_of_another_model_is_an_error(index, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(networks, "load", lambda path, runtime=None: WholePhotoNetwork(model="0" * 32))
     with pytest.raises(UserError, match="of another model, 0000"):
-        export_metrics.measure_formats({"tflite": tmp_path}, load_tensorflow_network(paths.MODEL), paths.MODEL, index)
+        export_metrics.measure_formats(
+            {"tflite": tmp_path}, load_tensorflow_network(paths.MODEL), paths.MODEL, index, {}
+        )
 
 
 def test_speed_is_measured_on_all_cores_and_on_one(index, monkeypatch) -> None:

@@ -22,7 +22,7 @@ def export(tmp_path, monkeypatch):
     def write(map50: float):
         figures = [exported_formats.format_figures("trained model"), exported_formats.format_figures("tflite", map50)]
         monkeypatch.setattr(exports.export_metrics, "measure_formats", lambda *_: figures)
-        return exports.write_measured("tflite", trained, paths.MODEL, index, tmp_path / "out")
+        return exports.write_measured("tflite", trained, paths.MODEL, index, tmp_path / "out", {})
 
     return write
 
