@@ -91,9 +91,9 @@ def test_every_format_is_measured_on_val_and_test(index, monkeypatch, tmp_path) 
     (files["onnx"] / "variables").mkdir(parents=True)
     for name in ("saved_model.pb", "variables/variables.index"):
         (files["onnx"] / name).write_bytes(b"123")
-    network = load_tensorflow_network(paths.MODEL)
-    reference = export_metrics.detect_reference(network, index)
-    trained, *exported = export_metrics.measure_formats(files, network, paths.MODEL, index, reference)
+    loaded_model = load_tensorflow_network(paths.MODEL)
+    reference = export_metrics.detect_reference(loaded_model, index)
+    trained, *exported = export_metrics.measure_formats(files, loaded_model, paths.MODEL, index, reference)
     assert loaded == [("a.tflite", None), ("folder", "One"), ("folder", "Two")]
     assert [(each.format, each.file, each.size) for each in exported] == [
         ("tflite", "a.tflite", 5), ("onnx", "folder", 6), ("onnx", "folder", 6),
