@@ -5,6 +5,7 @@ from pathlib import Path
 from apparel import errors, params, paths
 from apparel.data.index import Index, read_index
 from apparel.models import inputs, pipeline_config
+from apparel.models.criterion import criterion_of
 from apparel.models.detector import Detector
 from apparel.models.tfod import augmentation, determinism
 from apparel.models.thresholds import Thresholds
@@ -50,7 +51,7 @@ def train(config: params.Params, index: Index, folder: Path, run: runs.Run) -> t
     steps = pipeline_config.steps_of(config.train, index.splits["train"].photos)
     merged = pipeline_config.merge(config.train, len(config.data.classes), steps)
     augmentation.check_steps(list(merged.train_config.data_augmentation_options))
-    detector = Detector(merged, config.data.classes)
+    detector = Detector(merged, config.data.classes, criterion_of(merged, config.train))
     load_pretrained_weights(detector, config.train)
     training = loop.Training(detector, index, config.train, folder)
     with ProgressReport(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:

@@ -8,9 +8,10 @@ from google.protobuf.message import Message
 
 from apparel.data.index import Index
 from apparel.errors import UserError, one_line
+from apparel.models.criterion import Criterion, criterion_of, read_criterion, write_criterion
 from apparel.models.detections import Detections
 from apparel.models.inputs import Batch
-from apparel.models.tfod import pipeline_file
+from apparel.models.tfod import pipeline_file, ssd_losses
 from apparel.models.tfod.model import build_model
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.models.thresholds import Thresholds, default_thresholds
@@ -24,10 +25,11 @@ class Detector:
     Attributes:
         config: the merged pipeline file.
         classes: class names, that of id 1 first.
+        criterion: assignment and losses.
         model: the API's model.
     """
 
-    def __init__(self, config: PipelineConfig, classes: tuple[str, ...]):
+    def __init__(self, config: PipelineConfig, classes: tuple[str, ...], criterion: Criterion | None = None):
         """Builds the model with random weights.
 
         Raises:
@@ -35,6 +37,7 @@ class Detector:
         """
         self.config = config
         self.classes = classes
+        self.criterion = criterion or criterion_of(config)
         try:
             self.model = build_model(config)
             self._create_variables()
@@ -105,6 +108,17 @@ class Detector:
         # The API's batch normalisation follows the Keras learning phase alone; without this line it stays frozen.
         tf.keras.backend.set_learning_phase(training)
         self.model._is_training = training
+        if self.criterion.is_of_the_api:
+            losses, predictions = self._losses_of_the_api(batch)
+        else:
+            boxes, real = batch["boxes"] * _photo_share(batch), batch.get("real", tf.ones(batch["image"].shape[:1]))
+            truth = ssd_losses.Truth(boxes, batch["classes"], batch["weights"], tf.cast(real, tf.float32))
+            predictions = self._predict(batch["image"], batch["true_shape"])
+            losses = ssd_losses.losses(self.model, self.criterion, truth, predictions)
+        losses["regularization_loss"] = sum_in_order(self.model.regularization_losses())
+        return losses, predictions
+
+    def _losses_of_the_api(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict]:
         truth = {
             "groundtruth_boxes_list": tf.unstack(batch["boxes"] * _photo_share(batch)),
             "groundtruth_classes_list": tf.unstack(batch["classes"]),
@@ -115,9 +129,7 @@ class Detector:
         self.model.provide_groundtruth(**truth)
         predictions = self._predict(batch["image"], batch["true_shape"])
         losses = self.model.loss(predictions, batch["true_shape"])
-        losses = {name.removeprefix("Loss/"): value for name, value in losses.items()}
-        losses["regularization_loss"] = sum_in_order(self.model.regularization_losses())
-        return losses, predictions
+        return {name.removeprefix("Loss/"): value for name, value in losses.items()}, predictions
 
     def evaluate(self, batch: Batch) -> tuple[tf.Tensor, Detections]:
         """Total loss (scalar, mean over the batch's photos) and detections of a batch of `inputs.evaluation_batches`.
@@ -151,7 +163,7 @@ class Detector:
 
     def save(self, folder: Path, thresholds: Thresholds | None = None) -> None:
         """Writes `checkpoint/ckpt-0.*` and `pipeline.config`, as the API's model zoo lays them out, `classes.json`,
-        and `thresholds.json`, by default 0.5 for every class.
+        `thresholds.json`, by default 0.5 for every class, and `criterion.json` where the pipeline file lacks it.
 
         Their checksums are written with them. A folder of that name is replaced once everything is written.
         """
@@ -161,6 +173,7 @@ class Detector:
             state = 'model_checkpoint_path: "ckpt-0"\nall_model_checkpoint_paths: "ckpt-0"\n'
             files.write_text(unfinished / "checkpoint" / "checkpoint", state)
             pipeline_file.write(self.config, unfinished / "pipeline.config")
+            write_criterion(self.criterion, unfinished, self.config)
             files.write_json(unfinished / "classes.json", list(self.classes))
             (thresholds or default_thresholds(self.classes)).write(unfinished)
             integrity.write_checksums(unfinished)
@@ -179,7 +192,8 @@ def load_detector(folder: Path) -> Detector:
         raise UserError(f"{folder} holds no trained model; run `dvc repro train`") from None
     except ValueError:
         raise UserError(f"{folder / 'classes.json'} is damaged; run `dvc repro --force train`") from None
-    detector = Detector(pipeline_file.read(folder / "pipeline.config"), classes)
+    config = pipeline_file.read(folder / "pipeline.config")
+    detector = Detector(config, classes, read_criterion(folder, config))
     restore_checkpoint(tf.train.Checkpoint(model=detector.model), folder)
     return detector
 

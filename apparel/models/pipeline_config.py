@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apparel import params, paths
 from apparel.errors import UserError
+from apparel.models.loss_config import set_losses
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
@@ -67,6 +68,7 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     model.num_classes = classes
     _set_resolution(model.image_resizer, train)
     _set_backbone(meta_architecture, model, train)
+    set_losses(meta_architecture, model, train)
     _set_negatives(meta_architecture, model, train)
     _set_training(config, train, steps)
     _set_inputs(config)

@@ -78,10 +78,10 @@ def _assign_targets(target_assigner, anchors, boxes, classes, unmatched_class_la
         )
 
     stacked = (tf.stack([photo.get() for photo in boxes]), tf.stack(classes), tf.stack(weights))
-    return tf.vectorized_map(one_photo, _without_padding(*stacked))
+    return tf.vectorized_map(one_photo, without_padding(*stacked))
 
 
-def _without_padding(boxes, classes, weights):
+def without_padding(boxes, classes, weights):
     """Boxes (B, N, 4), classes and weights without what is padding for every photo: a mosaic has room for many boxes.
 
     Padding is zeros, which overlap with no anchor.
