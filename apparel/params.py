@@ -133,6 +133,7 @@ class Train(Section):
     assignment: Literal["iou", "atss", "dynamic"]
     classification_loss: Literal["softmax", "focal", "quality_focal"] | None
     box_loss: Literal["smooth_l1", "giou", "ciou"] | None
+    anchors: Literal["fitted"] | None
     min_negatives_per_photo: Annotated[int, Field(ge=0, lt=2**31)]
     freeze: Literal["none", "batch_norm", "early", "backbone"]
     moving_average: Annotated[float, Field(ge=0, lt=1)]

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from apparel import errors, params, paths
 from apparel.data.index import Index, read_index
-from apparel.models import inputs, pipeline_config
+from apparel.models import anchors, fitted_anchors, inputs, pipeline_config
 from apparel.models.criterion import criterion_of
 from apparel.models.detector import Detector
 from apparel.models.tfod import augmentation, determinism
+from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.models.thresholds import Thresholds
 from apparel.models.weights import load_pretrained_weights
 from apparel.tracking import runs
@@ -50,12 +51,23 @@ def train(config: params.Params, index: Index, folder: Path, run: runs.Run) -> t
     determinism.enable(config.train.seed)
     steps = pipeline_config.steps_of(config.train, index.splits["train"].photos)
     merged = pipeline_config.merge(config.train, len(config.data.classes), steps)
+    if config.train.anchors == "fitted":
+        _fit_anchors(merged, config.train, index)
     augmentation.check_steps(list(merged.train_config.data_augmentation_options))
     detector = Detector(merged, config.data.classes, criterion_of(merged, config.train))
     load_pretrained_weights(detector, config.train)
     training = loop.Training(detector, index, config.train, folder)
     with ProgressReport(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
         return training.run(trial_messages.connect(report, run.id, training.validation_at)), detector
+
+
+def _fit_anchors(merged: PipelineConfig, train: params.Train, index: Index) -> None:
+    """Replaces the anchors of the merged pipeline file, and prints how well they fit."""
+    before = anchors.anchor_shapes(merged, train.resolution)
+    sizes = {split: inputs.box_sizes(index, merged, split) for split in ("train", "val")}
+    fitted_anchors.fit_anchors(merged, train.resolution, sizes["train"], train.seed)
+    after = anchors.anchor_shapes(merged, train.resolution)
+    print(fitted_anchors.describe_fit(before, after, sizes["val"]))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from apparel import paths
-from apparel.analysis import anchors
 from apparel.annotations.convert import Converted, convert_data_set
 from apparel.data import duplicates, pinned_split, split
 from apparel.errors import UserError
+from apparel.models import anchors
 from apparel.models.tfod import pipeline_file
 from apparel.params import Params
 from apparel.utils import csv_tables
@@ -49,7 +49,7 @@ class Inspection:
         divisions: divisions of the photos into train and test.
         missing_photos: names in a published list without a photo, by list.
         detector: the detector whose anchors are compared with the boxes.
-        anchors: their shapes, from `anchor_shapes`; None if they are not plain SSD anchors.
+        anchors: their shapes, from `anchor_shapes`; None if they are of a kind that is not compared.
         matched_threshold: IoU from which training matches an anchor to a box, 0 to 1.
     """
 
@@ -79,7 +79,7 @@ def inspect(name: str, config: Params) -> Inspection:
     folder, detector = paths.photos(name), config.train.detector
     converted = convert_data_set(folder, paths.annotations(name), None, **config.convert.model_dump(exclude={"strict"}))
     model = pipeline_file.read(paths.CONFIGS / f"{detector}.config")
-    shapes, threshold = anchors.anchor_shapes(model), anchors.matched_threshold(model)
+    shapes, threshold = anchors.anchor_shapes(model, config.train.resolution), anchors.matched_threshold(model)
     measured = measure_boxes(converted.labels, shapes)
     names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     hashes, unreadable = duplicates.hash_photos(folder, names)
@@ -159,7 +159,7 @@ def findings(inspection: Inspection) -> list[str]:
             names = pinned_split.some_photos(division.in_several)
             lines.append(f"photos in both train and test of {division.source}: {len(division.in_several)} ({names})")
     if inspection.anchors is None:
-        lines.append(f"anchors of {inspection.detector}: not plain SSD anchors, so boxes are not compared with them")
+        lines.append(f"anchors of {inspection.detector}: of another kind than those that boxes are compared with")
     else:
         threshold = inspection.matched_threshold
         unmatched = int((inspection.boxes["best_iou"] < threshold).sum())

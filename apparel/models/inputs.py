@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from apparel import paths
@@ -28,6 +29,26 @@ def first_photos(index: Index, split: str, count: int) -> list[bytes]:
     """The first photos of a split, fewer where it has fewer: JPEG or PNG."""
     records = tf.data.TFRecordDataset(record_files(index, split)).take(count)
     return [examples.parse_example(record)["image"].numpy() for record in records]
+
+
+def box_sizes(index: Index, config: PipelineConfig, split: str) -> np.ndarray:
+    """Widths and heights of a split's boxes, float32 (N, 2), as fractions of the network's input.
+
+    A resizer that keeps the shape of photos makes the longer side the network's.
+    """
+    resizer = getattr(config.model, config.model.WhichOneof("model")).image_resizer
+    keeps_shape = resizer.WhichOneof("image_resizer_oneof") == "keep_aspect_ratio_resizer"
+
+    @tf.autograph.experimental.do_not_convert
+    def sizes(record):
+        example = examples.parse_example(record)
+        photo = tf.cast(tf.stack([example["width"], example["height"]]), tf.float32)
+        share = photo / tf.reduce_max(photo) if keeps_shape else tf.ones(2)
+        ymin, xmin, ymax, xmax = tf.unstack(example["boxes"], axis=1)
+        return tf.data.Dataset.from_tensor_slices(tf.stack([xmax - xmin, ymax - ymin], axis=1) * share)
+
+    boxes = tf.data.TFRecordDataset(record_files(index, split)).flat_map(sizes)
+    return np.array(list(boxes.as_numpy_iterator()), np.float32).reshape(-1, 2)
 
 
 def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_size: int) -> tf.data.Dataset:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apparel import params, paths
 from apparel.errors import UserError
+from apparel.models.fitted_anchors import anchor_layers
 from apparel.models.loss_config import set_losses
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.pipeline_file import PipelineConfig
@@ -54,6 +55,8 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
         classes: number of classes, without the background.
         steps: number of steps of the training, over which the learning rate's schedule runs.
 
+    Anchors are fitted later, to the boxes of train: `fitted_anchors.fit_anchors`.
+
     Raises:
         UserError: there is no such file, or a parameter does not fit it; names both.
     """
@@ -70,6 +73,8 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     _set_backbone(meta_architecture, model, train)
     set_losses(meta_architecture, model, train)
     _set_negatives(meta_architecture, model, train)
+    if train.anchors == "fitted":
+        anchor_layers(config, train.resolution)
     _set_training(config, train, steps)
     _set_inputs(config)
     return config

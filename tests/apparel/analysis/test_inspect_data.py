@@ -61,13 +61,13 @@ def test_the_split_of_the_stage_is_inspected_if_it_is_of_these_photos(shop):
 
 def test_other_anchors_and_a_missing_data_set(shop):
     config = Path("configs/ssd_mobilenet_v1.config")
-    text = re.sub(r"(?s)ssd_anchor_generator \{.*?\n      \}", "multiscale_anchor_generator { }", config.read_text())
+    text = re.sub(r"(?s)ssd_anchor_generator \{.*?\n      \}", "grid_anchor_generator { }", config.read_text())
     config.write_text(text)
     inspection = inspect()
     assert inspection.anchors is None and inspection.boxes["best_iou"].isna().all()
-    assert "not plain SSD anchors" in inspect_page.terminal_text(inspection) and "<svg" in inspect_page.render_page(
+    assert "of another kind than those" in inspect_page.terminal_text(
         inspection
-    )
+    ) and "<svg" in inspect_page.render_page(inspection)
     assert "nan" not in inspect_page.terminal_text(inspection)
     with pytest.raises(UserError, match="not found; import the data set"):
         inspect_data.inspect("other", params.load())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apparel import boxes
-from apparel.analysis import anchors
+from apparel.models import anchors
 from apparel.models.tfod import pipeline_file
 from tests.support.repository import ROOT
 
@@ -37,13 +37,33 @@ def test_shapes_are_those_of_the_object_detection_api(generator):
     corners = np.concatenate([layer.get().numpy() for layer in built.generate(grids, im_height=1, im_width=1)])
     sizes = np.stack([corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0]], axis=1)
     expected = np.unique(sizes.round(5), axis=0)
-    assert np.allclose(np.unique(anchors.anchor_shapes(config).round(5), axis=0), expected, atol=2e-5)
+    assert np.allclose(np.unique(anchors.anchor_shapes(config, 300).round(5), axis=0), expected, atol=2e-5)
 
 
-def test_the_first_pipeline_file_has_plain_anchors_and_others_have_none():
-    assert anchors.anchor_shapes(pipeline_file.read(CONFIG)).shape[1] == 2
-    other = "model { ssd { anchor_generator { multiscale_anchor_generator { } } } }"
-    assert anchors.anchor_shapes(text_format.Parse(other, pipeline_file.PipelineConfig())) is None
+@pytest.mark.parametrize(
+    "generator",
+    [
+        "multiscale_anchor_generator { min_level: 4 max_level: 6 anchor_scale: 3 aspect_ratios: [1, 2] }",
+        "flexible_grid_anchor_generator { anchor_grid { base_sizes: [30, 60] aspect_ratios: [0.5, 2] height_stride: 16 "
+        "width_stride: 16 } anchor_grid { base_sizes: 99 aspect_ratios: 1 height_stride: 32 width_stride: 32 } }",
+    ],
+)
+def test_shapes_in_pixels_are_those_of_the_object_detection_api(generator):
+    from object_detection.builders import anchor_generator_builder
+
+    text = "model { ssd { anchor_generator { " + generator + " } } }"
+    config = text_format.Parse(text, pipeline_file.PipelineConfig())
+    built = anchor_generator_builder.build(config.model.ssd.anchor_generator)
+    grids = [(side, side) for side in (4, 2, 1)][: len(built.num_anchors_per_location())]
+    corners = np.concatenate([layer.get().numpy() for layer in built.generate(grids, im_height=320, im_width=320)])
+    sizes = np.stack([corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0]], axis=1)
+    expected = np.unique(sizes.round(4), axis=0)
+    assert np.allclose(np.unique(anchors.anchor_shapes(config, 320).round(4), axis=0), expected, atol=2e-4)
+
+
+def test_other_anchors_have_no_shapes():
+    other = "model { ssd { anchor_generator { grid_anchor_generator { } } } }"
+    assert anchors.anchor_shapes(text_format.Parse(other, pipeline_file.PipelineConfig()), 300) is None
 
 
 def test_the_threshold_is_the_one_of_the_api_s_matcher():
