@@ -5,6 +5,10 @@ import importlib
 from types import ModuleType
 
 COMMANDS = {
+    "cloud": (
+        "cloud",
+        "run the pipeline, a sweep or a prediction on other machines, and bring the results home",
+    ),
     "compare": (
         "compare",
         "compare results: which class got better, whether that is more than chance, and what was changed",
@@ -51,7 +55,7 @@ COMMANDS = {
 `import` is a keyword and `inspect` a module of Python, so those modules' names end in `_data`.
 """
 
-ANYWHERE = ("crossval", "dashboard", "plots", "results", "run", "sync", "ui", "verify")
+ANYWHERE = ("cloud", "crossval", "dashboard", "plots", "results", "run", "sync", "ui", "verify")
 """Commands that work from any folder of the project: those that take no paths."""
 
 

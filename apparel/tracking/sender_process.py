@@ -12,12 +12,18 @@ from apparel.tracking.outbox import Outbox
 PATIENCE = 60
 """Seconds that the end of a run waits for unsent lines, before `sync` is left to send them."""
 
+LATER_VARIABLE = "APPAREL_SEND_LATER"
+"""Environment variable that leaves all lines in the outbox: on a machine whose runs are sent from another one."""
+
 
 class SenderProcess:
     """`python -m apparel.tracking.sender` for one outbox. It ends by itself when this process ends or dies."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._process: subprocess.Popen | None = None
+        if os.environ.get(LATER_VARIABLE):
+            return
         # This copy's code comes first: the sender starts in the root folder, which may have another version of it.
         code = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
         with (outbox.folder / "sender.log").open("ab") as log:
@@ -34,6 +40,8 @@ class SenderProcess:
 
     def finish(self) -> None:
         """Lets the process send what is left and end; warns if that takes longer than `PATIENCE` or fails."""
+        if self._process is None:
+            return
         self._process.stdin.close()
         try:
             self._process.wait(PATIENCE)

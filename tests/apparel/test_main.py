@@ -14,6 +14,9 @@ from apparel import cli, errors
 from apparel.errors import UserError
 from tests.support.repository import ROOT
 
+SHARED = {"arguments", "cloud_jobs", "cloud_submit"}
+"""Modules of cli that are no commands: arguments of several, and subcommands of `apparel cloud`."""
+
 HEAVY = {"tensorflow", "mlflow", "pandas", "numpy", "object_detection", "matplotlib", "dvc", "optuna"}
 
 
@@ -41,7 +44,7 @@ def test_help_of_no_command_imports_anything_heavy():
 
 
 def test_every_module_of_cli_is_in_the_table_with_its_help():
-    modules = {path.stem for path in (ROOT / "apparel" / "cli").glob("[a-z]*.py")} - {"arguments"}  # shared by commands
+    modules = {path.stem for path in (ROOT / "apparel" / "cli").glob("[a-z]*.py")} - SHARED
     assert sorted(module for module, _ in cli.COMMANDS.values()) == sorted(modules)
     assert list(cli.COMMANDS) == sorted(cli.COMMANDS)
     for name, (module, summary) in cli.COMMANDS.items():

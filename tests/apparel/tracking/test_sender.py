@@ -216,3 +216,14 @@ def test_a_stage_and_its_sender(client, monkeypatch):
     assert sent.data.params["data.name"] == "demo"
     assert len(client.get_metric_history(sent.info.run_id, "train/loss")) == 100
     assert [file.path for file in client.list_artifacts(sent.info.run_id, "model")] == ["model/weights"]
+
+
+def test_a_machine_whose_runs_are_sent_from_another_one_starts_no_sender(client, monkeypatch):
+    monkeypatch.setenv(sender_process.LATER_VARIABLE, "1")
+    with runs.open_run(params.load(ROOT / "params.yaml"), "later") as run:
+        run.log_metrics({"train/loss": 1.0}, 0)
+    outbox = find_outbox(run.id)
+    assert not (outbox.folder / "sender.log").exists()
+    assert outbox.sent() == (None, 0)
+    Sender(outbox).send()
+    assert [run.info.status for run in runs_of(client, outbox)] == ["FINISHED"]

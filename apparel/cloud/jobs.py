@@ -1,0 +1,144 @@
+"""Jobs in Vertex AI: listed, described, cancelled, and their logs, all through gcloud."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from apparel.cloud import gcloud, storage, submission
+from apparel.errors import UserError, plain
+from apparel.sweeps import failure_log
+from apparel.utils import addresses
+
+STATES = {
+    "JOB_STATE_QUEUED": "queued",
+    "JOB_STATE_PENDING": "pending",
+    "JOB_STATE_RUNNING": "running",
+    "JOB_STATE_SUCCEEDED": "succeeded",
+    "JOB_STATE_FAILED": "failed",
+    "JOB_STATE_CANCELLING": "cancelling",
+    "JOB_STATE_CANCELLED": "cancelled",
+    "JOB_STATE_PAUSED": "paused",
+    "JOB_STATE_EXPIRED": "expired",
+}
+"""What is shown of JobState of Vertex AI's API, v1."""
+
+ENDED = ("succeeded", "failed", "cancelled", "expired")
+
+LOG_LINES = 1000
+"""Lines that `logs` shows without `--follow`, the last ones."""
+
+POLLING_SECONDS = 10
+"""Of `gcloud ai custom-jobs stream-logs`; its own default is a minute."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A job as Vertex AI describes it.
+
+    Attributes:
+        number: of the job.
+        name: that of its folder.
+        state: a value of `STATES`.
+        task: of `submission.TASKS`; empty for a job that is not of this project's kind.
+        created: UTC, ISO 8601.
+        machines: how many, and their type.
+        message: why it failed, by Vertex AI.
+        folder: its address in the bucket; None for a job that is not of this project's kind.
+    """
+
+    number: str
+    name: str
+    state: str
+    task: str
+    created: str
+    machines: str
+    message: str
+    folder: str | None
+
+    def line(self) -> str:
+        """One line of a list."""
+        return f"{self.number:<20} {self.state:<10} {self.created[:19]:<19} {self.machines:<22} {self.name}"
+
+
+def parse(job: dict[str, Any]) -> JobStatus:
+    """A job from the JSON of gcloud.
+
+    Raises:
+        UserError: it is not the description of a job.
+    """
+    try:
+        pools = job.get("jobSpec", {}).get("workerPoolSpecs", [])
+        container = pools[0].get("containerSpec", {}) if pools else {}
+        ours = submission.COMMAND in container.get("command", []) and len(container.get("args", [])) == 1
+        count = sum(int(pool.get("replicaCount", 1)) for pool in pools)
+        kind = pools[0].get("machineSpec", {}).get("machineType", "") if pools else ""
+        return JobStatus(
+            number=job["name"].rpartition("/")[2],
+            name=plain(job.get("displayName", "")),
+            state=STATES.get(job.get("state", ""), plain(job.get("state", "unknown")).lower()),
+            task=job.get("labels", {}).get(submission.LABEL, ""),
+            created=job.get("createTime", ""),
+            machines=f"{count} x {kind}" if kind else "",
+            message=addresses.without_password(" ".join(job.get("error", {}).get("message", "").split())),
+            folder=storage.checked(container["args"][0]) if ours else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise UserError("gcloud described a job in a form that this version does not know") from None
+
+
+def describe(number: str, region: str | None) -> JobStatus:
+    """The job with that number.
+
+    Raises:
+        UserError: gcloud has no such job, or fails.
+    """
+    return parse(gcloud.run_json(gcloud.custom_jobs("describe", number, region=region)))
+
+
+def listed(region: str | None, limit: int) -> list[JobStatus]:
+    """The last jobs that `apparel cloud submit` created, newest first."""
+    options = (f"--filter=labels.{submission.LABEL}:*", "--sort-by=~createTime", f"--limit={limit}")
+    return [parse(job) for job in gcloud.run_json(gcloud.custom_jobs("list", *options, region=region)) or []]
+
+
+def cancel(number: str, region: str | None) -> None:
+    """Asks Vertex AI to end a job; stages that have ended are kept."""
+    gcloud.run(gcloud.custom_jobs("cancel", number, region=region))
+
+
+def follow(number: str, region: str | None) -> JobStatus:
+    """Shows the log of a job as it grows, until the job has ended; returns how it ended."""
+    options = ("--allow-multiline-logs", f"--polling-interval={POLLING_SECONDS}")
+    status = gcloud.follow(gcloud.custom_jobs("stream-logs", number, *options, region=region))
+    job = describe(number, region)
+    while not status and job.state not in ENDED:  # the log ends a moment before the state changes
+        time.sleep(POLLING_SECONDS)
+        job = describe(number, region)
+    return job
+
+
+def log(number: str, lines: int = LOG_LINES) -> list[str]:
+    """The last lines that the machines of a job wrote, oldest first, without passwords."""
+    condition = f'resource.type="ml_job" AND resource.labels.job_id="{number}"'
+    options = ("--freshness=60d", "--order=desc", f"--limit={lines}")
+    entries = gcloud.run_json(["gcloud", "logging", "read", condition, *options]) or []
+    return [addresses.without_password(text) for entry in reversed(entries) for text in _texts(entry)]
+
+
+def failure(job: JobStatus) -> str:
+    """Why a job failed, on one line: its own error, which says more, before that of Vertex AI."""
+    texts = log(job.number, failure_log.LINES)
+    own = [line.removeprefix("error: ") for line in texts if line.startswith("error: ")]
+    reason = own[-1] if own else job.message or (failure_log.failure_reason("\n".join(texts)) if texts else "")
+    tail = "".join(f"\n    {line}" for line in texts)
+    return f"job {job.number} {job.state}: {reason or 'Vertex AI gives no reason'}" + (
+        f"; the last lines of its log:{tail}" if texts else f"; it left no log: apparel cloud logs {job.number}"
+    )
+
+
+def _texts(entry: Any) -> list[str]:
+    if not isinstance(entry, dict):
+        return []
+    payload = entry.get("jsonPayload")
+    message = payload.get("message", "") if isinstance(payload, dict) else entry.get("textPayload", "")
+    return [plain(line) for line in str(message).splitlines() if line.strip()]

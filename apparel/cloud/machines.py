@@ -1,0 +1,89 @@
+"""Machines of a job as Vertex AI names them: machine type, accelerators, region and container image."""
+
+import re
+from dataclasses import dataclass
+
+from apparel.errors import UserError, nearest, plain
+
+GPUS = {
+    "T4": "NVIDIA_TESLA_T4",
+    "V100": "NVIDIA_TESLA_V100",
+    "P100": "NVIDIA_TESLA_P100",
+    "P4": "NVIDIA_TESLA_P4",
+    "L4": "NVIDIA_L4",
+    "A100": "NVIDIA_TESLA_A100",
+    "A100-80GB": "NVIDIA_A100_80GB",
+    "H100": "NVIDIA_H100_80GB",
+}
+"""Vertex AI's names of accelerators by what people call them: AcceleratorType of its API, v1."""
+
+MAX_MACHINES = 1000
+"""Of a job; more is a slip of the finger, and machines cost money."""
+
+MAX_GPUS = 16
+"""Accelerators of a machine; the largest machine type, a2-megagpu-16g, has 16."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What a job runs on.
+
+    Attributes:
+        type: machine type of Compute Engine, such as n1-standard-8.
+        count: how many.
+        image: address of the container image, which has Python, git and the packages of requirements.txt.
+        gpu: accelerator as `GPUS` or Vertex AI names it, with `:2` for two a machine; None for none.
+        spot: whether they are cheaper machines that may be taken away.
+        region: such as europe-west4; None for that of gcloud's settings.
+    """
+
+    type: str
+    count: int
+    image: str
+    gpu: str | None = None
+    spot: bool = False
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", self.type):
+            raise UserError(f"--machine {plain(self.type)} is no machine type such as n1-standard-8 or g2-standard-8")
+        if not 1 <= self.count <= MAX_MACHINES:
+            raise UserError(f"--machines {self.count}: from 1 to {MAX_MACHINES}")
+        if self.region is not None and not re.fullmatch(r"[a-z]+-[a-z]+\d+", self.region):
+            raise UserError(f"--region {plain(self.region)} is no region such as europe-west4 or us-central1")
+        if not re.fullmatch(r"[a-z0-9][\w.\-/:@]*", self.image):
+            raise UserError(
+                f"--image {plain(self.image)} is no address such as REGION-docker.pkg.dev/PROJECT/apparel/job"
+            )
+        self.accelerator()
+
+    def accelerator(self) -> tuple[str, int] | None:
+        """Vertex AI's name of the accelerator and how many a machine has; None without.
+
+        Raises:
+            UserError: there is no such accelerator, or more of it than a machine can have.
+        """
+        if self.gpu is None:
+            return None
+        name, _, count = self.gpu.partition(":")
+        name = name.upper()
+        number = int(count or 1) if (count or "1").isdecimal() else 0
+        if name not in GPUS and name not in GPUS.values():
+            raise UserError(f"--gpu {plain(self.gpu)}: there is no such GPU{nearest(name, list(GPUS))}")
+        if not 1 <= number <= MAX_GPUS:
+            raise UserError(f"--gpu {plain(self.gpu)}: write T4 for one a machine, T4:2 for two, at most {MAX_GPUS}")
+        return GPUS.get(name, name), number
+
+    def pools(self, command: list[str], arguments: list[str], variables: dict[str, str]) -> list[dict]:
+        """Vertex AI's worker pools: the first machine, which is the chief, and the others.
+
+        Source: WorkerPoolSpec of Vertex AI's API, v1; the first pool has exactly one replica.
+        """
+        machine: dict[str, object] = {"machineType": self.type}
+        if accelerator := self.accelerator():
+            machine |= {"acceleratorType": accelerator[0], "acceleratorCount": accelerator[1]}
+        container = {"imageUri": self.image, "command": command, "args": arguments}
+        if variables:
+            container["env"] = [{"name": name, "value": value} for name, value in sorted(variables.items())]
+        counts = [1] + ([self.count - 1] if self.count > 1 else [])
+        return [{"machineSpec": machine, "replicaCount": count, "containerSpec": container} for count in counts]

@@ -1,0 +1,178 @@
+"""The work of one machine of a job: data from DVC's remote, the stages or a command, results to remote and bucket.
+
+    python -m apparel.cloud.replica gs://bucket/apparel/jobs/NAME
+
+It runs in the clone that `apparel.cloud.start` made of the snapshot. Stages that have ended are sent even where a later
+one failed: the next job takes them from the run cache.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from apparel import errors
+from apparel.cloud import cluster, results
+from apparel.cloud.storage import Folder
+from apparel.errors import UserError
+from apparel.sweeps import failure_log
+from apparel.tracking.sender_process import LATER_VARIABLE
+from apparel.utils import addresses, files, processes
+from apparel.versioning import git
+
+AUTHOR = {
+    f"GIT_{role}_{key}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for key, value in (("NAME", "apparel cloud"), ("EMAIL", "cloud@localhost"))
+}
+"""Of the commits of experiments: a container's user has no name, and git refuses to commit without one."""
+
+NO_NEWS = "WARNING: No file hash info found for"
+"""Start of a line that `dvc pull` writes for each output that nobody has made yet: here the rule, no fault."""
+
+
+class Replica:
+    """The work of this machine.
+
+    Args:
+        address: of the job's folder.
+        job: its description, from `Job.description`.
+        machine: this one among those of the job.
+    """
+
+    def __init__(self, address: str, job: dict[str, Any], machine: cluster.Cluster) -> None:
+        self._job, self._machine = job, machine
+        self._folder = results.machine_folder(address, machine.rank)
+        self._lines: deque[str] = deque(maxlen=failure_log.LINES)
+
+    def run(self) -> None:
+        """Does the work, and leaves what came of it in the bucket.
+
+        Raises:
+            UserError: it failed; says why, as the ending in the bucket does.
+        """
+        os.environ.update(self._environment())
+        failure, experiments = "", {}
+        try:
+            self._configure_dvc()
+            self._work()
+        except (UserError, KeyboardInterrupt) as error:
+            failure = str(error) or "it was told to end: cancelled, or the machine was taken away"
+        try:
+            experiments = self._share()
+        except (UserError, OSError) as error:
+            failure = failure or f"its results could not be sent: {errors.one_line(error)}"
+        log = "\n".join(self._lines) if failure else ""
+        results.write_ending(self._folder, results.Ending(self._machine.rank, failure, log, experiments))
+        if failure:
+            raise UserError(failure)
+
+    def _work(self) -> None:
+        self._python("dvc", "pull", "--run-cache", "--allow-missing")
+        match self._job["task"]:
+            case "train":
+                self._python("dvc", "repro")
+                self._save_experiment()
+            case "eval":
+                self._python("dvc", "repro", "eval")
+                self._save_experiment()
+            case "sweep":
+                self._python("apparel", "sweep", *self._job["arguments"])
+            case "predict":
+                out = Path("predictions") / self._job["name"]
+                self._python("apparel", "predict", *self._job["arguments"], "--out", out.as_posix())
+                results.send_files(self._folder, out)
+            case task:
+                raise UserError(f"this version of the project has no task '{task}'")
+
+    def _share(self) -> dict[str, str]:
+        """Sends stages, experiments and runs; returns the experiments."""
+        names = results.send_experiments(self._folder, self._job["commit"])
+        push(sorted(names.values()))
+        results.send_runs(self._folder)
+        return names
+
+    def _python(self, *arguments: str) -> None:
+        """Runs `python -m ARGUMENTS`, whose lines go to the log without passwords.
+
+        Raises:
+            UserError: it failed; its last error is the message.
+        """
+        print(f"+ {' '.join(arguments)}", flush=True)
+        self._lines.clear()
+        command = [sys.executable, "-m", *arguments]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with processes.start(command, env=processes.with_this_python(os.environ), **pipes) as process:
+            try:
+                for line in process.stdout:
+                    self._log(line.decode(errors="replace"))
+            finally:
+                if process.poll() is None and sys.exc_info()[0]:
+                    processes.end(processes.describe(process.pid))
+        if process.returncode:
+            said = "\n".join(self._lines)
+            signal = failure_log.killing_signal(said, process.returncode)
+            reason = f"{signal} ended it, which the system does where memory runs out" if signal else None
+            raise UserError(f"`{' '.join(arguments[:3])}` failed: {reason or failure_log.failure_reason(said)}")
+
+    def _log(self, line: str) -> None:
+        shown = addresses.without_password(line.rstrip().rsplit("\r", 1)[-1].rstrip())  # of a bar, its last state
+        if shown and not shown.startswith(NO_NEWS):
+            self._lines.append(shown)
+            print(shown, flush=True)
+
+    def _environment(self) -> dict[str, str]:
+        variables = dict(AUTHOR)
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            variables[LATER_VARIABLE] = "1"  # `apparel cloud fetch` brings the runs home, and sends them from there
+        if self._job["task"] in ("train", "eval"):
+            variables |= {"DVC_EXP_NAME": self._job["name"], "DVC_EXP_BASELINE_REV": self._job["commit"]}
+        return variables
+
+    def _configure_dvc(self) -> None:
+        """Makes the job's remote DVC's default; the cache lies in the clone, wherever it may be at home."""
+        remote = dict(self._job["remote"])
+        name = remote.pop("name")
+        lines = ["[core]", f"    remote = {name}", "[cache]", "    dir = cache", f"['remote \"{name}\"']"]
+        lines += [f"    {key} = {value}" for key, value in remote.items()]
+        files.write_text(Path(".dvc", "config.local"), "\n".join(lines) + "\n")
+
+    def _save_experiment(self) -> None:
+        """Saves what the stages made as a DVC experiment with the job's name on the commit."""
+        from dvc.repo.experiments.refs import ExpRefInfo
+
+        git.output("add", "--all")
+        git.output("commit", "--quiet", "--no-verify", "--allow-empty", "--message", self._job["name"])
+        git.output("update-ref", str(ExpRefInfo(self._job["commit"], self._job["name"])), "HEAD")
+
+
+def push(experiments: list[str]) -> None:
+    """Sends DVC's remote the outputs of the working tree and of experiments, and the run cache.
+
+    Raises:
+        UserError: the remote cannot be written.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    print(f"+ dvc push --run-cache, and of {len(experiments)} experiments", flush=True)
+    try:
+        with Repo() as repo:
+            repo.push(revs=experiments or None, run_cache=True)
+    except DvcException as error:
+        raise UserError(f"`dvc push` failed: {addresses.reason(error)}") from None
+
+
+def main() -> None:
+    """Does the work of this machine of the job whose folder is the argument."""
+    processes.interrupt_on_termination()
+    address = sys.argv[1]
+    job = json.loads(Folder(address).read("job.json", results.MAX_TEXT_BYTES))
+    Replica(address, job, cluster.read()).run()
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,176 @@
+"""What a machine of a job leaves in the bucket: how it ended, git's experiments, and runs for MLflow."""
+
+import json
+import re
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from apparel import paths
+from apparel.cloud.storage import Folder
+from apparel.errors import UserError, plain
+from apparel.utils import files, limits
+from apparel.versioning import git
+
+END, EXPERIMENTS, RUNS, FILES = "end.json", "experiments.bundle", "runs.tar", "predictions.tar"
+"""Files in the folder of a machine: `Ending`, a git bundle, MLflow's outboxes, and what `apparel predict` wrote."""
+
+MAX_TEXT_BYTES = 1_000_000
+"""Bytes of a description or an ending."""
+
+MAX_ARCHIVE_BYTES = 20_000_000_000
+"""Bytes of an archive or bundle: the models of a large sweep, or the table of a million photos with pictures."""
+
+RUN = re.compile(r"[0-9a-f]{32}")
+RECORD = re.compile(r"[0-9a-f]{32}(\.dir)?")
+"""Names of outboxes, and of the records by DVC's hash which run trained a model."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the work of a machine ended.
+
+    Attributes:
+        rank: of the machine.
+        failure: why it failed; empty where it did not.
+        log: the last lines of its log, where it failed.
+        experiments: commits by name of DVC experiment.
+    """
+
+    rank: int
+    failure: str
+    log: str
+    experiments: dict[str, str]
+
+
+def machine_folder(job: str, rank: int) -> Folder:
+    """The folder of a machine in that of its job."""
+    return Folder(f"{job}/machine-{rank}")
+
+
+def write_ending(folder: Folder, ending: Ending) -> None:
+    """Writes how a machine's work ended, which comes last: results without it are incomplete."""
+    folder.write(END, json.dumps(asdict(ending), indent=2).encode() + b"\n")
+
+
+def read_endings(job: str) -> list[Ending]:
+    """How the machines of a job ended, by rank; those that have not ended are left out.
+
+    Raises:
+        UserError: the bucket does not answer, or a file there is damaged.
+    """
+    endings = []
+    for name in Folder(job).names():
+        if re.fullmatch(r"machine-\d+", name) and END in Folder(f"{job}/{name}").names():
+            try:
+                endings.append(Ending(**json.loads(Folder(f"{job}/{name}").read(END, MAX_TEXT_BYTES))))
+            except (ValueError, TypeError):
+                raise UserError(f"{job}/{name}/{END} is damaged") from None
+    return sorted(endings, key=lambda ending: ending.rank)
+
+
+def send_experiments(folder: Folder, baseline: str) -> dict[str, str]:
+    """Sends the DVC experiments of this clone that are not part of the baseline; returns their commits by name."""
+    experiments = {name: commits[0] for name, commits in git.experiments().items()}
+    if experiments:
+        with TemporaryDirectory(prefix="apparel-bundle-") as name:
+            bundle = Path(name) / EXPERIMENTS
+            git.output("bundle", "create", "--quiet", str(bundle), f"--glob={git.EXPERIMENTS}/*", f"^{baseline}")
+            folder.upload(EXPERIMENTS, bundle)
+    return experiments
+
+
+def fetch_experiments(folder: Folder) -> None:
+    """Takes a machine's DVC experiments into this repository; those of the same name are replaced by these."""
+    if EXPERIMENTS not in folder.names():
+        return
+    with TemporaryDirectory(prefix="apparel-bundle-") as name:
+        bundle = Path(name) / EXPERIMENTS
+        folder.download(EXPERIMENTS, bundle, MAX_ARCHIVE_BYTES)
+        refs = f"+{git.EXPERIMENTS}/*:{git.EXPERIMENTS}/*"
+        checked = ("-c", "fetch.fsckObjects=true")  # git refuses names such as `.git/hooks/x` then
+        git.output(*checked, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(bundle), refs)
+
+
+def send_runs(folder: Folder) -> None:
+    """Sends what MLflow is to get, and which runs trained which models."""
+    names = [f"{part}/{path.name}" for part in ("runs", "models") for path in sorted((paths.LOCAL / part).glob("*"))]
+    if names:
+        _upload(folder, RUNS, paths.LOCAL, names)
+
+
+def fetch_runs(folder: Folder) -> list[str]:
+    """Takes a machine's runs into this clone; returns the ids of those that were not here yet."""
+    if RUNS not in folder.names():
+        return []
+    new = []
+    with TemporaryDirectory(prefix="apparel-runs-") as name:
+        _download(folder, RUNS, Path(name))
+        for outbox in sorted(Path(name).glob("runs/*")):
+            here = paths.LOCAL / "runs" / outbox.name
+            if RUN.fullmatch(outbox.name) and not here.exists():
+                with files.replace_folder(here) as unfinished:
+                    for path in files.below(outbox):
+                        target = unfinished / path.relative_to(outbox)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        path.replace(target)
+                new.append(outbox.name)
+        for record in sorted(Path(name).glob("models/*")):
+            run = record.read_text(encoding="utf-8", errors="replace").strip()
+            if (
+                RECORD.fullmatch(record.name)
+                and RUN.fullmatch(run)
+                and not (paths.LOCAL / "models" / record.name).exists()
+            ):
+                files.write_text(paths.LOCAL / "models" / record.name, run)
+    return new
+
+
+def send_files(folder: Folder, made: Path) -> None:
+    """Sends a folder of predictions."""
+    _upload(folder, FILES, made.parent, [made.name])
+
+
+def fetch_files(folder: Folder, target: Path) -> bool:
+    """Takes a machine's predictions into a folder, which must not exist; whether there are any."""
+    if FILES not in folder.names():
+        return False
+    if target.exists():
+        raise UserError(f"{target.as_posix()} exists; move it elsewhere, then fetch again")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".fetched-", dir=target.parent) as name:
+        _download(folder, FILES, Path(name))
+        folders = [path for path in Path(name).iterdir() if path.is_dir()]
+        if len(folders) != 1:
+            raise UserError(f"{folder.file(FILES)} does not hold the output of `apparel predict`")
+        folders[0].rename(target)
+    return True
+
+
+def _upload(folder: Folder, name: str, parent: Path, members: list[str]) -> None:
+    with TemporaryDirectory(prefix="apparel-archive-") as temporary:
+        archive = Path(temporary) / name
+        with tarfile.open(archive, "w") as tar:
+            for member in members:
+                tar.add(parent / member, arcname=member)
+        folder.upload(name, archive)
+
+
+def _download(folder: Folder, name: str, target: Path) -> None:
+    """Unpacks an archive: plain files and folders alone, inside of `target`, as many as an import may have."""
+    with TemporaryDirectory(prefix="apparel-archive-") as temporary:
+        archive = Path(temporary) / name
+        folder.download(name, archive, MAX_ARCHIVE_BYTES)
+        room = limits.UnpackLimits(archive.stat().st_size)
+        try:
+            with tarfile.open(archive) as tar:
+                for member in tar:
+                    parts = PurePosixPath(member.name).parts
+                    if not (member.isfile() or member.isdir()) or ".." in parts or member.name.startswith("/"):
+                        raise UserError(f"{folder.file(name)} holds '{plain(member.name)}', which no job writes")
+                    limits.check_name(member.name)
+                    room.use(1, member.size)
+                    tar.extract(member, target, filter="data")
+        except (tarfile.TarError, EOFError) as error:
+            raise UserError(f"{folder.file(name)} is damaged: {plain(str(error))}") from None

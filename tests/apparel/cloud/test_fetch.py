@@ -1,0 +1,91 @@
+"""A job of three quick stages, on a machine that has nothing of the clone, and its results at home."""
+
+import json
+
+import pytest
+
+from apparel.cloud import fetch
+from apparel.cloud.results import Ending
+from apparel.errors import UserError
+from tests.support import cloud_project, project_copy, three_stage_project
+
+WEIGHTS = "data/results/train/model/weights.txt"
+SEVEN = "data:\n  name: shop\ntrain:\n  seed: 7\n"
+FAILING = """
+if sys.argv[1] == "eval":
+    print("see https://me:word@host/x", file=sys.stderr)
+    raise ValueError("no boxes")
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return cloud_project.make(tmp_path_factory.mktemp("cloud"))
+
+
+@pytest.fixture(autouse=True)
+def in_project(project, monkeypatch):
+    """Its folder is the current one, with the files of the commit."""
+    project_copy.git(project, "restore", ".")
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_job_comes_home_and_dvc_finds_nothing_to_do(project, tmp_path):
+    (project / "params.yaml").write_text(SEVEN)
+    address = cloud_project.send("train", [], "seven")
+    with pytest.raises(UserError, match="has no results yet"):
+        fetch.fetch(address)
+    done = cloud_project.start(address, tmp_path / "machine")
+    assert done.returncode == 0, done.stdout
+    assert "Stage 'convert' didn't change, skipping" in done.stdout  # its outputs came from the remote
+
+    (project / "params.yaml").write_text(SEVEN.replace("7", "8"))
+    assert fetch.fetch(address).why_not == "params.yaml changed since the job was submitted"
+    (project / "params.yaml").write_text(SEVEN)
+    lock = (project / "dvc.lock").read_text(encoding="utf-8")
+    (project / "dvc.lock").write_text(f"{lock}# mine\n", encoding="utf-8")
+    assert fetch.fetch(address).why_not == "dvc.lock was made anew here since"
+    (project / "dvc.lock").write_text(lock, encoding="utf-8")
+
+    fetched = fetch.fetch(address)
+    assert (fetched.experiments, fetched.applied) == (["seven"], "seven")
+    assert (project / WEIGHTS).read_text(encoding="utf-8").endswith("7")
+    assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
+    assert project_copy.git(project, "diff", "--name-only").split() == [
+        "data/results/eval/metrics.json", "data/results/train/metrics.json", "dvc.lock", "params.yaml",
+    ] or cloud_project.clean(project).split()[1::2] == ["dvc.lock", "params.yaml"]  # fmt: skip
+
+
+def test_a_job_that_failed_says_why_in_one_line_without_passwords(project, tmp_path):
+    with (project / "stages" / "work.py").open("a", encoding="utf-8") as script:
+        script.write(FAILING)
+    address = cloud_project.send("train", [], "failing")
+    done = cloud_project.start(address, tmp_path / "machine")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "error: `dvc repro` failed: ValueError: no boxes"
+    assert "word@" not in done.stdout
+    with pytest.raises(UserError) as error:
+        fetch.fetch(address)
+    first, *log = str(error.value).splitlines()
+    assert first == "the job failed: `dvc repro` failed: ValueError: no boxes; the last lines of its log:"
+    assert "    see https://host/x" in log
+
+
+def test_several_machines_that_failed_are_one_error():
+    endings = [Ending(rank, "no disk", "one\ntwo", {}) for rank in range(3)]
+    assert fetch.failure_text(endings).splitlines() == [
+        "the job failed: no disk (as did 2 more machines); the last lines of its log:", "    one", "    two",
+    ]  # fmt: skip
+
+
+def test_a_damaged_description_and_a_commit_that_is_not_here(tmp_path):
+    (tmp_path / "job.json").write_text("{}")
+    with pytest.raises(UserError, match=r"job\.json is damaged: it has no commit"):
+        fetch.fetch(tmp_path.as_uri())
+    (tmp_path / "machine-0").mkdir()
+    (tmp_path / "machine-0" / "end.json").write_text(json.dumps(vars(Ending(0, "", "", {}))))
+    job = {"name": "x", "task": "train", "commit": "1" * 40, "state": "1" * 40, "remote": {}, "generated": {}}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    with pytest.raises(UserError, match="does not have commit 1111111"):
+        fetch.fetch(tmp_path.as_uri())

@@ -1,0 +1,71 @@
+"""Jobs as gcloud describes them, and why one failed. With the real gcloud: tests/end_to_end/test_cloud.py."""
+
+import pytest
+
+from apparel.cloud import gcloud, jobs, submission
+from apparel.errors import UserError
+
+DESCRIBED = {
+    "name": "projects/1/locations/europe-west4/customJobs/77",
+    "displayName": "train-1",
+    "state": "JOB_STATE_FAILED",
+    "createTime": "2026-11-28T20:00:00.123Z",
+    "labels": {"apparel": "train"},
+    "error": {"code": 3, "message": "The replica workerpool0-0 exited with a non-zero status of 1."},
+    "jobSpec": {
+        "workerPoolSpecs": [
+            {
+                "machineSpec": {"machineType": "n1-standard-8"},
+                "replicaCount": "1",
+                "containerSpec": {"command": ["python", "-c", submission.COMMAND], "args": ["gs://b/jobs/train-1"]},
+            },
+            {"machineSpec": {"machineType": "n1-standard-8"}, "replicaCount": "3"},
+        ]
+    },
+}
+
+
+def entry(text: str) -> dict:
+    return {"jsonPayload": {"message": text, "levelname": "ERROR"}, "logName": "projects/demo/logs/workerpool0-0"}
+
+
+def test_a_job_is_one_line_and_knows_its_folder():
+    job = jobs.parse(DESCRIBED)
+    assert (job.number, job.state, job.folder) == ("77", "failed", "gs://b/jobs/train-1")
+    assert job.line().split() == ["77", "failed", "2026-11-28T20:00:00", "4", "x", "n1-standard-8", "train-1"]
+
+
+def test_a_job_of_another_kind_has_no_folder_and_a_new_state_is_shown_as_it_is():
+    other = jobs.parse({"name": DESCRIBED["name"], "state": "JOB_STATE_NEW"})
+    assert (other.folder, other.state, other.task) == (None, "job_state_new", "")
+    for damaged in ({}, [], {"name": "1", "jobSpec": []}):
+        with pytest.raises(UserError, match="in a form that this version does not know"):
+            jobs.parse(damaged)
+
+
+def test_why_a_job_failed_is_its_own_error_with_the_last_lines(monkeypatch):
+    lines = ["error: `dvc repro` failed: ValueError: no boxes", "Traceback, of https://me:word@host/", "+ dvc repro"]
+    asked = []
+    monkeypatch.setattr(gcloud, "run_json", lambda command: asked.append(command) or [*map(entry, lines), {"x": 1}])
+    text = jobs.failure(jobs.parse(DESCRIBED))
+    assert text.splitlines() == [
+        "job 77 failed: `dvc repro` failed: ValueError: no boxes; the last lines of its log:",
+        "    + dvc repro",
+        "    Traceback, of https://host/",
+        "    error: `dvc repro` failed: ValueError: no boxes",
+    ]
+    assert 'resource.labels.job_id="77"' in asked[0][3]
+
+
+def test_a_job_without_a_log_has_the_reason_of_vertex_ai(monkeypatch):
+    monkeypatch.setattr(gcloud, "run_json", lambda command: [])
+    text = jobs.failure(jobs.parse(DESCRIBED))
+    assert text.startswith(
+        "job 77 failed: The replica workerpool0-0 exited with a non-zero status of 1.; it left no log"
+    )
+
+
+def test_lines_of_a_log_are_those_of_its_entries_oldest_first(monkeypatch):
+    entries = [{"textPayload": "two\nthree"}, {"textPayload": "one\x1b[2J"}, {"jsonPayload": None}]
+    monkeypatch.setattr(gcloud, "run_json", lambda command: entries)
+    assert jobs.log("77") == ["one?[2J", "two", "three"]

@@ -1,0 +1,46 @@
+"""Machine types, accelerators and pools as Vertex AI names them."""
+
+import pytest
+
+from apparel.cloud.machines import Machines
+from apparel.errors import UserError
+
+IMAGE = "europe-west4-docker.pkg.dev/demo/apparel/job:1"
+
+
+def test_one_machine_is_one_pool_and_more_are_two():
+    one, two = Machines("n1-standard-8", 1, IMAGE, "t4:2"), Machines("n2-standard-8", 5, IMAGE)
+    machine = {"machineType": "n1-standard-8", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 2}
+    container = {"imageUri": IMAGE, "command": ["python"], "args": ["x"]}
+    assert one.pools(["python"], ["x"], {}) == [{"machineSpec": machine, "replicaCount": 1, "containerSpec": container}]
+    pools = two.pools(["python"], ["x"], {"B": "2", "A": "1"})
+    assert [pool["replicaCount"] for pool in pools] == [1, 4]
+    assert pools[1]["machineSpec"] == {"machineType": "n2-standard-8"}
+    assert pools[1]["containerSpec"]["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "name"), [("L4", ("NVIDIA_L4", 1)), ("NVIDIA_TESLA_A100:4", ("NVIDIA_TESLA_A100", 4)), (None, None)]
+)
+def test_accelerators(gpu, name):
+    assert Machines("g2-standard-8", 1, IMAGE, gpu).accelerator() == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gpu": "T5"}, "valid are A100, A100-80GB"),
+        ({"gpu": "T4:0"}, "T4:2 for two"),
+        ({"gpu": "T4:x"}, "T4:2 for two"),
+        ({"gpu": "T4:17"}, "at most 16"),
+        ({"type": "big"}, "no machine type"),
+        ({"type": "n1-standard-8; rm"}, "no machine type"),
+        ({"count": 1001}, "from 1 to 1000"),
+        ({"region": "Europe"}, "no region"),
+        ({"region": "europe-west4-a"}, "no region"),
+        ({"image": "--help"}, "no address"),
+    ],
+)
+def test_what_cannot_work_names_the_option(changes, said):
+    with pytest.raises(UserError, match=said):
+        Machines(**{"type": "n1-standard-8", "count": 1, "image": IMAGE} | changes)

@@ -1,0 +1,72 @@
+"""The work of a machine around its commands; whole jobs: tests/apparel/cloud/test_fetch.py."""
+
+import json
+import sys
+
+import pytest
+
+from apparel.cloud import replica, results
+from apparel.cloud.cluster import Cluster
+from apparel.errors import UserError
+
+JOB = {
+    "name": "one", "task": "predict", "arguments": ["gs://b/photos"], "commit": "1" * 40, "state": "1" * 40,
+    "remote": {"name": "storage", "url": "gs://b/dvc", "region": "eu"}, "variables": {},
+}  # fmt: skip
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine whose commands only note that they ran, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(replica.os, "environ", dict(replica.os.environ))
+    monkeypatch.setattr(replica.git, "experiments", dict)
+    monkeypatch.setattr(replica, "push", lambda experiments: None)
+    ran = []
+    monkeypatch.setattr(replica.Replica, "_python", lambda self, *arguments: ran.append(arguments))
+    monkeypatch.setattr(results, "send_files", lambda folder, made: ran.append(made.as_posix()))
+    monkeypatch.setattr(results, "send_runs", lambda folder: None)
+
+    def work(**changes) -> list:
+        replica.Replica((tmp_path / "job").as_uri(), JOB | changes, Cluster(1, 2)).run()
+        return ran
+
+    return work
+
+
+def test_predictions_lie_where_they_are_sent_from(machine, tmp_path):
+    assert machine()[1:] == [
+        ("apparel", "predict", "gs://b/photos", "--out", "predictions/one"), "predictions/one",
+    ]  # fmt: skip
+    ending = json.loads((tmp_path / "job" / "machine-1" / "end.json").read_text())
+    assert ending == {"rank": 1, "failure": "", "log": "", "experiments": {}}
+
+
+def test_a_sweep_gets_its_options_and_dvc_the_remote_of_the_job(machine, tmp_path):
+    assert machine(task="sweep", arguments=["--trials", "8"]) == [
+        ("dvc", "pull", "--run-cache", "--allow-missing"), ("apparel", "sweep", "--trials", "8"),
+    ]  # fmt: skip
+    text = (tmp_path / ".dvc" / "config.local").read_text()
+    assert "remote = storage" in text
+    assert "url = gs://b/dvc" in text
+    assert "region = eu" in text
+
+
+def test_a_task_of_a_later_version_fails_and_says_so_in_the_bucket(machine, tmp_path):
+    with pytest.raises(UserError, match="has no task 'dance'"):
+        machine(task="dance")
+    ending = json.loads((tmp_path / "job" / "machine-1" / "end.json").read_text())
+    assert ending["failure"] == "this version of the project has no task 'dance'"
+
+
+def test_the_last_error_of_a_command_is_why_it_failed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "failing.py").write_text("print('a\\rb 10%\\rb 100%')\nraise KeyError('https://me:word@host/')\n")
+    machine = replica.Replica(tmp_path.as_uri(), JOB, Cluster())
+    with pytest.raises(UserError, match="`failing` failed: KeyError: 'https://host/'"):
+        machine._python("failing")
+    assert "\nb 100%\n" in capsys.readouterr().out
+    (tmp_path / "killed.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(UserError, match="SIGKILL ended it, which the system does where memory runs out"):
+        machine._python("killed")
+    assert sys.executable

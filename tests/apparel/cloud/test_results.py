@@ -1,0 +1,99 @@
+"""What a machine leaves in the bucket comes home whole, and nothing else does."""
+
+import io
+import tarfile
+
+import pytest
+
+from apparel.cloud import results
+from apparel.cloud.storage import Folder
+from apparel.errors import UserError
+
+RUN, MODEL = "0" * 32, "1" * 32 + ".dir"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    return results.machine_folder(tmp_path.as_uri() + "/bucket", 0)
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch):
+    """The state of a clone, `.apparel`, of which there are two: `go("machine")` and `go("home")`."""
+
+    def go(name: str):
+        monkeypatch.setattr(results.paths, "LOCAL", tmp_path / name)
+        return tmp_path / name
+
+    return go
+
+
+def test_endings_by_rank_and_none_of_a_machine_that_has_not_ended(tmp_path):
+    job = tmp_path.as_uri() + "/bucket"
+    assert results.read_endings(job) == []
+    endings = [results.Ending(rank, "", "", {"one": "2" * 40}) for rank in (10, 2)]
+    for ending in endings:
+        results.write_ending(results.machine_folder(job, ending.rank), ending)
+    results.machine_folder(job, 3).write("runs.tar", b"")
+    assert results.read_endings(job) == endings[::-1]
+    results.machine_folder(job, 3).write("end.json", b"[]")
+    with pytest.raises(UserError, match=r"machine-3/end\.json is damaged"):
+        results.read_endings(job)
+
+
+def test_runs_come_once_and_a_record_of_this_clone_stays(folder, local):
+    machine = local("machine")
+    for name, text in {f"runs/{RUN}/run.json": "{}", f"runs/{RUN}/files/a/b.png": "x", f"models/{MODEL}": RUN}.items():
+        (machine / name).parent.mkdir(parents=True, exist_ok=True)
+        (machine / name).write_text(text)
+    results.send_runs(folder)
+    home = local("home")
+    assert results.fetch_runs(folder) == [RUN]
+    assert (home / "runs" / RUN / "files" / "a" / "b.png").read_text() == "x"
+    assert (home / "models" / MODEL).read_text() == RUN
+    (home / "models" / MODEL).write_text("3" * 32)
+    assert results.fetch_runs(folder) == []
+    assert (home / "models" / MODEL).read_text() == "3" * 32
+
+
+def test_a_machine_without_runs_or_predictions(folder, local, tmp_path):
+    local("machine")
+    results.send_runs(folder)
+    assert results.fetch_runs(folder) == []
+    assert not results.fetch_files(folder, tmp_path / "predictions")
+    results.fetch_experiments(folder)
+
+
+def test_predictions_come_as_a_folder_and_replace_none(folder, tmp_path):
+    made = tmp_path / "made" / "autumn"
+    made.mkdir(parents=True)
+    (made / "detections.csv").write_text("class\n")
+    results.send_files(folder, made)
+    target = tmp_path / "home" / "predictions" / "one"
+    assert results.fetch_files(folder, target)
+    assert (target / "detections.csv").read_text() == "class\n"
+    assert [path.name for path in target.parent.iterdir()] == ["one"]
+    with pytest.raises(UserError, match="one exists; move it elsewhere"):
+        results.fetch_files(folder, target)
+
+
+@pytest.mark.parametrize("kind", ["../x", "/etc/x", "link", "hard", "device", "many"])
+def test_an_archive_that_no_job_wrote_leaves_nothing_outside(folder, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(results.limits, "MAX_FILES", 3)
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for number in range(4 if kind == "many" else 1):
+            member = tarfile.TarInfo(kind if "/" in kind else f"out/{number}")
+            types = {"link": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "device": tarfile.CHRTYPE}
+            member.type, member.linkname = types.get(kind, tarfile.REGTYPE), "/etc/passwd"
+            tar.addfile(member)
+    folder.write(results.FILES, content.getvalue())
+    with pytest.raises(UserError, match=r"which no job writes|more than 3 files"):
+        results.fetch_files(folder, tmp_path / "home" / "one")
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_damaged_archive_is_one_line(folder, tmp_path):
+    folder.write(results.FILES, b"no archive")
+    with pytest.raises(UserError, match=r"predictions\.tar is damaged"):
+        results.fetch_files(folder, tmp_path / "home" / "one")

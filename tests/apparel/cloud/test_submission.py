@@ -1,0 +1,118 @@
+"""A job before it runs: names, folders, what is described of it, and what may not leave this machine."""
+
+import json
+
+import pytest
+
+from apparel.cloud import submission
+from apparel.cloud.dvc_remote import Remote
+from apparel.cloud.machines import Machines
+from apparel.errors import UserError
+from apparel.utils import yaml
+
+REMOTE = Remote("storage", {"url": "gs://bucket/dvc"})
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """No settings of the person who runs the tests; DVC's remote is `REMOTE`."""
+    for name in ("APPAREL_BUCKET", "APPAREL_IMAGE", "APPAREL_STORAGE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(submission, "default_remote", lambda: REMOTE)
+
+
+def test_a_name_of_ones_own_fits_vertex_ai_and_git():
+    assert submission.new_name("train", "first-2") == "first-2"
+    assert submission.new_name("train") != submission.new_name("train")
+    assert submission.new_name("train").startswith("train-2")
+    for name in ("First", "a", "a_b", "-a", "a-", "a/b", "a" * 64, ""):
+        with pytest.raises(UserError, match="lower-case letters"):
+            submission.new_name("train", name)
+
+
+def test_the_folder_is_in_the_bucket_else_beside_the_data(monkeypatch):
+    assert submission.job_folder(None, "one", REMOTE) == "gs://bucket/dvc/jobs/one"
+    monkeypatch.setenv("APPAREL_BUCKET", "gs://other/x/")
+    assert submission.job_folder(None, "one", REMOTE) == "gs://other/x/jobs/one"
+    assert submission.job_folder("s3://third", "one", REMOTE) == "s3://third/jobs/one"
+
+
+def test_a_remote_that_a_job_cannot_reach_names_the_remedy():
+    with pytest.raises(UserError, match="dvc remote add --default storage gs://b/dvc"):
+        submission.job_folder("gs://b", "one", Remote("here", {"url": "/srv/dvc"}))
+
+
+def test_vertex_ai_gets_the_folder_and_no_more(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:word@mlflow.example/")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "word")
+    job = submission.plan("train", [], None, "one")
+    text = job.configuration(Machines("n1-standard-8", 1, "image", "T4", spot=True))
+    spec = yaml.parse(text, "job")
+    container = spec["workerPoolSpecs"][0]["containerSpec"]
+    assert container["command"] + container["args"] == job.command()
+    assert container["args"] == ["gs://bucket/dvc/jobs/one"]
+    assert container["env"] == [{"name": "MLFLOW_TRACKING_URI", "value": "https://mlflow.example/"}]
+    assert spec["scheduling"] == {"strategy": "SPOT"}
+    assert "word" not in text
+    line = job.gcloud_line(Machines("n1-standard-8", 1, "image", region="us-east1"))
+    assert line[3:] == [
+        "create", "--display-name=one", "--labels=apparel=train", "--config=.apparel/cloud/one.yaml",
+        "--region=us-east1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["", "sqlite:///x.db", "http://localhost:5000", "http://127.0.0.1:5000"])
+def test_an_mlflow_of_this_machine_gets_the_runs_later(monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert submission.tracking_variables() == {}
+
+
+def test_the_workers_of_a_sweep_get_its_database_by_a_variable(monkeypatch):
+    job = submission.plan("sweep", ["--trials", "8", "--storage=grpc://db:13000"], None, "one")
+    assert job.arguments == ["--trials", "8"]
+    assert job.variables == {"APPAREL_STORAGE": "grpc://db:13000"}
+    monkeypatch.setenv("APPAREL_STORAGE", "postgresql://me@db/sweeps")
+    assert submission.plan("sweep", [], None, "one").variables == {"APPAREL_STORAGE": "postgresql://me@db/sweeps"}
+
+
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        (None, "share a database"),
+        ("sqlite:///optuna.db", "share a database"),
+        ("postgresql://me:word@db/sweeps", "holds a password"),
+        ("postgresql://db/sweeps?password=word", "holds a password"),
+        ("grpc://localhost:13000", "another machine for each worker"),
+    ],
+)
+def test_a_database_that_workers_cannot_share_or_a_password(storage, said):
+    with pytest.raises(UserError, match=said) as error:
+        submission.plan("sweep", ["--storage", storage] if storage else [], None, "one")
+    assert "word@" not in str(error.value)
+
+
+def test_a_password_in_an_argument_is_refused():
+    with pytest.raises(UserError, match="holds a password"):
+        submission.plan("predict", ["gs://me:word@bucket/photos"], None, "one")
+
+
+def test_more_machines_are_for_sweeps():
+    submission.check_count("sweep", 8)
+    with pytest.raises(UserError, match="train runs on one machine; --machines 2 is for sweep"):
+        submission.check_count("train", 2)
+
+
+def test_what_gcloud_refuses_leaves_no_folder_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = submission.storage.Folder(tmp_path.as_uri() + "/jobs/one")
+    folder.write("job.json", b"{}")
+    job = submission.Job("one", "train", [], folder.address, REMOTE)
+
+    def refuse(command: list[str]) -> None:
+        assert json.dumps(command).count("one.yaml") == 1
+        raise UserError("gcloud: no")
+
+    monkeypatch.setattr(submission.gcloud, "run_json", refuse)
+    with pytest.raises(UserError, match="gcloud: no"):
+        submission.create(job, Machines("n1-standard-8", 1, "image"))
+    assert folder.names() == []
