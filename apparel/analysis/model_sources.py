@@ -1,4 +1,4 @@
-"""Models by name: a folder, an exported file, the workspace, an experiment or commit, or a model in MLflow.
+"""Models by name: a folder, an exported file, an ensemble, the workspace, an experiment or commit, a model in MLflow.
 
 A model that does not lie here as files is copied into `.apparel/` once, and compared with its checksums each time.
 """
@@ -12,6 +12,7 @@ from filelock import FileLock
 from apparel import paths
 from apparel.analysis.result_sets import RUN_ID, WORKSPACE
 from apparel.errors import UserError, plain
+from apparel.inference import ensemble_file
 from apparel.tracking import registry
 from apparel.tracking.reader import Reader
 from apparel.utils import files
@@ -30,8 +31,9 @@ def resolve(name: str) -> Path:
 
     Args:
         name: looked up in this order: `workspace`, the model of the last `dvc repro`; a file, or a folder with a model;
-            `models:/…`, a model in MLflow; the id of a run in MLflow; an experiment or commit; an alias of the
-            registered model, such as `champion`; the name of a run in MLflow.
+            an ensemble, a file of configs/ensembles without its ending; `models:/…`, a model in MLflow; the id of a run
+            in MLflow; an experiment or commit; an alias of the registered model, such as `champion`; the name of a run
+            in MLflow.
 
     Raises:
         UserError: nothing has that name, it has no model, or its model is damaged or cannot be fetched.
@@ -46,6 +48,8 @@ def resolve(name: str) -> Path:
             )
         return paths.MODEL
     if (path := _local(name)) is not None:
+        return path
+    if (path := ensemble_file.find(name)) is not None:
         return path
     if name.startswith("models:"):
         return registry.find(name)

@@ -110,17 +110,24 @@ def _from_revision(name: str, lock: dvc_lock.Lock, revision: str | None) -> Resu
         tables = read_tables(Path(folder))
     params_then = _read_params(files)
     photos = paths.photos(params_then.get("data.name", "")).as_posix()
-    inputs = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not _is_result(path)}
+    data, code = inputs_of(lock)
     return ResultSet(
         name=name,
         **tables,
         params=params_then,
-        data={path: md5 for path, md5 in inputs.items() if _is_data(path)},
-        code={path: md5 for path, md5 in inputs.items() if not _is_data(path)},
+        data=data,
+        code=code,
         model=lock.hashes().get(paths.MODEL.as_posix()),
         run=None,
         read_photo=lambda photo: files.read_bytes(f"{photos}/{photo}"),
     )
+
+
+def inputs_of(lock: dvc_lock.Lock) -> tuple[dict[str, str], dict[str, str]]:
+    """DVC's hashes of the data and of the code that a pipeline's results are made of, by path."""
+    inputs = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items() if not _is_result(path)}
+    data = {path: md5 for path, md5 in inputs.items() if _is_data(path)}
+    return data, {path: md5 for path, md5 in inputs.items() if path not in data}
 
 
 def _is_result(path: str) -> bool:

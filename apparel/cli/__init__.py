@@ -19,6 +19,7 @@ COMMANDS = {
         "cross-validate parameters: folds by photo and seeds, pooled, with intervals over all photos",
     ),
     "dashboard": ("dashboard", "open optuna-dashboard on sweeps, also while they run"),
+    "ensemble": ("ensemble", "measure several models fused into one, or choose their weights"),
     "experiments": ("experiments", "list the results of all commits and experiments, and how their parameters differ"),
     "export": ("export", "write a trained model as a SavedModel, for TensorFlow Lite, or as ONNX"),
     "import": (

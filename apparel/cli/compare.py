@@ -12,9 +12,10 @@ EXAMPLES = """examples:
   apparel compare --speed                   all models with exports: which is fast, which is accurate?
   apparel compare --speed six larger --threads 1                 two experiments, on one processor core
 
-A and B are commits, branches, experiments, MLflow runs (id or name) or `workspace`; or both are cross-validations. All
-are compared with the first, on the test photos that they share. Their results come from DVC's cache, or from MLflow;
-nothing is run. The page is one file and needs no network; it is added to the files of the runs in MLflow, too.
+A and B are commits, branches, experiments, MLflow runs (id or name), ensembles that `apparel ensemble eval` measured,
+or `workspace`; or both are cross-validations. All are compared with the first, on the test photos that they share.
+Their results come from DVC's cache, or from MLflow; nothing is run. The page is one file and needs no network; it is
+added to the files of the runs in MLflow, too.
 
 With --speed, trained models and their exports (export.formats in params.yaml) are timed on this machine, in turn, each
 in a process of its own. A page and a CSV file are written beside the table. MLflow runs cannot be named then."""
@@ -60,9 +61,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _compare_results(arguments: argparse.Namespace, reader) -> None:
     """Prints the tables, writes the page and adds it to runs in MLflow."""
-    from apparel.analysis import compare, compare_page, crossval_results, result_sets
+    from apparel.analysis import compare, compare_page, ensemble_eval, result_sets
 
-    compared = compare.compare([crossval_results.find_results(name, reader) for name in arguments.names])
+    compared = compare.compare([ensemble_eval.find_results(name, reader) for name in arguments.names])
     print(compare_page.terminal_text(compared))
     page = compare_page.write(compared, arguments.html)
     print(f"pictures and more: {page}")

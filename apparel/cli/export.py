@@ -53,7 +53,8 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.models.tfod import determinism
 
     if not (folder / "pipeline.config").is_file():
-        raise UserError(f"{folder} is an export already; name the folder of a trained model")
+        what = "the file of an ensemble; export its members" if folder.suffix == ".yaml" else "an export already"
+        raise UserError(f"{folder} is {what}; name the folder of a trained model")
     determinism.enable(0)
     trained = load_tensorflow_network(folder)
     names = [name for name in paths.EXPORTS if name in arguments.formats]

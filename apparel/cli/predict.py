@@ -11,8 +11,8 @@ EXAMPLES = """examples:
 
 PHOTOS are files, folders, .zip and .tar archives, patterns in quotes, addresses of gs:// and s3://, a .txt list with
 one of these on each line, or `-` for such a list from standard input. JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF and BMP
-are read, turned upright. MODEL is a folder, an exported file, `workspace`, a commit or experiment, an MLflow run,
-`models:/…` or an alias such as `champion`.
+are read, turned upright. MODEL is a folder, an exported file, an ensemble, `workspace`, a commit or experiment, an
+MLflow run, `models:/…` or an alias such as `champion`.
 
 The output is predictions/NAME: index.html to look through, detections.csv (class, score, corners in pixels),
 photos.csv, problems.csv (photos that cannot be read, and why) and run.json (which model, which options). A run that was

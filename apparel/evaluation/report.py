@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 TEMPLATE = Path(__file__).with_name("report.html")
+PR_CURVE, LEARNING = "pr_curve.svg", "learning.svg"
 PER_CLASS_COLUMNS = ["split", "class", "threshold", *FIGURES, *COUNTS]
 
 HISTORY_COLUMNS = ["epoch", "train/loss", "val/loss", "val/mAP50"]
@@ -58,7 +59,11 @@ class PictureGroup:
 
 
 def write_tables(
-    test: SplitMetrics, val: SplitMetrics, losses: Mapping[str, Breakdown], digests: Mapping[str, str]
+    test: SplitMetrics,
+    val: SplitMetrics,
+    losses: Mapping[str, Breakdown],
+    digests: Mapping[str, str],
+    folder: Path = paths.EVAL,
 ) -> None:
     """Writes the result tables: `metrics.json`, `pr_curve.csv` and `confusion.csv` for DVC, the others for programs.
 
@@ -70,20 +75,20 @@ def write_tables(
         val: metrics of the val split.
         losses: the breakdown of each split by its name.
         digests: the SHA-256 of each test photo by name: it shows whether two results are of the same photos.
+        folder: gets the tables, under the names that the stage eval gives them.
     """
     summary = evaluate.summary_metrics(test) | breakdown.summary(losses[test.split])
-    files.write_json(paths.METRICS, {test.split: summary})
+    files.write_json(folder / paths.METRICS.name, {test.split: summary})
     splits = {results.split: results for results in (test, val)}  # one, where val is judged
     per_class = [results.per_class.reset_index().assign(split=split) for split, results in splits.items()]
-    _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), paths.PER_CLASS)
-    _write(evaluate.pr_curve_table(test), paths.PR_CURVE)
-    _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), paths.CONFUSION)
-    tables = list(losses.values())
-    _write(breakdown.error_table(tables), paths.ERROR_TYPES)
-    _write(breakdown.strata_table(tables), paths.STRATA)
-    _write(evaluate.detection_table(test), paths.DETECTIONS)
-    _write(test.ground_truth.round(4), paths.GROUND_TRUTH)
-    _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), paths.TEST_PHOTOS)
+    _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), folder / paths.PER_CLASS.name)
+    _write(evaluate.pr_curve_table(test), folder / paths.PR_CURVE.name)
+    _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), folder / paths.CONFUSION.name)
+    _write(breakdown.error_table(list(losses.values())), folder / paths.ERROR_TYPES.name)
+    _write(breakdown.strata_table(list(losses.values())), folder / paths.STRATA.name)
+    _write(evaluate.detection_table(test), folder / paths.DETECTIONS.name)
+    _write(test.ground_truth.round(4), folder / paths.GROUND_TRUTH.name)
+    _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), folder / paths.TEST_PHOTOS.name)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -202,36 +207,43 @@ def image_digests(records: Sequence[str]) -> dict[str, str]:
 
 
 def write_pictures(
-    test: SplitMetrics, history: pd.DataFrame, encoded: Mapping[str, bytes], selection: Mapping[str, Sequence[str]]
+    test: SplitMetrics,
+    history: pd.DataFrame | None,
+    encoded: Mapping[str, bytes],
+    selection: Mapping[str, Sequence[str]],
+    folder: Path = paths.EVAL_PICTURES,
 ) -> list[PictureGroup]:
     """Writes the curves, the confusion matrix and the selected photos with their boxes.
 
     Args:
         test: metrics of the test split.
-        history: what `read_history` returned.
+        history: what `read_history` returned; None: of an ensemble, which was not trained.
         encoded: images of the selected photos, by name, JPEG or PNG.
         selection: what `evaluate.select_photos` returned.
+        folder: gets the pictures.
 
     Returns:
         The groups of the page, in the order of `PICTURE_GROUPS`.
     """
     classes = list(test.curves)
     operating_points = test.per_class.drop(index=ALL)
-    charts.plot_precision_recall(test.curves, operating_points, paths.EVAL_PICTURES / "pr_curve.svg")
-    matrix = confusion.confusion_matrix(test.pairs, classes)
-    charts.plot_confusion_matrix(matrix, paths.EVAL_PICTURES / "confusion.svg")
-    charts.plot_learning_curves(history, paths.EVAL_PICTURES / "learning.svg")
+    charts.plot_precision_recall(test.curves, operating_points, folder / PR_CURVE)
+    charts.plot_confusion_matrix(confusion.confusion_matrix(test.pairs, classes), folder / "confusion.svg")
+    if history is not None:
+        charts.plot_learning_curves(history, folder / LEARNING)
     return [
-        PictureGroup(title, _write_group(test, encoded, group, selection[group]))
-        for group, title in PICTURE_GROUPS.items()
+        PictureGroup(title, _write_group(test, encoded, name, selection[name], folder))
+        for name, title in PICTURE_GROUPS.items()
     ]
 
 
-def _write_group(test: SplitMetrics, encoded: Mapping[str, bytes], group: str, photos: Sequence[str]) -> list[Picture]:
+def _write_group(
+    test: SplitMetrics, encoded: Mapping[str, bytes], group: str, photos: Sequence[str], folder: Path
+) -> list[Picture]:
     pictures = []
     for number, photo in enumerate(photos, start=1):
         # Not under the photo's own name, which may hold anything.
-        path = paths.EVAL_PICTURES / f"{group}-{number:02}.jpg"
+        path = folder / f"{group}-{number:02}.jpg"
         drawing.save_jpeg(draw_photo(test, photo, encoded[photo]), path)
         pictures.append(Picture(path, photo, evaluate.outcome_text(*evaluate.photo_boxes(test, photo))))
     return pictures
@@ -250,6 +262,8 @@ def write_page(
     groups: list[PictureGroup],
     photos: Sequence[GalleryPhoto],
     params: Mapping[str, Any],
+    folder: Path = paths.EVAL,
+    ensemble: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the page with all results; its pictures are data URIs, so it opens without a network.
 
@@ -260,7 +274,10 @@ def write_page(
         groups: what `write_pictures` returned.
         photos: what `gallery.make_gallery` returned.
         params: all of params.yaml, by dotted name.
+        folder: gets the page; the pictures lie in its folder `pictures`.
+        ensemble: `name`, `iou`, `ms` and `members` of an ensemble, which `ensemble_eval` has; None: of a model.
     """
+    pictures = folder / paths.EVAL_PICTURES.name
     page = html.render(
         TEMPLATE,
         test=test,
@@ -272,11 +289,12 @@ def write_page(
         colours=drawing.class_colours(list(test.curves)),
         matrix=confusion.confusion_matrix(test.pairs, list(test.curves)),
         numbered={drawing.class_label(name, list(test.curves)): name for name in test.curves},
-        curve=paths.EVAL_PICTURES / "pr_curve.svg",
-        learning=paths.EVAL_PICTURES / "learning.svg",
+        curve=pictures / PR_CURVE,
+        learning=None if ensemble else pictures / LEARNING,
         groups=groups,
         photos=photos,
         tested=len(test.photos),
         params=params,
+        ensemble=ensemble,
     )
-    files.write_text(paths.EVAL_PAGE, page)
+    files.write_text(folder / paths.EVAL_PAGE.name, page)

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from apparel import paths
-from apparel.analysis import crossval_results
+from apparel.analysis import crossval_results, result_sets
 from apparel.analysis.crossval_results import CrossValidation
 from apparel.errors import UserError
 from apparel.sweeps import failure_log
@@ -73,7 +73,7 @@ def _run_all(plan: Plan, folder: Path, parent: str) -> list[dict[str, Any]]:
     workspace = Workspace(folder / "copy", plan.snapshot)
     if not all(records):
         workspace.create()
-    with tqdm(trainings, desc=plan.name, unit=" trainings") as bar:
+    with tqdm(trainings, desc=plan.name, unit=" trainings", disable=None) as bar:
         for position, training in enumerate(bar):
             bar.set_postfix_str(f"seed {training.seed}, fold {training.fold}")
             if records[position] is None:
@@ -132,15 +132,12 @@ def _pool(plan: Plan) -> CrossValidation:
 
 def _settings(plan: Plan, record: dict[str, Any], run: str) -> dict[str, Any]:
     """What `compare` shows as different between two cross-validations: parameters, data and code."""
-    lock = dvc_lock.read_commit(record["revision"])
-    inputs = {path: md5 for stage in lock.stages for path, md5 in lock.deps(stage).items()}
-    inputs = {path: md5 for path, md5 in inputs.items() if not path.startswith(paths.RESULTS.as_posix())}
-    is_data = {path: path.startswith(f"{paths.DATA.as_posix()}/") and not path.endswith(".py") for path in inputs}
+    data, code = result_sets.inputs_of(dvc_lock.read_commit(record["revision"]))
     values = plan.config.flat() | {"split.fold": f"{plan.folds} folds{' of all' if plan.of_all else ''}"}
     return {
         "params": {name: str(value) for name, value in values.items()},
-        "data": {path: md5 for path, md5 in inputs.items() if is_data[path]},
-        "code": {path: md5 for path, md5 in inputs.items() if not is_data[path]},
+        "data": data,
+        "code": code,
         "run": run,
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from apparel import paths
 from apparel.errors import UserError
+from apparel.inference import ensemble_file
 from apparel.models import thresholds
 from apparel.versioning import dvc_hash
 
@@ -37,6 +38,10 @@ def is_trained_model(path: Path) -> bool:
 
 def files_of(path: Path) -> list[Path]:
     """The files and folders whose change may change what `choose` loads: the model, and the exports that it tries."""
+    if ensemble_file.is_ensemble(path):
+        from apparel.analysis import ensembles
+
+        return ensembles.files_of(path)
     if not is_trained_model(path):
         return [path]
     exports = dict.fromkeys(paths.EXPORTS[RUNTIMES[name]] for name in FASTEST_FIRST)
@@ -49,7 +54,7 @@ def choose(
     """Loads the fastest network of a model, as often as there are threads to use it.
 
     Args:
-        path: folder of a trained model, or an exported file.
+        path: folder of a trained model, an exported file, or the file of an ensemble.
         runtime: a name of `RUNTIMES`; None: the fastest that there is.
         load: loads a file or folder by the name that `networks.load` has for the runtime; None: once a core, or once
             where the runtime has threads of its own.
@@ -60,6 +65,8 @@ def choose(
     Raises:
         UserError: there is no such export of the model, or it cannot be loaded.
     """
+    if ensemble_file.is_ensemble(path):
+        return _choose_ensemble(path, runtime)
     load, notes = load or _load, []
     if not is_trained_model(path):
         if runtime == "tensorflow":
@@ -85,6 +92,16 @@ def choose(
             if file.exists():
                 notes.append(f"not used: {error}")
     return load(path, None), path, notes
+
+
+def _choose_ensemble(path: Path, runtime: str | None) -> tuple[list["Network"], Path, list[str]]:
+    """An ensemble once, each member on all cores: several in memory would take several times the memory of each."""
+    from apparel.analysis import ensembles
+
+    if runtime:
+        raise UserError(f"{path}: the members of an ensemble run on what they are named by, such as an exported file")
+    loaded = ensembles.load(path)
+    return [loaded.network], path, list(loaded.notes)
 
 
 def _load(path: Path, name: str | None) -> list["Network"]:

@@ -1,0 +1,191 @@
+"""Ensembles from their files: each member found by its name and loaded, and what does not go together refused."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apparel import paths
+from apparel.analysis import model_sources
+from apparel.errors import UserError
+from apparel.inference import ensemble_file, networks
+from apparel.inference.ensemble import EnsembleNetwork, View
+from apparel.inference.ensemble_file import EnsembleConfig, Member
+from apparel.inference.network import Network
+from apparel.models.metadata import Metadata
+from apparel.models.thresholds import Thresholds
+from apparel.versioning import dvc_lock
+
+Load = Callable[[Path, Member], Network]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A loaded ensemble.
+
+    Attributes:
+        path: its file.
+        config: what that says.
+        members: the network of each member.
+        network: all of them with the fusion.
+        notes: for the user.
+    """
+
+    path: Path
+    config: EnsembleConfig
+    members: tuple[Network, ...]
+    network: EnsembleNetwork
+    notes: tuple[str, ...]
+
+    def views_of(self, number: int) -> list[int]:
+        """Positions in `network.views` of those of a member."""
+        first = sum(member.views for member in self.config.members[:number])
+        return list(range(first, first + self.config.members[number].views))
+
+
+def find(name: str) -> Path:
+    """The file of an ensemble, by its name in configs/ensembles or its path.
+
+    Raises:
+        UserError: there is none.
+    """
+    if (path := ensemble_file.find(name) or Path(name)).is_file() and ensemble_file.is_ensemble(path):
+        return path
+    names = ", ".join(sorted(path.stem for path in ensemble_file.FOLDER.glob("*.yaml"))) or "none"
+    raise UserError(f"there is no ensemble '{name}' in {ensemble_file.FOLDER.as_posix()}; there are: {names}")
+
+
+def member_paths(path: Path, config: EnsembleConfig) -> list[Path]:
+    """The folder or file of each member's model.
+
+    Raises:
+        UserError: one is not to be had, or is itself an ensemble; names the member.
+    """
+    found = []
+    for member in config.members:
+        try:
+            found.append(model_sources.resolve(member.model))
+        except UserError as error:
+            raise UserError(f"{path}, member {member.model}: {error}") from None
+        if ensemble_file.is_ensemble(found[-1]):
+            raise UserError(f"{path}, member {member.model}: a member is a model, no other ensemble")
+    return found
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files and folders whose change may change what `load` gives."""
+    thresholds = ensemble_file.thresholds_file(path)
+    own = [path, *([thresholds] if thresholds.is_file() else [])]
+    return [*own, *dict.fromkeys(member_paths(path, ensemble_file.read(path)))]
+
+
+def load(path: Path, threads: int | None = None, load_member: Load | None = None) -> Ensemble:
+    """Loads the members of an ensemble.
+
+    Each runs on what its name stands for: a trained model in TensorFlow, an exported file on its own runtime.
+
+    Args:
+        path: its file.
+        threads: processor threads; None: as many as there are.
+        load_member: loads a model; None: as the member says.
+
+    Raises:
+        UserError: the file or a member cannot be read, the members have other classes or another order of them, or two
+            are alike.
+    """
+    config = ensemble_file.read(path)
+    load_member = load_member or (lambda model, member: _load_member(model, member, threads))
+    members = []
+    for member, model in zip(config.members, member_paths(path, config), strict=True):
+        try:
+            members.append(load_member(model, member))
+        except UserError as error:
+            raise UserError(f"{path}, member {member.model}: {error}") from None
+    _check_members(path, config, members)
+    metadata, notes = _metadata(path, config, [network.metadata for network in members])
+    views = [
+        View(network, share / member.views, is_mirrored)
+        for member, share, network in zip(config.members, config.shares, members, strict=True)
+        for is_mirrored in (False, True)[: member.views]
+    ]
+    return Ensemble(path, config, tuple(members), EnsembleNetwork(views, config.fusion.iou, metadata), tuple(notes))
+
+
+def _load_member(model: Path, member: Member, threads: int | None) -> Network:
+    if member.resolution is None:
+        return networks.load(model, threads=threads)
+    from apparel.inference import other_resolution  # TensorFlow, which exports do without
+
+    return other_resolution.load(model, member.resolution)
+
+
+def _check_members(path: Path, config: EnsembleConfig, members: Sequence[Network]) -> None:
+    """Raises a `UserError` for members that do not go together."""
+    first = members[0].metadata.classes
+    for member, network in zip(config.members, members, strict=True):
+        if (classes := network.metadata.classes) != first:
+            how = "in another order" if sorted(classes) == sorted(first) else "other ones"
+            raise UserError(
+                f"{path}: the classes of {member.model} are {how}, {', '.join(classes)}, than those of "
+                f"{config.members[0].model}, {', '.join(first)}; members are trained with the same data.classes"
+            )
+    seen: dict[tuple, str] = {}
+    for member, network in zip(config.members, members, strict=True):
+        metadata = network.metadata
+        key = metadata.model, network.runtime, metadata.height, metadata.width
+        if key in seen:
+            raise UserError(
+                f"{path}: {seen[key]} and {member.model} are the same model; a higher weight counts it more"
+            )
+        seen[key] = member.model
+
+
+def _metadata(path: Path, config: EnsembleConfig, members: Sequence[Metadata]) -> tuple[Metadata, list[str]]:
+    """The metadata of an ensemble, and what its user is told."""
+    classes = members[0].classes
+    model = ensemble_file.identity(config, [member.model for member in members])
+    thresholds, notes = ensemble_file.read_thresholds(path, model, classes), []
+    if thresholds is None:
+        notes.append(
+            f"{path.stem}: no thresholds were chosen for these members and weights, so the means of the members' are "
+            f"taken; `apparel ensemble fit {path.stem}` chooses them on val"
+        )
+        thresholds = _mean_thresholds(config, members)
+    height, width = (max(getattr(member, side) for member in members) for side in ("height", "width"))
+    return Metadata(f"ensemble {path.stem} of {len(members)}", classes, thresholds, height, width, model), notes
+
+
+def _mean_thresholds(config: EnsembleConfig, members: Sequence[Metadata]) -> Thresholds:
+    scores = [metadata.thresholds.by_class for metadata in members]
+    means = {
+        name: min(1.0, sum(share * by_class[name] for share, by_class in zip(config.shares, scores, strict=True)))
+        for name in members[0].classes
+    }
+    return Thresholds(means, None, {})
+
+
+def check_not_seen(ensemble: Ensemble) -> list[str]:
+    """Compares the split that each member was trained with to today's, as far as dvc.lock tells.
+
+    Returns:
+        A note on the members of which it cannot be told.
+
+    Raises:
+        UserError: a member was trained with another split, so its training photos may be among those to be judged.
+    """
+    split = paths.SPLIT.as_posix()
+    today = dvc_lock.read_workspace().hashes().get(split)
+    unknown = []
+    for member, network in zip(ensemble.config.members, ensemble.members, strict=True):
+        lock = dvc_lock.find_output(network.metadata.model)
+        then = lock.hashes().get(split) if lock else None
+        if then is None:
+            unknown.append(member.model)
+        elif then != today:
+            raise UserError(
+                f"{ensemble.path}, member {member.model}: it was trained with another split than that of {split}, so "
+                "photos that it would be judged on may be among those that it was trained on; leave it out, or bring "
+                "back the split.seed and lists that it was trained with"
+            )
+    if not unknown:
+        return []
+    return [f"whether these members were trained on photos of test or val cannot be told: {', '.join(unknown)}"]
