@@ -19,9 +19,13 @@ METADATA = Metadata(
 )
 
 
-def detector() -> Detector:
-    """Random weights; those of the heads so large that scores differ, and boxes overlap and leave the photo."""
-    detector = Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
+def detector(**changes) -> Detector:
+    """Random weights; those of the heads so large that scores differ, and boxes overlap and leave the photo.
+
+    Args:
+        changes: of the section `train`.
+    """
+    detector = Detector(tiny_detector.config(tiny_detector.train_params(**changes)), tiny_detector.CLASSES)
     random = np.random.default_rng(0)
     for heads in detector.model._box_predictor._prediction_heads.values():
         for weight in (weight for head in heads for weight in head.variables):
@@ -38,9 +42,9 @@ def photos(number: int) -> np.ndarray:
     return (images / len(grains)).astype(np.float32)
 
 
-def write(path: Path) -> Detector:
+def write(path: Path, **changes) -> Detector:
     from apparel.models.export import onnx
 
-    written = detector()
+    written = detector(**changes)
     onnx.write(written, METADATA, path)
     return written

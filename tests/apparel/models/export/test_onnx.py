@@ -58,6 +58,12 @@ def test_detections_are_those_of_the_trained_model(exported, photos):
     assert_same(of_onnx(path.read_bytes(), images), expected)
 
 
+def test_scores_of_focal_losses_are_those_of_a_sigmoid(tmp_path):
+    detector = onnx_files.write(tmp_path / "focal.onnx", classification_loss="focal")
+    images = onnx_files.photos(2)
+    assert_same(of_onnx((tmp_path / "focal.onnx").read_bytes(), images), of_tensorflow(detector, images))
+
+
 @pytest.mark.parametrize(
     ("most", "by_class", "iou", "score", "branch"),
     [

@@ -64,6 +64,17 @@ def test_residual_blocks_are_integers_throughout(name, heads, tmp_path):
     _agree(trained, network, images[:4])
 
 
+@pytest.mark.slow
+def test_scores_of_focal_losses_are_those_of_a_sigmoid_in_all_formats(tmp_path):
+    trained = decided_detector.network(head_gain=0.5, classification_loss="focal")
+    path = tmp_path / "float.tflite"
+    tflite.write(trained.detector, trained.metadata, path)
+    images = decided_detector.images(12)
+    _agree(trained, TFLiteNetwork(path), images[:4], scores=1e-3, boxes=1e-3)
+    _agree(trained, _of_integers(trained, images, tmp_path), images[:4])
+    assert 0 < trained.detect(images[:1]).scores.min() < trained.detect(images[:1]).scores.max() < 1
+
+
 def _of_integers(trained, images, folder) -> TFLiteNetwork:
     path = folder / "int8.tflite"
     tflite.write(trained.detector, trained.metadata, path, lambda: (image[np.newaxis] for image in images))
