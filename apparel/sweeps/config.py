@@ -31,15 +31,17 @@ class Sampler(Section):
 
 
 class Pruner(Section):
-    """When a training is stopped before its end.
+    """When a trial is stopped before its end.
 
     The median pruner never stops the first `after_trials` trials, nor a trial in its first `after_validations`
-    validations. Hyperband has its own rule for both.
+    validations. Hyperband has its own rule for both. Wilcoxon, for cross-validation, stops a trial whose folds are
+    worse than those of the best trial with a p-value below `p`.
     """
 
-    kind: Literal["median", "hyperband", "none"] = "median"
+    kind: Literal["median", "hyperband", "wilcoxon", "none"] = "median"
     after_trials: Annotated[int, Field(ge=0)] = 4
     after_validations: Annotated[int, Field(ge=0)] = 1
+    p: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
 
 class Budget(Section):
@@ -86,9 +88,14 @@ class Range(Section):
 
 
 class SweepConfig(Section):
-    """The whole file; `fixed` has keys of params.yaml that hold in every trial."""
+    """The whole file; `fixed` has keys of params.yaml that hold in every trial.
+
+    `objective` says on what the metric is measured: `val`, or `crossval`, the mean over so many `folds`.
+    """
 
     study: Name
+    objective: Literal["val", "crossval"] = "val"
+    folds: Annotated[int, Field(ge=2)] = 5
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=2)] = (
         Objective(metric="val/mAP50", direction="maximize"),
     )
@@ -97,6 +104,15 @@ class SweepConfig(Section):
     budget: Budget
     fixed: dict[str, Any] = Field(default_factory=dict)
     space: Annotated[dict[str, tuple[Range, ...]], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pruner_of_folds(cls, values: Any) -> Any:
+        """Cross-validation is pruned by its own rule, unless another is asked for."""
+        if not isinstance(values, dict) or values.get("objective") != "crossval":
+            return values
+        pruner = values.get("pruner", {})
+        return values | {"pruner": {"kind": "wilcoxon"} | pruner} if isinstance(pruner, dict) else values
 
     @field_validator("objectives", mode="before")
     @classmethod
@@ -117,6 +133,14 @@ class SweepConfig(Section):
             raise ValueError("budget: give trials, minutes or both")
         if len({objective.metric for objective in self.objectives}) < len(self.objectives):
             raise ValueError("objectives: two of the same metric")
+        if "split.fold" in (*self.fixed, *self.space):
+            raise ValueError("split.fold is what `objective: crossval` sets for each training; leave it out")
+        if (self.objective == "crossval") != (self.pruner.kind == "wilcoxon") and self.pruner.kind != "none":
+            raise ValueError("pruner: wilcoxon is for `objective: crossval`, and median and hyperband are for val")
+        if self.objective == "crossval" and [each.metric for each in self.objectives if each.metric == LATENCY]:
+            raise ValueError("objectives: latency has no folds")
+        if self.objective == "crossval" and len(self.objectives) > 1:
+            raise ValueError("objectives: one goes with `objective: crossval`")
         return self
 
     @property

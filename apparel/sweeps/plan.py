@@ -70,7 +70,8 @@ class Plan:
     def text(self) -> str:
         """The plan as it is printed before the sweep starts."""
         objectives = " and ".join(f"{objective.metric} ({objective.direction})" for objective in self.config.objectives)
-        title = f"sweep {self.config.study}: {objectives}"
+        folds = f", mean of {self.config.folds} folds" if self.config.objective == "crossval" else ""
+        title = f"sweep {self.config.study}: {objectives}{folds}"
         return "\n".join([title, *self._space_lines(), *self._method_lines(), *self._location_lines()])
 
     def _space_lines(self) -> list[str]:
@@ -106,6 +107,10 @@ class Plan:
             first_validation = pruner.after_validations + 1
             return [
                 f"pruner   median, not the first {pruner.after_trials} trials, nor before validation {first_validation}"
+            ]
+        if self.config.can_prune and pruner.kind == "wilcoxon":
+            return [
+                f"pruner   wilcoxon, where the folds are worse than those of the best trial with p below {pruner.p}"
             ]
         if self.config.can_prune:
             return [f"pruner   {pruner.kind}"]
@@ -156,7 +161,9 @@ class Plan:
             seconds, judged_by = run_plan.expected_seconds(self.params, ["train"])
         except UserError:  # the TFRecords are not there, so the number of photos is unknown
             return None, ""
-        return seconds + SECONDS_BESIDE_TRAINING, f"{judged_by}; {SECONDS_BESIDE_TRAINING} s a trial beside it"
+        trainings = self.config.folds if self.config.objective == "crossval" else 1
+        beside = f"{judged_by}; {SECONDS_BESIDE_TRAINING} s a training beside it"
+        return trainings * (seconds + SECONDS_BESIDE_TRAINING), beside
 
 
 def make_plan(file: Path, address: str, workers: int, changes: dict[str, Any]) -> Plan:
@@ -250,7 +257,7 @@ def _check_objectives(config: SweepConfig, space: SearchSpace, where: str) -> No
 def _check_same(study: "Study", config: SweepConfig, file: Path) -> None:
     """Raises a `UserError` if more than the budget and the pruner differs from what the study began with."""
     first = parse_config(study.user_attrs["settings"], f"study {config.study}")
-    for part in ("objectives", "sampler", "fixed", "space"):
+    for part in ("objective", "folds", "objectives", "sampler", "fixed", "space"):
         if getattr(first, part) != getattr(config, part):
             raise UserError(
                 f"study '{config.study}' began with other {part} than {file} has now; "

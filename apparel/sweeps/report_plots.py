@@ -117,9 +117,11 @@ def _learning_curves(study: Study) -> Iterator[tuple[str, str, Figure]]:
             line={"color": colour, "dash": dash, "width": 4 if is_best else 1.5},
             visible=True if epochs else "legendonly",
         )
-    figure.update_layout(xaxis_title="epoch", yaxis_title=f"{study_table.reported_metric(study)} while training")
+    of_folds = study.user_attrs.get("settings", {}).get("objective") == "crossval"
+    step, title, while_ = ("fold", "Folds", "") if of_folds else ("epoch", "Learning curves", " while training")
+    figure.update_layout(xaxis_title=step, yaxis_title=f"{study_table.reported_metric(study)}{while_}")
     if any(trace.x for trace in figure.data):
-        yield "Learning curves", "Green: best. Dotted: pruned. Click on a name to hide its trial.", figure
+        yield title, "Green: best. Dotted: pruned. Click on a name to hide its trial.", figure
 
 
 def _to_html(figure: Figure) -> str:

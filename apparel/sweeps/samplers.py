@@ -1,5 +1,6 @@
 """Optuna's samplers and pruners as `configs/sweep.yaml` asks for them."""
 
+import warnings
 from typing import TYPE_CHECKING
 
 from apparel.sweeps.config import SweepConfig
@@ -27,12 +28,16 @@ def make_sampler(config: SweepConfig, trial: int) -> "BaseSampler":
 
 
 def make_pruner(config: SweepConfig, validate_every: int, epochs: int) -> "BasePruner":
-    """The pruner; its steps are epochs, which mean the same at every batch size."""
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+    """The pruner; its steps are epochs, which mean the same at every batch size, or the folds of a cross-validation."""
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
 
     pruner = config.pruner
     if not config.can_prune:
         return NopPruner()
+    if pruner.kind == "wilcoxon":
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # its interface is all we use
+            return WilcoxonPruner(p_threshold=pruner.p)
     if pruner.kind == "hyperband":
         return HyperbandPruner(min_resource=validate_every, max_resource=max(epochs, validate_every))
     return MedianPruner(

@@ -78,7 +78,7 @@ class TrialRunner:
         duplicate = self._finished_duplicate()
         if duplicate is not None and duplicate.state == TrialState.PRUNED:
             return self._prune_like(duplicate)
-        os.environ.update(self._environment())
+        self._set_environment()
         set_up = time.monotonic() - start
         outcome = self._train()
         trained = time.monotonic() - start - set_up
@@ -257,21 +257,26 @@ class TrialRunner:
     def _params(self) -> params.Params:
         return params.parse(params.nest(self._context.space.base | self._values))
 
-    def _environment(self) -> dict[str, str]:
-        """Variables by which train, DVC and MLflow attach to the trial; unset ones are removed."""
+    def _set_environment(self, parent: str | None = None) -> None:
+        """Sets the variables by which train, DVC and MLflow attach to the trial; unset ones are removed.
+
+        Args:
+            parent: run in MLflow that the training opens its own under; None: it attaches to the trial's, which is
+                under the study's.
+        """
         variables = {
             paths.TRIAL_FOLDER_VARIABLE: str(self._folder.absolute()),
             paths.WORKER_VARIABLE: str(os.getpid()),
             paths.STUDY_VARIABLE: self._study.study_name,
             paths.TRIAL_VARIABLE: str(self._trial.number),
-            paths.PARENT_RUN_VARIABLE: self._study.user_attrs.get("parent_run"),
+            paths.PARENT_RUN_VARIABLE: parent or self._study.user_attrs.get("parent_run"),
             "DVC_EXP_NAME": self._experiment,
             "DVC_EXP_BASELINE_REV": self._study.user_attrs["snapshot"]["commit"],
-            "MLFLOW_RUN_ID": self._run,
+            "MLFLOW_RUN_ID": None if parent else self._run,
         }
         for name in variables:
             os.environ.pop(name, None)
-        return {name: value for name, value in variables.items() if value}
+        os.environ.update({name: value for name, value in variables.items() if value})
 
 
 def end_orphaned_training(trial: Path) -> None:

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from apparel import errors
 from apparel.sweeps import config, plan, samplers, search_space, storage
+from apparel.sweeps.crossval_trial import CrossvalTrialRunner
 from apparel.sweeps.heartbeat import Heartbeat
 from apparel.sweeps.snapshot import Snapshot
 from apparel.sweeps.trial_queue import TrialQueue
@@ -78,7 +79,8 @@ class Worker:
         values = self._context.space.suggest(trial)
         trial.set_user_attr("values", values)
         trial.set_user_attr("experiment", experiment_name(study.study_name, claimed.number))
-        outcome = TrialRunner(self._context, trial, values, heartbeat).run()
+        runner = CrossvalTrialRunner if settings.objective == "crossval" else TrialRunner
+        outcome = runner(self._context, trial, values, heartbeat).run()
         if heartbeat.owns_trial():
             tell_outcome(study, claimed, outcome)
 

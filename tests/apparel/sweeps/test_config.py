@@ -20,3 +20,30 @@ def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
 def test_a_configuration_is_the_same_after_it_was_stored_in_a_study(name):
     settings = config.load_config(ROOT / "configs" / name)
     assert config.parse_config(to_plain(settings), "study") == settings
+
+
+SWEEP = {"study": "s", "budget": {"trials": 2}, "space": {"train.mosaic": {"choice": [0.0, 0.5]}}}
+
+
+def test_cross_validation_is_pruned_by_its_own_rule():
+    settings = config.parse_config(SWEEP | {"objective": "crossval", "folds": 3}, "here")
+    assert (settings.pruner.kind, settings.pruner.p, settings.can_prune) == ("wilcoxon", 0.1, True)
+    assert config.parse_config(to_plain(settings), "study") == settings
+    assert config.parse_config(SWEEP, "here").objective == "val"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"objective": "crossval", "pruner": {"kind": "median"}}, "wilcoxon is for `objective: crossval`"),
+        ({"pruner": {"kind": "wilcoxon"}}, "wilcoxon is for `objective: crossval`"),
+        ({"objective": "crossval", "fixed": {"split.fold": "1/5"}}, "split.fold is what"),
+        ({"objective": "crossval", "folds": 1}, "folds"),
+        ({"objective": "crossvalidation"}, "objective"),
+        ({"objective": "crossval", "objectives": [{"metric": "latency", "direction": "minimize"}]}, "no folds"),
+        ({"objective": "crossval", "pruner": {"kind": "wilcoxon", "p": 1.5}}, "pruner.p"),
+    ],
+)
+def test_what_does_not_go_with_cross_validation_is_named(changes, told):
+    with pytest.raises(UserError, match=told):
+        config.parse_config(SWEEP | changes, "here")

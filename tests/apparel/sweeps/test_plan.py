@@ -62,7 +62,7 @@ def test_the_time_of_a_trial_counts_its_steps_and_what_it_costs_beside_them(tmp_
     monkeypatch.setattr(run_plan, "training_photos", lambda config, stages: 10 * config.train.batch_size)
     seconds, judged_by = Plan(settings, space, None, "", workers=1, study=None)._seconds_per_trial()
     assert seconds == pytest.approx(60 * steps / 40 + 30)
-    assert judged_by == f"{steps} steps; the last training took 60 s for 40; 30 s a trial beside it"
+    assert judged_by == f"{steps} steps; the last training took 60 s for 40; 30 s a training beside it"
 
 
 def test_a_grid_has_as_many_trials_as_points_unless_the_budget_has_fewer():
