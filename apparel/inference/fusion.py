@@ -68,33 +68,35 @@ def _fuse(views: Sequence[Detections], shares: np.ndarray, iou: float) -> tuple[
     A group is one class on one photo. All groups take their next box, that of the highest weighted score, at a time.
     """
     groups, view_of, scores, boxes = _sorted_boxes(views, shares)
-    starts, sizes = _starts(groups)
+    _, starts, sizes = np.unique(groups, return_index=True, return_counts=True)
     order = np.argsort(-sizes, kind="stable")  # groups that have boxes left are then the first ones
     starts, sizes = starts[order], sizes[order]
+    most = int(sizes.max(initial=0))
+    active = np.searchsorted(-sizes, -np.arange(most), side="left")  # groups with more boxes than `step`
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     clusters = np.zeros(len(sizes), int)
+    fused, area = np.zeros((len(sizes), most, 4)), np.zeros((len(sizes), most))
+    sums, weight = np.zeros((len(sizes) * most, 4)), np.zeros(len(sizes) * most)
+    best = np.zeros((len(sizes) * most, len(views)))
     width = 0
-    weighted = np.zeros((len(sizes), 8, 4))  # by group and cluster: sum of weighted score times corner
-    weight = np.zeros((len(sizes), 8))
-    best = np.zeros((len(sizes), 8, len(views)))
-    for step in range(sizes[0] if len(sizes) else 0):
-        active = np.arange(np.searchsorted(-sizes, -step, side="left"))  # sizes fall; those above `step`
-        rows = starts[active] + step
-        if width + 1 > weight.shape[1]:
-            weighted, weight, best = (
-                np.concatenate([each, np.zeros_like(each)], axis=1) for each in (weighted, weight, best)
-            )
-        cluster = _match(boxes[rows], weighted[active, :width], weight[active, :width], iou)
-        is_new = cluster < 0
-        cluster = np.where(is_new, clusters[active], cluster)
-        clusters[active[is_new]] += 1
+    for step in range(most):
+        rows = starts[: active[step]] + step
+        box, score = boxes[rows], scores[rows]
+        overlap = _overlap(fused[: len(rows), : max(1, width)], area[: len(rows), : max(1, width)], box, areas[rows])
+        found, group = overlap.argmax(axis=1), np.arange(len(rows))
+        is_new = overlap[group, found] <= iou
+        cluster = np.where(is_new, clusters[: len(rows)], found)
+        clusters[: len(rows)] += is_new
         width = int(clusters.max())
-        weighted[active, cluster] += scores[rows, np.newaxis] * boxes[rows]
-        weight[active, cluster] += scores[rows]
-        best[active, cluster, view_of[rows]] = np.maximum(best[active, cluster, view_of[rows]], scores[rows])
-    group, cluster = np.nonzero(np.arange(weight.shape[1]) < clusters[:, np.newaxis])
+        place = group * most + cluster
+        sums[place] += score[:, np.newaxis] * box
+        weight[place] += score
+        fused[group, cluster] = mean = sums[place] / weight[place, np.newaxis]
+        area[group, cluster] = (mean[:, 2] - mean[:, 0]) * (mean[:, 3] - mean[:, 1])
+        best[place, view_of[rows]] = np.maximum(best[place, view_of[rows]], score)
+    group, cluster = np.nonzero(np.arange(most) < clusters[:, np.newaxis])
     photo, name = np.divmod(groups[starts[group]], _classes(views))
-    means = weighted[group, cluster] / weight[group, cluster, np.newaxis]
-    return len(views[0].count), _Clusters(photo, name, best[group, cluster].sum(axis=1), means)
+    return len(views[0].count), _Clusters(photo, name, best[group * most + cluster].sum(axis=1), fused[group, cluster])
 
 
 def _sorted_boxes(
@@ -118,24 +120,13 @@ def _classes(views: Sequence[Detections]) -> int:
     return 1 + int(max((view.classes.max(initial=0) for view in views), default=0))
 
 
-def _starts(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each group starts among sorted groups, and its size."""
-    _, starts, sizes = np.unique(groups, return_index=True, return_counts=True)
-    return starts, sizes
-
-
-def _match(boxes: np.ndarray, weighted: np.ndarray, weight: np.ndarray, iou: float) -> np.ndarray:
-    """The cluster that each box overlaps most, (G,), of its group's up to K; -1 where none by more than `iou`."""
-    if not weight.shape[1]:
-        return np.full(len(boxes), -1)
-    fused = weighted / np.where(weight, weight, 1)[..., np.newaxis]
+def _overlap(fused: np.ndarray, fused_areas: np.ndarray, boxes: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """Intersection over union of each box (G, 4), with its area (G,), and its group's K clusters: (G, K)."""
     boxes = boxes[:, np.newaxis]
     sides = np.minimum(fused[..., 2:], boxes[..., 2:]) - np.maximum(fused[..., :2], boxes[..., :2])
-    shared = np.prod(sides.clip(0), axis=-1)
-    areas = np.prod(fused[..., 2:] - fused[..., :2], axis=-1) + np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
-    overlap = shared / (areas - shared)
-    found = overlap.argmax(axis=1)
-    return np.where(overlap[np.arange(len(found)), found] > iou, found, -1)
+    np.maximum(sides, 0, out=sides)
+    shared = sides[..., 0] * sides[..., 1]
+    return shared / (fused_areas + areas[:, np.newaxis] - shared)
 
 
 def _by_photo(photos: int, clusters: _Clusters, most: int) -> Detections:
