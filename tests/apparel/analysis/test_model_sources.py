@@ -9,7 +9,7 @@ from apparel.analysis import model_sources
 from apparel.errors import UserError
 from apparel.tracking.registry import Registry
 from apparel.versioning import dvc_hash
-from tests.support import measured_project, registered_models
+from tests.support import ensembles, measured_project, registered_models
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,8 @@ def test_without_a_trained_model_the_remedy_is_to_train_one(tmp_path, monkeypatc
     with pytest.raises(UserError, match="`dvc repro` trains one"):
         model_sources.resolve("workspace")
     assert list(Path().iterdir()) == []
+
+
+def test_an_ensemble_is_found_by_name_and_path(in_mlflow):
+    path = ensembles.write("members: [{model: workspace, mirrored: true}]", "champion-too")
+    assert model_sources.resolve("champion-too") == model_sources.resolve(str(path)) == path

@@ -3,6 +3,8 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
+from apparel.inference import fusion
+from apparel.inference.ensemble import EnsembleNetwork, View
 from apparel.serving.loaded_model import LoadedModel
 from tests.support import servers
 from tests.support.stand_in_network import StandInNetwork, photo
@@ -130,3 +132,13 @@ def test_closing_leaves_nobody_waiting(network):
     model.close()
     network.go.set()
     assert all(future.result(60) for future in futures)
+
+
+def test_an_ensemble_is_served_as_one_network():
+    views = [View(StandInNetwork(), 1), View(StandInNetwork("1" * 32), 2, is_mirrored=True)]
+    model = LoadedModel("two", "hash", [EnsembleNetwork(views, fusion.IOU, views[0].network.metadata)])
+    future = submit(model, model.prepare(np.asarray(photo())))
+    detections = future.result(60)
+    np.testing.assert_allclose(detections.boxes[0], [0, 0.5, 1, 1], atol=0.05)
+    assert detections.scores.tolist() == pytest.approx([0.75, 0.25])
+    model.close()
