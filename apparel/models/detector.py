@@ -85,9 +85,10 @@ class Detector:
     def _create_variables(self) -> None:
         side = self.resolution
         with tf.device("CPU"):
-            tf.function(self._predict, autograph=False).get_concrete_function(
+            initialize = tf.function(self._predict, autograph=False).get_initialization_function(
                 tf.TensorSpec([1, side, side, 3], tf.float32), tf.TensorSpec([1, 3], tf.int32)
-            )
+            )  # a concrete function, which creates them as well, would be traced twice
+            initialize()
 
     def _predict(self, image: tf.Tensor, true_shape: tf.Tensor) -> dict:
         normalised = self.model._feature_extractor.preprocess(image)
