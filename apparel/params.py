@@ -129,6 +129,8 @@ class Train(Section):
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     augmentation: tuple[str, ...] | None
     mosaic: Annotated[float, Field(ge=0, le=1)]
+    copy_paste: Annotated[float, Field(ge=0, le=1)]
+    multi_scale: Annotated[tuple[Annotated[int, Field(ge=33, le=4096)], ...], Field(max_length=5)]
     class_balance: Literal["none", "loss", "sampling"]
     assignment: Literal["iou", "atss", "dynamic"]
     classification_loss: Literal["softmax", "focal", "quality_focal"] | None
@@ -142,10 +144,23 @@ class Train(Section):
     patience: Annotated[int, Field(ge=0, lt=2**31)]
     seed: Seed
 
-    @field_validator("augmentation", mode="before")
+    @field_validator("augmentation", "multi_scale", mode="before")
     @classmethod
-    def _list_of_steps(cls, value: Any) -> Any:
+    def _list(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _different_resolutions(self) -> "Train":
+        sides = [self.resolution, *self.multi_scale]
+        if len(set(sides)) < len(sides):
+            raise ValueError("multi_scale lists a resolution twice, or that of train.resolution")
+        return self
+
+    @model_validator(mode="after")
+    def _another_photo_to_paste_from(self) -> "Train":
+        if self.copy_paste and self.batch_size == 1:
+            raise ValueError("copy_paste takes garments of the next photo of the batch: set batch_size to 2 or more")
+        return self
 
 
 class Eval(Section):

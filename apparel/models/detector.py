@@ -125,8 +125,9 @@ class Detector:
             "groundtruth_classes_list": tf.unstack(batch["classes"]),
             "groundtruth_weights_list": tf.unstack(batch["weights"]),
         }
-        if "real" in batch:
-            truth["is_annotated_list"] = tf.unstack(batch["real"])
+        if "real" in batch or self.model.groundtruth_has_field("is_annotated"):
+            # The model keeps what it was given: without it a step that is traced after a validation gets that one's.
+            truth["is_annotated_list"] = tf.unstack(batch.get("real", tf.ones(batch["image"].shape[:1], tf.bool)))
         self.model.provide_groundtruth(**truth)
         predictions = self._predict(batch["image"], batch["true_shape"])
         losses = self.model.loss(predictions, batch["true_shape"])

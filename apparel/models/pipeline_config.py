@@ -74,7 +74,7 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     set_losses(meta_architecture, model, train)
     _set_negatives(meta_architecture, model, train)
     if train.anchors == "fitted":
-        anchor_layers(config, train.resolution)
+        _check_fitted_anchors(config, train)
     _set_training(config, train, steps)
     _set_inputs(config)
     return config
@@ -88,8 +88,9 @@ def _set_resolution(resizer, train: params.Train) -> None:
     kind = resizer.WhichOneof("image_resizer_oneof")
     if kind == "fixed_shape_resizer":
         resizer.fixed_shape_resizer.height = resizer.fixed_shape_resizer.width = train.resolution
-    elif train.mosaic:
-        raise UserError(f"configs/{train.detector}.config resizes with {kind}: set train.mosaic to 0")
+    elif needs_whole := next((name for name in ("mosaic", "copy_paste", "multi_scale") if getattr(train, name)), None):
+        off = "[]" if needs_whole == "multi_scale" else "0"
+        raise UserError(f"configs/{train.detector}.config resizes with {kind}: set train.{needs_whole} to {off}")
     elif kind == "keep_aspect_ratio_resizer":
         keep = resizer.keep_aspect_ratio_resizer
         keep.min_dimension = keep.max_dimension = train.resolution
@@ -118,6 +119,15 @@ def _set_negatives(meta_architecture: str, model, train: params.Train) -> None:
     if meta_architecture != "ssd" or not model.loss.HasField("hard_example_miner"):
         raise UserError(f"{train.detector} mines no hard examples; set train.min_negatives_per_photo to 0")
     model.loss.hard_example_miner.min_negatives_per_image = train.min_negatives_per_photo
+
+
+def _check_fitted_anchors(config: PipelineConfig, train: params.Train) -> None:
+    """Fitted anchors are in pixels; the places of a plain SSD's coarse maps are so for one resolution alone."""
+    anchor_layers(config, train.resolution)
+    if train.multi_scale and config.model.ssd.anchor_generator.HasField("ssd_anchor_generator"):
+        raise UserError(
+            f"train.anchors is 'fitted', and train.multi_scale is not empty: with {train.detector} set one of them only"
+        )
 
 
 def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> None:

@@ -14,7 +14,7 @@ from apparel.models.inputs import Batch
 from apparel.models.tfod import augmentation, determinism
 from apparel.models.tfod.model import resizer
 from apparel.models.tfod.pipeline_file import PipelineConfig
-from apparel.training import mosaic
+from apparel.training import copy_paste, mosaic, multi_scale
 
 SHUFFLE_PHOTOS, SHUFFLE_BYTES = 2048, 2**29
 """Photos among which the next one is drawn, and the memory that they may take: large photos are fewer."""
@@ -41,6 +41,7 @@ def training_batches(
         of the photo's sides, `classes` float32 (B, N, classes) one-hot, `weights` float32 (B, N), 0 for padding, which
         may lie between boxes, and `epoch` and `position` (scalar int64) of the first record after the batch.
     """
+    config = multi_scale.at_largest(config, train)
     files = inputs.record_files(index, "train")
     buffer_size = _shuffle_buffer(files, index.splits["train"].photos)
     repeat_factors = _repeat_factors(index) if train.class_balance == "sampling" else None
@@ -61,6 +62,8 @@ def training_batches(
         )
         image, true_shape = resize(image)
         values = {"image": image, "true_shape": true_shape, "boxes": boxes, "weights": box_weights}
+        if train.copy_paste:
+            values["copy_paste"] = copy_paste.draw(photo_seed)
         if train.mosaic:
             values["mosaic"] = mosaic.drawn(train.mosaic, photo_seed)
         return values | {"classes": encode_classes(classes), "epoch": epoch, "position": number + 1}
@@ -71,9 +74,14 @@ def training_batches(
     photos = photos.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     most_boxes = max(1, index.splits["train"].most_boxes)
     batches = photos.padded_batch(train.batch_size, inputs.padded_shapes(photos, most_boxes), drop_remainder=True)
+    if train.copy_paste:
+        batches = batches.map(lambda batch: copy_paste.combine(batch, train.copy_paste))
     if train.mosaic:
         batches = batches.map(mosaic.combine)
-    return batches.map(_with_last_position).prefetch(4)
+    batches = batches.map(_with_last_position)
+    if train.multi_scale:
+        batches = batches.map(lambda batch: multi_scale.resize(batch, train))
+    return batches.prefetch(4)
 
 
 def _one_pass(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:

@@ -124,6 +124,15 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
         params.load(path)
 
 
+def test_copy_paste_needs_another_photo_in_the_batch() -> None:
+    values = changed("train", "copy_paste", 0.5)
+    assert params.parse(values).train.copy_paste == 0.5
+    with pytest.raises(
+        UserError, match="copy_paste takes garments of the next photo of the batch: set batch_size to 2"
+    ):
+        params.parse(values | {"train": values["train"] | {"batch_size": 1}})
+
+
 def test_a_fold_is_not_exported() -> None:
     values = changed("split", "fold", "1/5")
     assert params.parse(values).split.fold == "1/5"
@@ -164,6 +173,10 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_named(tmp_path: Path) -> No
         ("train", "augmentation", "flip", "should be a list, found 'flip'"),
         ("train", "optimizer", "Adam", "found 'Adam'; did you mean 'adam'"),
         ("train", "schedule", "linear", "found 'linear'$"),
+        ("train", "assignment", "simota", "'iou', 'atss' or 'dynamic', found 'simota'$"),
+        ("train", "multi_scale", [128, 128], "multi_scale lists a resolution twice, or that of train.resolution$"),
+        ("train", "multi_scale", [160], "multi_scale lists a resolution twice, or that of train.resolution$"),
+        ("train", "multi_scale", [32], "train.multi_scale: .* greater than or equal to 33, found 32"),
         ("data", "name", "../etc", "data.name"),
         ("train", "checkpoint", "-x", "train.checkpoint"),
         ("split", "test_fraction", 1.0, "split.test_fraction"),

@@ -230,3 +230,16 @@ def test_a_frozen_backbone_stays_and_the_rest_learns(project: Path, index: Index
         np.testing.assert_array_equal(old, new.numpy())
     after = [variable.numpy() for variable in training.detector.model._box_predictor.variables]
     assert any((old != new).any() for old, new in zip(heads, after, strict=True))
+
+
+@pytest.mark.slow
+def test_several_resolutions_with_a_validation_between_them_repeat(project: Path, index: Index) -> None:
+    """Steps at both resolutions, the second of which may be traced after the first validation."""
+    weights = []
+    for name in ("scales", "scales again"):
+        training = _training(index, project / name, multi_scale=(96,), copy_paste=0.5, steps=6, assignment="atss")
+        seen = {batch["image"].shape[1] for batch in training.batches().take(6)}
+        assert seen == {96, tiny_detector.SIDE}
+        training.run(lambda step, values: None)
+        weights.append(_weights(training.detector))
+    assert weights[0] == weights[1]

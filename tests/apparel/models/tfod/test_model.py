@@ -92,14 +92,29 @@ def test_targets_are_those_the_api_assigns(detector: Detector) -> None:
     assert (padded[4].numpy() >= 0).any(axis=1).all()
 
 
-def test_batch_normalisation_learns_in_training_and_rests_in_evaluation(detector: Detector) -> None:
-    batch = {
+def _batch() -> dict[str, tf.Tensor]:
+    return {
         "image": tf.random.stateless_uniform([2, 64, 64, 3], [1, 2], 0, 255),
         "true_shape": tf.constant([[64, 64, 3]] * 2),
         "boxes": tf.constant([[[0.1, 0.1, 0.9, 0.9]]] * 2),
         "classes": tf.one_hot([[0], [1]], CLASSES),
         "weights": tf.ones([2, 1]),
     }
+
+
+def test_a_step_that_is_traced_after_a_validation_counts_all_of_its_photos(detector: Detector) -> None:
+    """Another resolution traces the step again; the API's model keeps which photos the last batch was to count."""
+    before = detector.losses(_batch(), training=False)[0]
+    twice = {name: tf.concat([values, values], axis=0) for name, values in _batch().items()}
+    detector.losses(twice | {"real": tf.constant([True, False, False, False])}, training=False)
+    after = detector.losses(_batch(), training=False)[0]
+    assert {name: float(value) for name, value in after.items()} == {
+        name: float(value) for name, value in before.items()
+    }
+
+
+def test_batch_normalisation_learns_in_training_and_rests_in_evaluation(detector: Detector) -> None:
+    batch = _batch()
     moving = detector.backbone.get_layer("conv1_bn").moving_mean
     before = moving.numpy()
     tf.function(lambda: detector.losses(batch, training=False)[0])()
