@@ -1,0 +1,187 @@
+"""Jobs through the real gcloud, with a server on this machine in place of Vertex AI: docs/cloud.md."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import cloud_project, fast_project, project_copy, servers, three_stage_project, vertex_server
+from tests.support.repository import ROOT
+
+MACHINE = ("--machine", "n1-standard-8", "--image", "europe-west4-docker.pkg.dev/demo/apparel/job")
+METRICS = "data/results/eval/metrics.json"
+
+pytestmark = [pytest.mark.slow, vertex_server.needs_gcloud, pytest.mark.skipif(os.name == "nt", reason="POSIX signals")]
+
+
+class Cloud:
+    """`apparel cloud` in a project, against a server."""
+
+    def __init__(self, project: Path, server: vertex_server.VertexServer, **variables: str) -> None:
+        self.project, self.server = project, server
+        self.settings = server.settings(server.folder) | {"PYTHONPATH": str(ROOT)} | variables
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """What the command prints."""
+        done = project_copy.run(self.project, "apparel", "cloud", *arguments, **self.settings)
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def submit(self, *arguments: str) -> str:
+        """Submits a job; returns its number."""
+        return re.search(r"^job (\d+); apparel cloud logs", self.run("submit", *arguments), re.MULTILINE)[1]
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """A project of three stages that take a moment."""
+    project = cloud_project.make(tmp_path)
+    with vertex_server.served(tmp_path / "machines", PYTHONPATH=str(ROOT)) as server:
+        yield Cloud(project, server)
+
+
+def test_a_training_is_submitted_followed_listed_and_fetched(quick):
+    (quick.project / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 7\n")
+    number = quick.submit("train", *MACHINE, "--gpu", "T4", "--spot", "--name", "seven")
+    body = quick.server.jobs[number].body
+    assert body["labels"] == {"apparel": "train"}
+    assert body["jobSpec"]["scheduling"] == {"strategy": "SPOT"}
+    assert body["jobSpec"]["workerPoolSpecs"][0]["machineSpec"] == {
+        "machineType": "n1-standard-8", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1,
+    }  # fmt: skip
+    followed = quick.run("logs", number, "--follow")
+    assert "Running stage 'train'" in followed
+    assert followed.splitlines()[-1] == f"job {number} succeeded; its results: apparel cloud fetch {number}"
+    assert re.search(rf"^{number} +succeeded .* 1 x n1-standard-8 +seven$", quick.run("jobs"), re.MULTILINE)
+    assert "the results are in the working tree" in quick.run("fetch", number)
+    assert "Data and pipelines are up to date." in three_stage_project.dvc(quick.project, "repro")
+
+
+def test_a_job_that_fails_says_why_in_one_line_with_the_last_lines_of_its_log(quick):
+    with (quick.project / "stages" / "work.py").open("a", encoding="utf-8") as script:
+        script.write("\nif sys.argv[1] == 'train':\n    raise ValueError('no boxes at https://me:word@host/x')\n")
+    number = quick.submit("train", *MACHINE)
+    quick.server.wait(number)
+    for command in (("fetch",), ("logs", "--follow")):
+        said = quick.run(command[0], number, *command[1:], status=1)
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        reason = "`dvc repro` failed: ValueError: no boxes at https://host/x; the last lines of its log:"
+        assert errors[-1].endswith(reason), said
+        assert "    ValueError: no boxes at https://host/x" in said.splitlines()
+        assert "word@" not in said
+
+
+def test_a_job_is_cancelled_and_its_stages_end(quick):
+    with (quick.project / "stages" / "work.py").open("a", encoding="utf-8") as script:
+        script.write("\nif sys.argv[1] == 'train':\n    import time\n    time.sleep(3600)\n")
+    number = quick.submit("train", *MACHINE)
+    job = quick.server.jobs[number]
+    servers.wait_for(lambda: any("train" in entry["jsonPayload"]["message"] for entry in job.entries))
+    assert f"job {number} is told to end" in quick.run("cancel", number)
+    assert quick.server.wait(number).state == "JOB_STATE_CANCELLED"
+    assert job.entries[-1]["jsonPayload"]["message"] == (
+        "error: it was told to end: cancelled, or the machine was taken away"
+    )
+    assert "the job failed: it was told to end" in quick.run("fetch", number, status=1)
+
+
+def test_what_vertex_ai_refuses_is_one_line(quick):
+    assert "error: gcloud: " in quick.run("fetch", "99", status=1)
+    assert "error: gcloud: Invalid value for [region]" in quick.run("jobs", "--region", "mars-west1", status=1)
+    said = quick.run("submit", "train", *MACHINE, "--name", "one", "--region", "us-east1", status=1)
+    assert said.splitlines()[-1].startswith("error: gcloud: ")
+    assert not list((quick.project.parent / "storage" / "jobs").glob("*"))
+    del quick.settings["CLOUDSDK_AI_REGION"]
+    assert "gcloud config set ai/region" in quick.run("jobs", status=1)
+
+
+def test_a_bucket_of_google_cloud_storage(tmp_path):
+    """The emulator for the bucket and for DVC's remote."""
+    port = servers.free_port()
+    emulator = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}"]
+    emulator += ["--in-memory", "--default-bucket=bucket"]
+    variables = {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+    project = cloud_project.make(tmp_path)
+    three_stage_project.dvc(project, "remote", "add", "--force", "--default", "storage", "gs://bucket/apparel")
+    three_stage_project.dvc(project, "remote", "modify", "storage", "allow_anonymous_login", "true")
+    three_stage_project.commit(project, "gs")
+    (project / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 7\n")
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(emulator, stdout=log, stderr=log) as process:
+        try:
+            servers.wait_for(lambda: servers.listens(port))
+            machine = {"PYTHONPATH": str(ROOT)} | variables
+            with vertex_server.served(tmp_path / "machines", **machine) as server:
+                cloud = Cloud(project, server, **variables)
+                number = cloud.submit("train", *MACHINE, "--name", "seven")
+                assert server.wait(number).state == "JOB_STATE_SUCCEEDED", server.jobs[number].entries
+                assert server.jobs[number].body["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] == [
+                    "gs://bucket/apparel/jobs/seven"
+                ]
+                assert "the results are in the working tree" in cloud.run("fetch", number)
+        finally:
+            process.terminate()
+    assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
+
+
+def test_a_result_of_the_drawn_photos_has_its_lineage_at_home(tmp_path):
+    """Train and eval that learn nothing; all else is the pipeline's own."""
+    project = fast_project.copy(tmp_path / "home")
+    three_stage_project.dvc(project, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    fast_project.commit(project, "remote")
+    project_copy.set_params(project / "params.yaml", train={"seed": 5})
+    with vertex_server.served(tmp_path / "machines") as server:
+        cloud = Cloud(project, server)
+        number = cloud.submit("train", *MACHINE, "--name", "first")
+        assert server.wait(number).state == "JOB_STATE_SUCCEEDED", server.jobs[number].entries
+        fetched = cloud.run("fetch", number)
+    assert "1 run is in MLflow" in fetched
+    assert "the results are in the working tree" in fetched
+    assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
+    traced = project_copy.run(project, "apparel", "trace", METRICS, "--json")
+    assert traced.returncode == 0, traced.stdout
+    run = next(link for link in json.loads(traced.stdout)["links"] if link["kind"] == "run")
+    assert "first, finished" in json.dumps(run)
+    second = tmp_path / "second"  # another clone, which did not submit the job
+    project_copy.git(tmp_path, "clone", "--quiet", str(project), "second")
+    done = project_copy.run(second, "apparel", "cloud", "fetch", f"file://{tmp_path}/storage/jobs/first")
+    assert "the working tree stays as it is: params.yaml changed since the job was submitted" in done.stdout
+    three_stage_project.dvc(second, "exp", "apply", "first")
+    assert "Data and pipelines are up to date." in three_stage_project.dvc(second, "repro")
+
+
+def test_the_workers_of_a_sweep_are_the_machines_of_a_job(tmp_path):
+    project = fast_project.copy(tmp_path / "home")
+    three_stage_project.dvc(project, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    fast_project.commit(project, "remote")
+    port = servers.free_port()
+    proxy = (
+        "import optuna; optuna.storages.run_grpc_proxy_server("
+        f"optuna.storages.RDBStorage('sqlite:///{tmp_path}/optuna.db'), host='127.0.0.2', port={port})"
+    )
+    with subprocess.Popen([sys.executable, "-c", proxy]) as process:
+        try:
+            servers.wait_for(lambda: servers.listens(port, "127.0.0.2"))
+            with vertex_server.served(tmp_path / "machines") as server:
+                cloud = Cloud(project, server)
+                storage = f"grpc://127.0.0.2:{port}"
+                rest = ("--config", "configs/sweep-demo.yaml", "--trials", "4", "--storage", storage)
+                number = cloud.submit("sweep", *MACHINE, "--machines", "2", "--name", "wide", "--", *rest)
+                job = server.wait(number)
+                assert job.state == "JOB_STATE_SUCCEEDED", [entry["jsonPayload"]["message"] for entry in job.entries]
+                fetched = cloud.run("fetch", number)
+                start = time.monotonic()
+                report = project_copy.run(project, "apparel", "sweep", *rest[:2], "--report", "--storage", storage)
+                assert report.returncode == 0, report.stdout
+                assert time.monotonic() > start
+        finally:
+            process.terminate()
+    assert "experiments: " in fetched, fetched
+    names = [line.split("/")[-1] for line in project_copy.git(project, "for-each-ref", "refs/exps").splitlines()]
+    assert len(names) == 4
+    three_stage_project.dvc(project, "exp", "apply", names[0])
+    assert (project / "data" / "results" / "train" / "model" / "weights.txt").is_file()
