@@ -6,11 +6,13 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
 from apparel.errors import UserError, plain
-from apparel.utils import addresses
+from apparel.utils import addresses, processes
 
 PACKAGE = "google-cloud-cli"
 """The package of gcloud in Google's repositories for Debian and Red Hat, and of Homebrew (as a cask)."""
@@ -20,6 +22,13 @@ JOB = re.compile(r"(?:projects/[^/\s]+/locations/([a-z0-9-]+)/customJobs/)?(\d+)
 
 SETTINGS = {"CLOUDSDK_CORE_DISABLE_PROMPTS": "1", "CLOUDSDK_CORE_SHOW_STRUCTURED_LOGS": "never"}
 """Nobody answers questions here; errors come as text."""
+
+REMEDIES = {
+    r"\[region\].*not properly specified": "say `--region europe-west4`, or `gcloud config set ai/region europe-west4`",
+    r"do not currently have an active account|reauthentication": "run `gcloud auth login`",
+    r"property \[project\] is not": "run `gcloud config set project PROJECT`",
+}
+"""What to do about errors that everybody meets, by what gcloud 528 says."""
 
 
 def custom_jobs(verb: str, *arguments: str, region: str | None = None) -> list[str]:
@@ -71,11 +80,11 @@ def run_json(command: list[str]) -> Any:
         raise UserError(f"gcloud gave no JSON: {plain(text) or 'nothing'}") from None
 
 
-def follow(command: list[str]) -> int:
-    """Runs gcloud with its output on the terminal; returns its exit status."""
-    return subprocess.run(
-        _installed(command), env=os.environ | SETTINGS, stdin=subprocess.DEVNULL, check=False
-    ).returncode
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen]:
+    """gcloud with its output on the terminal, ended with the block."""
+    with processes.guarded(_installed(command), env=os.environ | SETTINGS, stdin=subprocess.DEVNULL) as process:
+        yield process
 
 
 def failure(said: str) -> str:
@@ -85,13 +94,7 @@ def failure(said: str) -> str:
     paragraph = list(takewhile(str.strip, lines[start:]))  # what follows is how to set it in general
     text = re.sub(r"^ERROR: (\(gcloud[\w.-]*\) ?)?", "", " ".join(" ".join(paragraph).split()))
     text = addresses.without_password(text)[:400] or "it ended without a message"
-    remedies = {
-        "--region": "say `--region europe-west4`, or `gcloud config set ai/region europe-west4`",
-        "active account": "run `gcloud auth login`",
-        "project": "run `gcloud config set project PROJECT`",
-    }
-    missing = re.search("required|must be specified|do not currently have|not currently set", text)
-    remedy = next((remedy for word, remedy in remedies.items() if missing and word in text), None)
+    remedy = next((remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, text)), None)
     return f"gcloud: {text}" + (f"; {remedy}" if remedy else "")
 
 

@@ -1,6 +1,7 @@
 """Jobs in Vertex AI: listed, described, cancelled, and their logs, all through gcloud."""
 
-import time
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,14 @@ ENDED = ("succeeded", "failed", "cancelled", "expired")
 LOG_LINES = 1000
 """Lines that `logs` shows without `--follow`, the last ones."""
 
-POLLING_SECONDS = 10
+POLLING_SECONDS = 5
 """Of `gcloud ai custom-jobs stream-logs`; its own default is a minute."""
+
+SECONDS_BETWEEN_LOOKS = 15
+"""At the state of a job whose log is followed; each look starts gcloud, which takes a second of the processor."""
+
+SECONDS_OF_LAST_LINES = 3 * POLLING_SECONDS
+"""How long the log goes on after the job has ended: lines arrive in Cloud Logging some seconds late."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +114,18 @@ def cancel(number: str, region: str | None) -> None:
 
 
 def follow(number: str, region: str | None) -> JobStatus:
-    """Shows the log of a job as it grows, until the job has ended; returns how it ended."""
+    """Shows the log of a job as it grows, until the job has ended; returns how it ended.
+
+    gcloud 528 reads only when it starts whether the job has ended, and would stream for ever: so this ends it.
+    """
     options = ("--allow-multiline-logs", f"--polling-interval={POLLING_SECONDS}")
-    status = gcloud.follow(gcloud.custom_jobs("stream-logs", number, *options, region=region))
-    job = describe(number, region)
-    while not status and job.state not in ENDED:  # the log ends a moment before the state changes
-        time.sleep(POLLING_SECONDS)
-        job = describe(number, region)
+    with gcloud.started(gcloud.custom_jobs("stream-logs", number, *options, region=region)) as stream:
+        while (job := describe(number, region)).state not in ENDED:
+            with suppress(subprocess.TimeoutExpired):
+                if stream.wait(SECONDS_BETWEEN_LOOKS):
+                    raise UserError("gcloud stopped streaming the log, see above; the job is not affected")
+        with suppress(subprocess.TimeoutExpired):
+            stream.wait(SECONDS_OF_LAST_LINES)
     return job
 
 

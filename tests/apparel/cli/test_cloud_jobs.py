@@ -1,6 +1,7 @@
 """`apparel cloud jobs`, `logs`, `cancel` and `fetch`: what they say of jobs in each state."""
 
 import argparse
+from contextlib import nullcontext
 
 import pytest
 
@@ -8,6 +9,13 @@ from apparel import cli
 from apparel.cloud import gcloud
 from apparel.errors import UserError
 from tests.support.cloud_project import described
+
+
+class Stream:
+    """gcloud as it streams a log."""
+
+    def wait(self, seconds: float) -> int:
+        return 0
 
 
 @pytest.fixture
@@ -23,7 +31,7 @@ def call(monkeypatch, capsys):
 
         monkeypatch.setattr(gcloud, "run_json", answer)
         monkeypatch.setattr(gcloud, "run", lambda command: asked.append(command) or "")
-        monkeypatch.setattr(gcloud, "follow", lambda command: asked.append(command) or 0)
+        monkeypatch.setattr(gcloud, "started", lambda command: nullcontext(Stream()))
         parser = argparse.ArgumentParser(prog="apparel cloud")
         command = cli.configure(parser, "cloud")
         command.main(parser.parse_args(arguments))
