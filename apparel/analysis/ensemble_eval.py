@@ -158,10 +158,7 @@ def _write_members(members: pd.DataFrame, target: Path) -> None:
 
 def _settings(ensemble: Ensemble) -> dict[str, Any]:
     """What an ensemble is made of, as parameters of its run in MLflow."""
-    members = [
-        f"{member.model}{' mirrored' * member.mirrored}{f' at {member.resolution}' if member.resolution else ''}"
-        for member in ensemble.config.members
-    ]
+    members = [member.label for member in ensemble.config.members]
     shares = ", ".join(f"{share:.3f}" for share in ensemble.config.shares)
     return {"ensemble.members": ", ".join(members), "ensemble.shares": shares, "ensemble.iou": ensemble.network.iou}
 

@@ -163,7 +163,7 @@ def detections_of_table(photos: pd.DataFrame, table: pd.DataFrame, classes: Sequ
 
 def text(found: Fit, config: EnsembleConfig, on: str) -> str:
     """What was chosen, and why, for the terminal."""
-    kept, names = found.fusion, [member.model for member in config.members]
+    kept, names = found.fusion, [member.label for member in config.members]
     lines = [
         f"mAP50 {found.equal:.3f} with equal weights and an overlap of {fusion.IOU}, on {found.photos} photos of {on}"
     ]

@@ -37,6 +37,12 @@ class Member(Section):
         """How often the member looks at a photo."""
         return 1 + self.mirrored
 
+    @property
+    def label(self) -> str:
+        """The model with what distinguishes it from other members of the same model."""
+        size = "" if self.resolution is None else f" at {self.resolution}"
+        return f"{self.model}{size}{' mirrored' * self.mirrored}"
+
 
 class Fusion(Section):
     """What `apparel ensemble fit` chooses: the overlap above which boxes of a class are fused, a weight a member."""
