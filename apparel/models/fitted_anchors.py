@@ -36,6 +36,10 @@ def anchor_layers(config: PipelineConfig, resolution: int) -> list[Layer]:
     Raises:
         UserError: its anchors cannot be replaced by fitted ones.
     """
+    if not config.model.HasField("ssd"):
+        raise UserError(
+            f"train.anchors is 'fitted': it is for an SSD, not for {config.model.WhichOneof('model')}; set null"
+        )
     any_generator = config.model.ssd.anchor_generator
     kind = any_generator.WhichOneof("anchor_generator_oneof")
     if kind == "multiscale_anchor_generator":

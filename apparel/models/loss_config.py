@@ -29,10 +29,19 @@ def set_losses(meta_architecture: str, model: Message, train: params.Train) -> N
     """
     values = {name: getattr(train, name) for name in ("assignment", "classification_loss", "box_loss")}
     named = [f"train.{name} is '{value}'" for name, value in values.items() if value not in (None, "iou")]
+    if meta_architecture != "ssd":
+        if named:
+            raise UserError(
+                f"{named[0]}: it is for an SSD, and configs/{train.detector}.config has {meta_architecture}"
+            )
+        return
+    box_loss = model.loss.localization_loss
+    if train.box_loss is None and box_loss.HasField("weighted_iou"):
+        raise UserError(f"configs/{train.detector}.config: weighted_iou is not supported; weighted_giou is")
+    if train.box_loss is None and box_loss.HasField("weighted_giou"):
+        named.append("localization_loss is weighted_giou")
     if not named:
         return
-    if meta_architecture != "ssd":
-        raise UserError(f"{named[0]}: it is for an SSD, and configs/{train.detector}.config has {meta_architecture}")
     if unsupported := _unsupported(model):
         raise UserError(f"{named[0]}: it does not go with {unsupported} in configs/{train.detector}.config")
     if train.classification_loss == "softmax":
@@ -41,7 +50,6 @@ def set_losses(meta_architecture: str, model: Message, train: params.Train) -> N
         if train.min_negatives_per_photo:
             raise UserError(f"{named[0]}: all anchors count, none are mined; set train.min_negatives_per_photo to 0")
         _set_focal(model)
-    box_loss = model.loss.localization_loss
     if train.box_loss == "smooth_l1":
         box_loss.weighted_smooth_l1.SetInParent()
     elif train.box_loss is not None:

@@ -86,7 +86,7 @@ def test_the_api_builds_them_as_they_were_fitted(detector: str, maps: tuple[int,
     assert "nan" in fitted_anchors.describe_fit(before, after, sizes[:0])
 
 
-def test_other_detectors_are_refused(tmp_path, monkeypatch) -> None:
+def test_other_detectors_are_refused() -> None:
     config = _config()
     config.model.ssd.feature_extractor.type = "ssd_resnet50_v1"
     with pytest.raises(

@@ -81,3 +81,22 @@ def test_what_they_do_not_go_with_is_refused_by_name(tmp_path, monkeypatch, line
     (tmp_path / "configs" / "mine.config").write_text(text.replace(" loss {", line, 1), encoding="utf-8")
     with pytest.raises(UserError, match=f"train.box_loss is 'giou': it does not go with {name} in configs/mine.config"):
         _merge(box_loss="giou", detector="mine")
+
+
+@pytest.mark.parametrize(
+    ("loss", "sampler", "message"),
+    [
+        ("weighted_iou", "", "weighted_iou is not supported; weighted_giou is"),
+        ("weighted_giou", "random_example_sampler { }", "weighted_giou: it does not go with random_example_sampler"),
+    ],
+)
+def test_box_losses_of_a_pipeline_file(tmp_path, monkeypatch, loss: str, sampler: str, message: str) -> None:
+    text = (ROOT / "configs" / "ssd_mobilenet_v1.config").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    mine = tmp_path / "configs" / "mine.config"
+    mine.write_text(text.replace("weighted_smooth_l1 { } }", f"{loss} {{ }} }} {sampler}"), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        _merge(detector="mine")
+    mine.write_text(mine.read_text(encoding="utf-8").replace(sampler, ""), encoding="utf-8")
+    assert _merge(detector="mine", box_loss="smooth_l1").loss.localization_loss.HasField("weighted_smooth_l1")
