@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from apparel import params, paths
 from apparel.errors import UserError
-from apparel.sweeps import failure_log, mlflow_runs, search_space, study_table
+from apparel.sweeps import failure_log, forked_training, mlflow_runs, search_space, study_table
 from apparel.sweeps.config import LATENCY, SweepConfig
 from apparel.sweeps.heartbeat import Heartbeat
 from apparel.sweeps.search_space import SearchSpace
@@ -120,7 +120,7 @@ class TrialRunner:
         end_orphaned_training(self._folder)
         with self._log.open("wb") as log:
             process = self._context.workspace.train(self._values, log)
-            files.write_json(self._folder / "process.json", processes.describe(process.pid))
+            files.write_json(self._folder / "process.json", forked_training.identify(process))
             self._follow(process)
         return process.returncode
 
@@ -133,12 +133,12 @@ class TrialRunner:
         messages = trial_messages.read_messages(self._folder)
         return max([-1, *(message.get("step", message.get("began")) for message in messages)])
 
-    def _follow(self, process: Popen) -> None:
+    def _follow(self, process: Popen | forked_training.ForkedProcess) -> None:
         """Reads the training's messages until it ends."""
         while process.poll() is None:
             self._handle_messages()
             if self._heartbeat.lost.is_set():
-                processes.end(processes.describe(process.pid))
+                processes.end(forked_training.identify(process))
             time.sleep(SECONDS_BETWEEN_POLLS)
         self._handle_messages()
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from optuna import Study, Trial
@@ -66,10 +67,12 @@ class Worker:
 
     def run(self) -> None:
         """Trains until there is no trial to begin or to resume."""
-        self._context.workspace.create()
-        while (trial := self._queue.claim(self._process)) is not None:
-            with Heartbeat(self._context.study, trial, self._process) as heartbeat:
-                self._run_trial(trial, heartbeat)
+        workspace = self._context.workspace
+        workspace.create()
+        with closing(workspace):
+            while (trial := self._queue.claim(self._process)) is not None:
+                with Heartbeat(self._context.study, trial, self._process) as heartbeat:
+                    self._run_trial(trial, heartbeat)
 
     def _run_trial(self, claimed: FrozenTrial, heartbeat: Heartbeat) -> None:
         study, settings, base = self._context.study, self._context.config, self._context.space.base

@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 from filelock import FileLock
 
 from apparel import paths
-from apparel.sweeps import search_space
+from apparel.sweeps import forked_training, search_space
+from apparel.sweeps.forked_training import ForkedProcess, ForkServer
 from apparel.sweeps.snapshot import Snapshot
 from apparel.utils import files, processes
 from apparel.versioning import git
@@ -34,6 +35,7 @@ class Workspace:
 
     def __init__(self, folder: Path, snapshot: Snapshot) -> None:
         self.folder, self.project, self._snapshot = folder.absolute(), Path.cwd(), snapshot
+        self._fork_server: ForkServer | None = None
 
     def create(self) -> None:
         """Creates the clone, in place of what a killed worker left there."""
@@ -55,10 +57,23 @@ class Workspace:
         self._git("checkout", "--quiet", "--detach", "--force", self._snapshot.commit)
         self._git("restore", "--source", self._snapshot.state, "--staged", "--worktree", ":/")
 
-    def train(self, values: search_space.Values, log: IO[bytes]) -> subprocess.Popen:
+    def close(self) -> None:
+        """Ends the process that keeps TensorFlow imported for the trainings of this workspace."""
+        if self._fork_server is not None:
+            self._fork_server.close()
+            self._fork_server = None
+
+    def train(self, values: search_space.Values, log: IO[bytes]) -> subprocess.Popen | ForkedProcess:
         """Starts the stages up to train with these values in params.yaml, in a process group of its own."""
         self.reset()
         search_space.write_params(self.folder / paths.PARAMS, values)
+        if forked_training.AVAILABLE:
+            if self._fork_server is None:
+                self._fork_server = ForkServer("stages.train", cwd=self.folder, env=self._environment())
+            process = self._fork_server.run_dvc(["repro", "train"], self._environment(), Path(log.name))
+            if process is not None:
+                return process
+            self.close()  # the next training has a new one
         return self.python("dvc", "repro", "train", stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def repro(

@@ -64,7 +64,16 @@ _imported_code: dict[Path, dict[str, FileState]] = {}
 def record_code() -> None:
     """Records the code, for a process that imports a stage: an edit after that does not reach what runs."""
     if PIPELINES[0].is_file():
-        _imported_code[Path.cwd()] = _file_states([Path(folder) for folder in CODE])
+        _imported_code[Path.cwd()] = _code_states()
+
+
+def imported_code_is_current() -> bool:
+    """Whether the code of this folder is still as it was when `record_code` recorded it."""
+    return _imported_code.get(Path.cwd()) == _code_states()
+
+
+def _code_states() -> dict[str, FileState]:
+    return _file_states([Path(folder) for folder in CODE])
 
 
 @contextmanager
