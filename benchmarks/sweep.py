@@ -6,7 +6,6 @@ import secrets
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import chdir
 from pathlib import Path
 from statistics import median
@@ -44,9 +43,8 @@ def measure(steps: int, trials: int) -> list[Row]:
         _run_sweep(copy.folder, steps, [secrets.randbelow(2**31) for _ in range(trials)])
         with chdir(copy.folder):
             study = storage.load_study(storage.LOCAL, STUDY)
-            imports = median(_seconds_to_import() for _ in range(3))
             complete = study.get_trials(states=[TrialState.COMPLETE])
-            measured = [_seconds_by_part(trial, imports) for trial in complete if trial.number > 0]
+            measured = [_seconds_by_part(trial) for trial in complete if trial.number > 0]
     if not measured:
         raise UserError("no trial of the benchmark is complete")
     return [_row(measured, steps)]
@@ -72,19 +70,8 @@ def _run_sweep(folder: Path, steps: int, seeds: list[int]) -> None:
         raise UserError(f"the sweep failed, see above; its output ends with\n{log_end}")
 
 
-def _seconds_to_import() -> float:
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import stages.train"], check=True, capture_output=True)
-    return time.perf_counter() - start
-
-
-def _seconds_by_part(trial: FrozenTrial, imports: float) -> dict[str, float]:
-    """Seconds by part, from the times at which the worker and the training wrote their records.
-
-    Args:
-        trial: a complete trial.
-        imports: seconds that the imports of train take, measured apart from the trial.
-    """
+def _seconds_by_part(trial: FrozenTrial) -> dict[str, float]:
+    """Seconds of a complete trial by part, from the times at which the worker and the training wrote their records."""
     outbox = outbox_of_run(trial.user_attrs["run"])
     run_started = outbox.header.start / 1000
     lines = list(outbox.lines())
@@ -95,12 +82,9 @@ def _seconds_by_part(trial: FrozenTrial, imports: float) -> dict[str, float]:
     step = median(later_steps)
     first_end, last_end = steps[0].time / 1000, steps[-1].time / 1000
     validated = next(line.time for line in reversed(metrics) if "val/mAP50" in line.values) / 1000
-    until_run_started = run_started - trial.datetime_start.timestamp()
-    imports = min(imports, until_run_started)
     return {
         "its steps alone": last_end - first_end + step,
-        "set-up and DVC's checks": until_run_started - imports,
-        "imports": imports,
+        "set-up, DVC's checks and imports": run_started - trial.datetime_start.timestamp(),
         "model and input pipeline": first_end - first_step - run_started,
         "graph tracing": first_step - step,
         "evaluation on val": validated - last_end,

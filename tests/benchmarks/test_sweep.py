@@ -5,7 +5,7 @@ import pytest
 from tests.end_to_end.test_pipeline import PHOTOS, SETTINGS
 from tests.support import project_copy
 
-PARTS = ["set-up", "imports", "model and", "graph tracing", "evaluation on val", "results kept"]
+PARTS = ["set-up", "model and", "graph tracing", "evaluation on val", "results kept"]
 
 
 @pytest.mark.slow
