@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.inference import ensemble_file
 from apparel.models import thresholds
 from apparel.versioning import dvc_hash
 
@@ -38,6 +37,8 @@ def is_trained_model(path: Path) -> bool:
 
 def files_of(path: Path) -> list[Path]:
     """The files and folders whose change may change what `choose` loads: the model, and the exports that it tries."""
+    from apparel.inference import ensemble_file  # only here: for `--help` NumPy and pydantic would take half a second
+
     if ensemble_file.is_ensemble(path):
         from apparel.analysis import ensembles
 
@@ -65,6 +66,8 @@ def choose(
     Raises:
         UserError: there is no such export of the model, or it cannot be loaded.
     """
+    from apparel.inference import ensemble_file
+
     if ensemble_file.is_ensemble(path):
         return _choose_ensemble(path, runtime)
     load, notes = load or _load, []

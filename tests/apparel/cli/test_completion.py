@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[3]
 
 
 def script(shell: str) -> str:
-    """What `apparel completion SHELL` prints, having imported neither TensorFlow nor MLflow."""
+    """What `apparel completion SHELL` prints; the options of all commands need no library that takes long to import."""
     code = (
         f"import runpy, sys; sys.argv[1:] = ['completion', '{shell}'];"
         "runpy.run_module('apparel', run_name='__main__');"
-        "assert not {'tensorflow', 'mlflow', 'object_detection'} & sys.modules.keys()"
+        "assert not {'tensorflow', 'mlflow', 'object_detection', 'numpy', 'pandas', 'pydantic'} & sys.modules.keys()"
     )
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
