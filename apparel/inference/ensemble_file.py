@@ -32,6 +32,13 @@ class Member(Section):
     mirrored: bool = False
     resolution: Annotated[int, Field(ge=33, le=4096)] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_weight(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "weight" in values:
+            raise ValueError("weights stand together, one a member in their order: `fusion: {weights: [2, 1]}`")
+        return values
+
     @property
     def views(self) -> int:
         """How often the member looks at a photo."""

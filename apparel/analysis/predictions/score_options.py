@@ -20,7 +20,10 @@ def thresholds(of_model: Thresholds, given: Sequence[str], precision: float | No
     chosen = of_model
     if precision is not None:
         if not of_model.by_precision:
-            raise UserError("the model has no thresholds by precision; train it again, or use --threshold")
+            raise UserError(
+                "the model has no thresholds by precision; train it again, an ensemble: `apparel ensemble fit`, or use "
+                "--threshold"
+            )
         chosen = of_model.at_precision(precision)
         if missed := of_model.unreached(precision):
             print(f"on val, no threshold reaches a precision of {precision} for {', '.join(missed)}")

@@ -42,6 +42,7 @@ def test_members_weigh_the_same_unless_the_file_says_otherwise(file):
         ("members: [{model: six}]", "one member that looks once is no ensemble"),
         ("members: [{model: six, mirored: true}]", "mirored.*did you mean 'mirrored'|mirored"),
         ("members: [{model: six}, {model: ''}]", "model"),
+        ("members: [{model: six, weight: 2}, {model: lite}]", "weights stand together, one a member"),
         (TWO + "fusion: {weights: [1, 0]}", "weights"),
         (TWO + "fusion: {weights: [1, -1]}", "weights"),
         (TWO + "fusion: {weights: [1, .nan]}", "weights"),
