@@ -53,9 +53,25 @@ def anchor_layers(config: PipelineConfig, resolution: int) -> list[Layer]:
         )
     generator = any_generator.ssd_anchor_generator
     number = len(generator.aspect_ratios) + (generator.interpolated_scale_aspect_ratio > 0)
-    sides = [math.ceil(resolution / (FIRST_STRIDE * 2**layer)) for layer in range(generator.num_layers)]
-    layers = [Layer(round(resolution / side), number) for side in sides]
+    layers = [Layer(_ssd_stride(layer, resolution), number) for layer in range(generator.num_layers)]
     return [Layer(layers[0].stride, 3), *layers[1:]] if generator.reduce_boxes_in_lowest_layer else layers
+
+
+def _ssd_stride(layer: int, resolution: int) -> int:
+    """Pixels between the places of an SSD's feature map, whole numbers as the pipeline file has them."""
+    return round(resolution / math.ceil(resolution / (FIRST_STRIDE * 2**layer)))
+
+
+def move_places(config: PipelineConfig, resolution: int) -> None:
+    """Moves fitted anchors to the places of the feature maps at another resolution; their sizes stay, in pixels.
+
+    A pyramid's places stay: they are as many pixels apart at any resolution.
+    """
+    ssd = config.model.ssd
+    if ssd.anchor_generator.HasField("flexible_grid_anchor_generator") and not ssd.feature_extractor.HasField("fpn"):
+        for layer, grid in enumerate(ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid):
+            grid.height_stride = grid.width_stride = _ssd_stride(layer, resolution)
+            grid.height_offset = grid.width_offset = grid.height_stride // 2
 
 
 def fit_anchors(config: PipelineConfig, resolution: int, sizes: np.ndarray, seed: int) -> None:
