@@ -40,16 +40,14 @@ def default_remote() -> Remote:
     Raises:
         UserError: there is none, its address has a password, or DVC's settings cannot be read.
     """
-    from dvc.config import ConfigError
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    from dvc.config import Config, ConfigError
 
     try:
-        with Repo() as repo:
-            name = repo.config["core"].get("remote")
-            remote = repo.config["remote"].get(name, {})
-    except (DvcException, ConfigError) as error:
+        config = Config(str(Path(".dvc").absolute()))  # a `Repo` would make folders
+    except ConfigError as error:
         raise UserError(f"DVC's settings cannot be read: {addresses.without_password(one_line(error))}") from None
+    name = config["core"].get("remote")
+    remote = config["remote"].get(name, {})
     if not name or not remote.get("url"):
         raise UserError(f"DVC has no default remote, through which the job gets its data; {ADD}")
     url = str(remote["url"])  # `ssh://me@host` has a user and no password

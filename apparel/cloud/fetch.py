@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apparel.cloud import results, snapshot
+from apparel.cloud import results, snapshot, submission
 from apparel.cloud.results import Ending
 from apparel.cloud.storage import Folder
 from apparel.errors import UserError, some_of
@@ -29,6 +29,7 @@ class Fetched:
         runs: how many runs MLflow got.
         waiting: why runs wait in this clone, if some do.
         predictions: their folders.
+        failure: why machines failed, if some did.
     """
 
     experiments: list[str]
@@ -37,6 +38,7 @@ class Fetched:
     runs: int
     waiting: str
     predictions: list[Path]
+    failure: str = ""
 
     def lines(self) -> list[str]:
         """What to tell the user."""
@@ -50,6 +52,8 @@ class Fetched:
             lines.append("the results are in the working tree, and `dvc repro` finds nothing to do; `apparel results`")
         elif self.why_not:
             lines.append(f"the working tree stays as it is: {self.why_not}; dvc exp apply {self.experiments[0]}")
+        if self.failure:
+            lines.append(f"not all of it: {self.failure}")
         return lines or ["the job made nothing that is not here"]
 
 
@@ -85,7 +89,8 @@ def fetch(address: str) -> Fetched:
     failures = [ending for ending in endings if ending.failure]
     if failures and not experiments and not predictions:
         raise UserError(failure_text(failures))
-    return Fetched(sorted(experiments), applied, why_not, runs, waiting, predictions)
+    failure = failure_text(failures) if failures else ""
+    return Fetched(sorted(experiments), applied, why_not, runs, waiting, predictions, failure)
 
 
 def failure_text(failures: Sequence[Ending]) -> str:
@@ -175,4 +180,7 @@ def _description(address: str) -> dict[str, Any]:
         missing = {"JSON"}
     if missing:
         raise UserError(f"{address}/job.json is damaged: it has no {sorted(missing)[0]}")
+    if not all(results.COMMIT.fullmatch(str(job[key])) for key in ("commit", "state")):
+        raise UserError(f"{address}/job.json is damaged: its commit is none")
+    submission.checked_name(str(job["name"]))
     return job

@@ -26,6 +26,9 @@ RUN = re.compile(r"[0-9a-f]{32}")
 RECORD = re.compile(r"[0-9a-f]{32}(\.dir)?")
 """Names of outboxes, and of the records by DVC's hash which run trained a model."""
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""A commit of git, in full."""
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -63,10 +66,16 @@ def read_endings(job: str) -> list[Ending]:
     endings = []
     for name in Folder(job).names():
         if re.fullmatch(r"machine-\d+", name) and END in Folder(f"{job}/{name}").names():
+            text = Folder(f"{job}/{name}").read(END, MAX_TEXT_BYTES)
             try:
-                endings.append(Ending(**json.loads(Folder(f"{job}/{name}").read(END, MAX_TEXT_BYTES))))
-            except (ValueError, TypeError):
-                raise UserError(f"{job}/{name}/{END} is damaged") from None
+                ending = Ending(**json.loads(text))
+                whole = all(COMMIT.fullmatch(commit) for commit in ending.experiments.values())
+                whole = whole and f"machine-{ending.rank}" == name and isinstance(ending.failure + ending.log, str)
+            except (ValueError, TypeError, AttributeError):
+                whole = False
+            if not whole:
+                raise UserError(f"{job}/{name}/{END} is damaged")
+            endings.append(ending)
     return sorted(endings, key=lambda ending: ending.rank)
 
 
@@ -82,15 +91,24 @@ def send_experiments(folder: Folder, baseline: str) -> dict[str, str]:
 
 
 def fetch_experiments(folder: Folder) -> None:
-    """Takes a machine's DVC experiments into this repository; those of the same name are replaced by these."""
+    """Takes a machine's DVC experiments into this repository.
+
+    Raises:
+        UserError: another experiment of this repository has one of their names, or git cannot read them.
+    """
     if EXPERIMENTS not in folder.names():
         return
     with TemporaryDirectory(prefix="apparel-bundle-") as name:
         bundle = Path(name) / EXPERIMENTS
         folder.download(EXPERIMENTS, bundle, MAX_ARCHIVE_BYTES)
-        refs = f"+{git.EXPERIMENTS}/*:{git.EXPERIMENTS}/*"
+        refs = f"{git.EXPERIMENTS}/*:{git.EXPERIMENTS}/*"
         checked = ("-c", "fetch.fsckObjects=true")  # git refuses names such as `.git/hooks/x` then
-        git.output(*checked, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(bundle), refs)
+        done = git.run(*checked, "fetch", "--no-tags", "--no-write-fetch-head", str(bundle), refs)
+        said = plain(" ".join(done.stderr.decode(errors="replace").split()))
+        if done.returncode and "rejected" in said:
+            raise UserError(f"an experiment here has the name of one of the job's; `dvc exp rename` it first: {said}")
+        if done.returncode:
+            raise UserError(f"{folder.file(EXPERIMENTS)} cannot be read: {said}")
 
 
 def send_runs(folder: Folder) -> None:

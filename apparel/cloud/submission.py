@@ -27,6 +27,7 @@ from apparel.errors import UserError, plain, some_of
 from apparel.sweeps.storage import VARIABLE as SWEEP_STORAGE
 from apparel.tracking.server import server_address
 from apparel.utils import addresses, files, processes
+from apparel.versioning import git
 
 TASKS = ("train", "eval", "sweep", "predict")
 """What a job can do: `dvc repro`, `dvc repro eval`, and the commands `apparel sweep` and `apparel predict`."""
@@ -181,13 +182,24 @@ def new_name(task: str, given: str | None = None) -> str:
     """The name of a job: the given one, else task, time and two random bytes.
 
     Raises:
-        UserError: the given one is none that Vertex AI, git and file systems take.
+        UserError: the given one is none, or that of a DVC experiment here.
     """
     if given is None:
         return f"{task}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", given):
-        raise UserError(f"--name {plain(given)}: lower-case letters, digits and '-', at most 63")
-    return given
+    if given in git.experiments():
+        raise UserError(f"--name {given}: a DVC experiment has this name; the job's results would be one, too")
+    return checked_name(given)
+
+
+def checked_name(name: str) -> str:
+    """The name of a job.
+
+    Raises:
+        UserError: it is none that Vertex AI, git and file systems take.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", name):
+        raise UserError(f"{plain(name)} is no name of a job: lower-case letters, digits and '-', at most 63")
+    return name
 
 
 def job_folder(bucket: str | None, name: str, remote: Remote) -> str:

@@ -17,6 +17,20 @@ def make(folder: Path) -> Path:
     return project
 
 
+def make_unrun(folder: Path) -> Path:
+    """The project, committed and never run."""
+    project = folder / "home"
+    config = f"    remote = storage\n['remote \"storage\"']\n    url = {folder / 'storage'}\n"
+    for name, text in three_stage_project.FILES.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text + config if name == ".dvc/config" else text, encoding="utf-8")
+    project_copy.git(project, "init", "--quiet", "--initial-branch", "main")
+    project_copy.git(project, "config", "user.name", "test")
+    project_copy.git(project, "config", "user.email", "test@localhost")
+    three_stage_project.commit(project, "project")
+    return project
+
+
 def machine_variables(home: Path) -> dict[str, str]:
     """Environment of a machine whose image has this project's code, since the three stages have none of their own."""
     return {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home)}

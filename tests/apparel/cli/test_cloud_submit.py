@@ -12,7 +12,7 @@ from tests.support import cloud_project, three_stage_project
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return cloud_project.make(tmp_path_factory.mktemp("cloud"))
+    return cloud_project.make_unrun(tmp_path_factory.mktemp("cloud"))
 
 
 @pytest.fixture

@@ -48,6 +48,15 @@ def test_a_job_comes_home_and_dvc_finds_nothing_to_do(project, tmp_path):
     assert fetch.fetch(address).why_not == "dvc.lock was made anew here since"
     (project / "dvc.lock").write_text(lock, encoding="utf-8")
 
+    ours = project_copy.git(project, "for-each-ref", "--format=%(refname)", "refs/exps").strip()
+    job = project_copy.git(project, "rev-parse", ours).strip()
+    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    mine = project_copy.git(project, *author, "commit-tree", f"{job}^{{tree}}", "-p", "HEAD", "-m", "mine").strip()
+    project_copy.git(project, "update-ref", ours, mine)
+    with pytest.raises(UserError, match="an experiment here has the name of one of the job's"):
+        fetch.fetch(address)
+    project_copy.git(project, "update-ref", ours, job)
+
     fetched = fetch.fetch(address)
     assert (fetched.experiments, fetched.applied) == (["seven"], "seven")
     assert (project / WEIGHTS).read_text(encoding="utf-8").endswith("7")
@@ -57,6 +66,7 @@ def test_a_job_comes_home_and_dvc_finds_nothing_to_do(project, tmp_path):
     ] or cloud_project.clean(project).split()[1::2] == ["dvc.lock", "params.yaml"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_job_that_failed_says_why_in_one_line_without_passwords(project, tmp_path):
     with (project / "stages" / "work.py").open("a", encoding="utf-8") as script:
         script.write(FAILING)
@@ -85,7 +95,11 @@ def test_a_damaged_description_and_a_commit_that_is_not_here(tmp_path):
         fetch.fetch(tmp_path.as_uri())
     (tmp_path / "machine-0").mkdir()
     (tmp_path / "machine-0" / "end.json").write_text(json.dumps(vars(Ending(0, "", "", {}))))
-    job = {"name": "x", "task": "train", "commit": "1" * 40, "state": "1" * 40, "remote": {}, "generated": {}}
+    job = {"name": "one", "task": "train", "commit": "1" * 40, "state": "1" * 40, "remote": {}, "generated": {}}
     (tmp_path / "job.json").write_text(json.dumps(job))
     with pytest.raises(UserError, match="does not have commit 1111111"):
         fetch.fetch(tmp_path.as_uri())
+    for changes, said in (({"commit": "--all"}, "its commit is none"), ({"name": "../../x"}, "is no name of a job")):
+        (tmp_path / "job.json").write_text(json.dumps(job | changes))
+        with pytest.raises(UserError, match=said):
+            fetch.fetch(tmp_path.as_uri())

@@ -1,6 +1,7 @@
 """What a machine leaves in the bucket comes home whole, and nothing else does."""
 
 import io
+import json
 import tarfile
 
 import pytest
@@ -36,9 +37,11 @@ def test_endings_by_rank_and_none_of_a_machine_that_has_not_ended(tmp_path):
         results.write_ending(results.machine_folder(job, ending.rank), ending)
     results.machine_folder(job, 3).write("runs.tar", b"")
     assert results.read_endings(job) == endings[::-1]
-    results.machine_folder(job, 3).write("end.json", b"[]")
-    with pytest.raises(UserError, match=r"machine-3/end\.json is damaged"):
-        results.read_endings(job)
+    other = vars(results.Ending(3, "", "", {"one": "--upload-pack=x"}))
+    for damaged in ([], {}, other, other | {"rank": 4, "experiments": {}}, other | {"experiments": []}):
+        results.machine_folder(job, 3).write("end.json", json.dumps(damaged).encode())
+        with pytest.raises(UserError, match=r"machine-3/end\.json is damaged"):
+            results.read_endings(job)
 
 
 def test_runs_come_once_and_a_record_of_this_clone_stays(folder, local):

@@ -21,10 +21,13 @@ def plain_environment(monkeypatch):
     monkeypatch.setattr(submission, "default_remote", lambda: REMOTE)
 
 
-def test_a_name_of_ones_own_fits_vertex_ai_and_git():
+def test_a_name_of_ones_own_fits_vertex_ai_and_git(monkeypatch):
     assert submission.new_name("train", "first-2") == "first-2"
     assert submission.new_name("train") != submission.new_name("train")
     assert submission.new_name("train").startswith("train-2")
+    monkeypatch.setattr(submission.git, "experiments", lambda: {"six": ["1" * 40]})
+    with pytest.raises(UserError, match="--name six: a DVC experiment has this name"):
+        submission.new_name("train", "six")
     for name in ("First", "a", "a_b", "-a", "a-", "a/b", "a" * 64, ""):
         with pytest.raises(UserError, match="lower-case letters"):
             submission.new_name("train", name)
