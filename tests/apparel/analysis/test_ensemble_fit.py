@@ -62,6 +62,13 @@ def test_equal_weights_come_first_and_no_set_comes_twice():
     assert len(choices(2)) == 3 * 7
 
 
+@pytest.fixture
+def one_overlap(monkeypatch):
+    """A third of the choices, which is quicker."""
+    monkeypatch.setattr(ensemble_fit, "OVERLAPS", (0.55,))
+
+
+@pytest.mark.usefixtures("one_overlap")
 def test_a_better_member_gets_the_higher_weight():
     """The bad detector's wrong boxes have higher scores than what the good one finds alone, unless they weigh less."""
     found = fit(detector(0.5), detector(0.1, 0.9))
@@ -71,6 +78,7 @@ def test_a_better_member_gets_the_higher_weight():
     assert found.without == (pytest.approx(0.5, abs=0.3), 1.0)
 
 
+@pytest.mark.usefixtures("one_overlap")
 def test_a_choice_that_is_no_better_on_photos_that_it_was_made_without_is_not_taken():
     found = fit(detector(0.8), detector(0.7))
     assert found.equal == found.chosen == 1.0

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from apparel import params
-from apparel.analysis import crossval_results, ensemble_eval, ensemble_fit_run, ensembles
+from apparel.analysis import crossval_results, ensemble_eval, ensemble_fit, ensemble_fit_run, ensembles
 from apparel.analysis.ensemble_fit import detections_of_table
 from apparel.analysis.result_sets import ResultSet
 from apparel.errors import UserError
@@ -24,6 +24,7 @@ def project(tmp_path, monkeypatch):
     """The loaded ensemble of a good and a bad detector."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(crossval_results, "CROSSVAL", tmp_path / "crossval")
+    monkeypatch.setattr(ensemble_fit, "OVERLAPS", (0.55,))
     use(monkeypatch, six=network("1", CLASSES), lite=network("2", CLASSES))
     photos = photo_table(NAMES)
     views = [detections_of_table(photos, table, CLASSES) for table in (GOOD, GOOD, BAD)]
