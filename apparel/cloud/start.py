@@ -25,8 +25,11 @@ def main(address: str) -> None:
     """Runs the job at an address; ends with its exit status."""
     import fsspec
 
-    store, folder = fsspec.url_to_fs(address)
-    job = json.loads(store.cat_file(f"{folder}/job.json"))
+    try:
+        store, folder = fsspec.url_to_fs(address)
+        job = json.loads(store.cat_file(f"{folder}/job.json"))
+    except Exception as error:  # noqa: BLE001 - each store's library has errors of its own
+        sys.exit(f"error: {address} cannot be read: {' '.join(str(error).split())[:300]}")
     if job["version"] != VERSION:
         sys.exit(f"error: {address} is a job of version {job['version']}, not {VERSION}")
     if shutil.which("git") is None:

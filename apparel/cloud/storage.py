@@ -6,6 +6,7 @@
 Addresses are those of fsspec: gs://, s3:// and others; file:// is a folder that all machines can reach.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from apparel.errors import UserError, plain
 from apparel.utils import addresses
 
 _ADDRESS = re.compile(r"(?!https?:|sqlite:)(file:///|(?!file:)[a-z][a-z0-9+.-]*://)[^/\s?#][^\s?#]*")
+
+LOGGERS = ("gcsfs", "s3fs", "google.auth")
+"""Names of loggers that write a traceback for each failed request; the error itself says it in one line."""
 
 
 class Folder:
@@ -86,6 +90,8 @@ class Folder:
         """The file system and the folder's path in it; what they raise becomes a `UserError`."""
         import fsspec
 
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             here = {"auto_mkdir": True} if is_here_only(self.address) else {}
             store, path = fsspec.url_to_fs(self.address, **here)
@@ -98,8 +104,12 @@ class Folder:
         except (ImportError, ValueError) as error:
             raise UserError(f"{self.address} cannot be opened: {addresses.reason(error)}") from None
         except Exception as error:  # noqa: BLE001 - each store's library has errors of its own
-            hint = "; `gcloud auth application-default login` gives access" if self.address.startswith("gs://") else ""
-            raise UserError(f"{self.address} does not answer as it should: {addresses.reason(error)}{hint}") from None
+            why = addresses.reason(error)
+            asks = self.address.startswith("gs://") and re.search(
+                r"\b40[13]\b|anonymous|credential|permission", why, re.I
+            )
+            hint = "; `gcloud auth application-default login` gives access" if asks else ""
+            raise UserError(f"{self.address} does not answer as it should: {why}{hint}") from None
 
 
 def checked(address: str) -> str:

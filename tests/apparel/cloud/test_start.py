@@ -22,6 +22,11 @@ def test_a_damaged_snapshot_and_another_version_end_with_one_line(tmp_path, monk
         start.main(folder.as_uri())
 
 
+def test_a_folder_that_cannot_be_read_ends_with_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=r"error: file://.* cannot be read: .*job\.json"):
+        start.main(tmp_path.as_uri())
+
+
 def test_an_image_without_git_is_named(tmp_path, monkeypatch):
     (tmp_path / "job.json").write_text(json.dumps({"version": 1}))
     monkeypatch.setenv("PATH", str(tmp_path))
