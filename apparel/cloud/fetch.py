@@ -10,7 +10,7 @@ from apparel.cloud import results, snapshot, submission
 from apparel.cloud.results import Ending
 from apparel.cloud.storage import Folder
 from apparel.errors import UserError, some_of
-from apparel.tracking.outbox import find_outbox
+from apparel.tracking.outbox import Outbox, find_outbox
 from apparel.tracking.resend import move
 from apparel.tracking.sender import Sender, problem
 from apparel.tracking.server import server_address
@@ -104,15 +104,22 @@ def failure_text(failures: Sequence[Ending]) -> str:
 def deliver(runs: list[str]) -> tuple[int, str]:
     """Sends runs that came to MLflow; returns how many it has now, and why others wait."""
     delivered, waiting = 0, ""
-    for outbox in filter(None, map(find_outbox, runs)):
-        try:
-            if outbox.sent()[0] is None:  # else the job reached the server itself
-                move(outbox, server_address())
-            Sender(outbox).send()
-            delivered += 1
-        except Exception as error:  # noqa: BLE001 - whatever MLflow's client raises: the results are here all the same
-            waiting = problem(outbox, error)
+    steps = (_address, lambda outbox: Sender(outbox).send())  # all are addressed first: some are shown under others
+    for step in steps:
+        delivered = 0
+        for outbox in filter(None, map(find_outbox, runs)):
+            try:
+                step(outbox)
+                delivered += 1
+            except Exception as error:  # noqa: BLE001 - whatever MLflow's client raises: the results are here
+                waiting = problem(outbox, error)
     return delivered, waiting
+
+
+def _address(outbox: Outbox) -> None:
+    """Lets a run go to the server in use here, unless the job reached one itself."""
+    if outbox.sent()[0] is None:
+        move(outbox, server_address())
 
 
 def fetch_outputs(revisions: list[str], remote: dict[str, str]) -> None:

@@ -1,12 +1,15 @@
 """A job of three quick stages, on a machine that has nothing of the clone, and its results at home."""
 
 import json
+import shutil
 
 import pytest
 
 from apparel.cloud import fetch
 from apparel.cloud.results import Ending
 from apparel.errors import UserError
+from apparel.tracking.outbox import Outbox, RunHeader, find_outbox
+from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support import cloud_project, project_copy, three_stage_project
 
 WEIGHTS = "data/results/train/model/weights.txt"
@@ -80,6 +83,22 @@ def test_a_job_that_failed_says_why_in_one_line_without_passwords(project, tmp_p
     first, *log = str(error.value).splitlines()
     assert first == "the job failed: `dvc repro` failed: ValueError: no boxes; the last lines of its log:"
     assert "    see https://host/x" in log
+
+
+def test_a_run_that_is_shown_under_another_machines_run_goes_to_the_server_of_this_clone(
+    tmp_path, monkeypatch, empty_mlflow_database
+):
+    shutil.copy(empty_mlflow_database, tmp_path / "team.db")
+    monkeypatch.chdir(tmp_path)
+    address = f"sqlite:///{tmp_path / 'team.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    parent = Outbox.create(RunHeader(LOCAL_SERVER, "shop", "sweep", 1))
+    child = Outbox.create(RunHeader(LOCAL_SERVER, "shop", "trial", 2, parent=parent.id))
+    for outbox in (parent, child):
+        outbox.append("status", {"status": "FINISHED"})
+    assert fetch.deliver([child.id, parent.id]) == (2, "")
+    ids = [outbox.sent()[0] for outbox in map(find_outbox, (parent.id, child.id))]
+    assert connect(address).get_run(ids[1]).data.tags["mlflow.parentRunId"] == ids[0]
 
 
 def test_several_machines_that_failed_are_one_error():
