@@ -9,6 +9,7 @@ import pytest
 from apparel.cloud import snapshot, start
 from apparel.errors import UserError
 from tests.support import project_copy
+from tests.support.repository import ROOT
 
 KEY = "-----BEGIN " + "RSA PRIVATE KEY-----\nMIIE\n"
 
@@ -95,7 +96,7 @@ def test_a_shallow_clone_and_history_that_stays_at_home(project, tmp_path, monke
     ("name", "content", "said"),
     [
         ("stages/key.pem", KEY, "stages/key.pem seems to hold a private key"),
-        ("configs/user.json", '{"refresh_token": "1//x"}', "configs/user.json seems to hold a private key"),
+        ("configs/user.json", '{"refresh' + '_token": "1//x"}', "configs/user.json seems to hold a private key"),
         ("configs/aws.yaml", "AKIA" + "ABCDEFGHIJKLMNOP", "configs/aws.yaml seems to hold a private key"),
         (".dvc/config", "['remote \"s\"']\n    password = x\n", "dvc remote modify --local"),
         (".dvc/config", "['remote \"s\"']\n    url = https://me:word@host/x\n", "dvc remote modify --local"),
@@ -107,6 +108,12 @@ def test_keys_and_passwords_stop_it_before_anything_is_sent(project, name, conte
     (project / name).write_text(content)
     with pytest.raises(UserError, match=said), snapshot.taken():
         pass
+
+
+def test_this_project_itself_may_leave_the_machine(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with snapshot.taken() as taken:
+        assert taken.tree
 
 
 def test_a_key_outside_of_what_a_job_needs_stays_here(project, tmp_path):
