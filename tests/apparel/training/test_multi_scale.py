@@ -27,7 +27,7 @@ def _batch(position: int) -> dict[str, tf.Tensor]:
 def test_batches_have_each_resolution_and_the_photo_s_shape() -> None:
     train = tiny_detector.train_params(multi_scale=(48, 96))
     sides = []
-    for position in range(60):
+    for position in range(24):
         made = multi_scale.resize(_batch(position), train)
         side = made["image"].shape[1]
         assert made["image"].shape == (2, side, side, 3)
@@ -35,10 +35,10 @@ def test_batches_have_each_resolution_and_the_photo_s_shape() -> None:
         centres = (np.arange(side) + 0.5) * 96 / side - 0.5
         np.testing.assert_allclose(made["image"][0, 0, :, 0], centres, atol=1e-3)
         sides.append(side)
-    assert set(sides) == {48, 64, 96} and min(map(sides.count, (48, 64, 96))) > 8
-    assert sides == [multi_scale.resize(_batch(position), train)["image"].shape[1] for position in range(60)]
+    assert set(sides) == {48, 64, 96} and min(map(sides.count, (48, 64, 96))) > 2
+    assert sides == [multi_scale.resize(_batch(position), train)["image"].shape[1] for position in range(24)]
     other = tiny_detector.train_params(multi_scale=(48, 96), seed=1)
-    assert sides != [multi_scale.resize(_batch(position), other)["image"].shape[1] for position in range(60)]
+    assert sides != [multi_scale.resize(_batch(position), other)["image"].shape[1] for position in range(24)]
 
 
 def test_the_stream_makes_photos_at_the_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

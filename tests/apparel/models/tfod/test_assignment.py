@@ -56,7 +56,7 @@ sides = st.floats(0.05, 0.6)
 some_boxes = st.lists(st.tuples(st.floats(0, 0.4), st.floats(0, 0.4), sides, sides), max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(some_boxes)
 def test_atss_is_the_algorithm_of_the_paper(corners_and_sides: list) -> None:
     boxes = np.array([[y, x, y + h, x + w] for y, x, h, w in corners_and_sides], np.float32).reshape(-1, 4)

@@ -109,7 +109,7 @@ def test_a_positive_anchor_s_target_is_the_iou_of_its_prediction(focal: Detector
 
 
 def _predictions(detector: Detector) -> dict[str, tf.Tensor]:
-    """Predictions of a network that has learnt nothing, for four photos."""
+    """Predictions for four photos, logits and encodings at random."""
     values = detector._predict(tf.zeros([4, SIDE, SIDE, 3]), tf.constant([[SIDE, SIDE, 3]] * 4))
     logits, encodings = values["class_predictions_with_background"], values["box_encodings"]
     return values | {
