@@ -18,6 +18,13 @@ MAX_DESCRIPTOR_DISTANCE = 0.63
 MIN_MATCHES = 4
 """Keypoints that must fit the affine map: one more than would fit any."""
 
+MIN_FITTING = 0.25
+"""Share of the matching keypoints that must fit it. Of 1,272 copies of product photos and drawn ones 0.29 and more; of
+other drawn photos, whose patterns match anywhere, 0.15 to 0.5."""
+
+SAMPLES = 350
+"""Samples of RANSAC, at most: of a map that `MIN_FITTING` of the matches fit, 996 in 1,000 times one is drawn."""
+
 MAX_OFFSET = 3.0
 """Largest distance, in pixels of the photo reduced to `SIDE`, of a keypoint from where the map puts it."""
 
@@ -128,19 +135,30 @@ def _map(one: Keypoints, other: Keypoints) -> np.ndarray | None:
     """The affine map of matching keypoints; None if there are too few, or it distorts too much."""
     if min(len(one.points), len(other.points)) < MIN_MATCHES:
         return None
-    # What cv2.BFMatcher does for its cross-checked matches, which are as many objects of Python's.
-    descriptors = root_sift(one.descriptors), root_sift(other.descriptors)
-    distances, nearest = cv2.batchDistance(*descriptors, cv2.CV_32F, normType=cv2.NORM_L2, K=1, crosscheck=True)
-    matched = np.flatnonzero((nearest[:, 0] >= 0) & (distances[:, 0] <= MAX_DESCRIPTOR_DISTANCE))
-    if len(matched) < MIN_MATCHES:
+    first, second = _nearest_both_ways(root_sift(one.descriptors), root_sift(other.descriptors))
+    if len(first) < MIN_MATCHES:
         return None
-    to, start = one.points[matched], other.points[nearest[matched, 0]]
+    to, start = one.points[first], other.points[second]
     # OpenCV draws RANSAC's samples with a seed of its own, the same each time.
-    matrix, fits = cv2.estimateAffine2D(start, to, method=cv2.RANSAC, ransacReprojThreshold=MAX_OFFSET, maxIters=500)
-    if matrix is None or fits.sum() < MIN_MATCHES or np.linalg.det(matrix[:, :2]) <= 0:
+    matrix, fits = cv2.estimateAffine2D(
+        start, to, method=cv2.RANSAC, ransacReprojThreshold=MAX_OFFSET, maxIters=SAMPLES
+    )
+    if matrix is None or fits.sum() < max(MIN_MATCHES, MIN_FITTING * len(fits)) or np.linalg.det(matrix[:, :2]) <= 0:
         return None
     large, small = np.linalg.svd(matrix[:, :2], compute_uv=False)
     return matrix if large <= MAX_STRETCH * small else None
+
+
+def _nearest_both_ways(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of descriptors of length 1, each of a pair the nearest to the other and `MAX_DESCRIPTOR_DISTANCE` away
+    at most: what cv2.BFMatcher's cross-check gives, ten times as fast by a product of matrices."""
+    # NumPy's product would start threads for each pair of photos, beside those that align photos.
+    similarity = cv2.gemm(first, second, 1, None, 0, flags=cv2.GEMM_2_T)  # 1 - distance² / 2
+    nearest = similarity.argmax(axis=1)
+    rows = np.arange(len(first))
+    mutual = similarity.argmax(axis=0)[nearest] == rows
+    rows = rows[mutual & (similarity[rows, nearest] >= 1 - MAX_DESCRIPTOR_DISTANCE**2 / 2)]
+    return rows, nearest[rows]
 
 
 def _look_alike(first: np.ndarray, second: np.ndarray) -> bool:

@@ -1,9 +1,11 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from apparel.data import alignment
-from apparel.data.keypoints import detect
+from apparel.data.alignment import MAX_DESCRIPTOR_DISTANCE
+from apparel.data.keypoints import detect, root_sift
 from tests.apparel.data.test_duplicates import garment
 
 
@@ -55,3 +57,16 @@ def test_the_same_design_in_another_colour_is_no_copy():
     photo = garment(1)
     recoloured = Image.merge("RGB", [photo.split()[channel] for channel in (2, 0, 1)])
     assert alignment.align(detect(photo), detect(recoloured.rotate(90))) is None
+
+
+def test_nearest_both_ways_are_the_cross_checked_matches_of_opencv() -> None:
+    random = np.random.default_rng(0)
+    first = random.integers(0, 255, (60, 128)).astype(np.uint8)
+    copies = np.clip(first[:40].astype(int) + random.integers(-60, 60, (40, 128)), 0, 255).astype(np.uint8)
+    second = np.concatenate([random.integers(0, 255, (30, 128)).astype(np.uint8), copies])
+    one, other = root_sift(first), root_sift(second)
+    matches = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(one, other)
+    near = [(match.queryIdx, match.trainIdx) for match in matches if match.distance <= MAX_DESCRIPTOR_DISTANCE]
+    assert len(near) > 40
+    rows, columns = alignment._nearest_both_ways(one, other)
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == sorted(near)
