@@ -23,7 +23,7 @@ def main() -> None:
     thresholds = read_thresholds(paths.MODEL, model.classes).by_class
     scored, measured = {}, {}
     for split in dict.fromkeys(("val", config.split.judged)):
-        scored[split] = split_detections.detect_split(model, index, split)
+        scored[split] = split_detections.detect_split(model, index, split, with_loss=False)
         evaluate.check_photos(split, scored[split].photos, index.splits[split].photos)
         measured[split] = evaluate.measure_split(scored[split], split, model.classes, thresholds)
     judged, val = measured[config.split.judged], measured["val"]

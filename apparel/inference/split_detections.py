@@ -40,13 +40,14 @@ class ScoredSplit:
     seconds_per_photo: float
 
 
-def detect_split(detector: Detector, index: Index, split: str) -> ScoredSplit:
+def detect_split(detector: Detector, index: Index, split: str, with_loss: bool = True) -> ScoredSplit:
     """Detects garments on every photo of a split, and measures the loss.
 
     Args:
         detector: the model, with the weights to measure.
         index: of the TFRecords.
         split: train, val or test.
+        with_loss: False leaves the loss out, as nan: assigning targets takes as long as all that follows the network.
 
     Raises:
         UserError: the TFRecords have other classes than the detector.
@@ -54,7 +55,10 @@ def detect_split(detector: Detector, index: Index, split: str) -> ScoredSplit:
     detector.check_classes(index)
 
     def evaluate(batch: inputs.Batch) -> tuple[float, Detections]:
-        loss, detections = detector.evaluate(batch)
+        if with_loss:
+            loss, detections = detector.evaluate(batch)
+        else:
+            loss, detections = float("nan"), detector.detect(batch["image"], batch["true_shape"])
         return float(loss), Detections(*(values.numpy() for values in detections))
 
     batches = inputs.evaluation_batches(index, detector.config, split, EVALUATION_BATCH_SIZE)

@@ -71,10 +71,10 @@ def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_s
     @tf.autograph.experimental.do_not_convert
     def prepare(record):
         example = examples.parse_example(record)
-        image, true_shape = resize(decode(example.pop("image")))
+        image, true_shape = resize(decode_pixels(example.pop("image")))
         classes = example["classes"]
         return example | {
-            "image": image,
+            "image": tf.cast(image, tf.float32),
             "true_shape": true_shape,
             "classes": encode_classes(classes),
             "weights": 1.0 - tf.cast(example["difficult"], tf.float32),
@@ -94,9 +94,14 @@ def evaluation_batches(index: Index, config: PipelineConfig, split: str, batch_s
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """JPEG or PNG bytes (scalar string) -> float32 (H, W, 3), 0 to 255."""
+    return tf.cast(decode_pixels(encoded), tf.float32)
+
+
+def decode_pixels(encoded: tf.Tensor) -> tf.Tensor:
+    """JPEG or PNG bytes (scalar string) -> uint8 (H, W, 3): resized, the same values as of `decode`, sooner."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
-    return tf.cast(image, tf.float32)
+    return image
 
 
 def one_hot(classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -115,13 +120,16 @@ def padded_shapes(photos: tf.data.Dataset, most_boxes: int) -> dict:
 def _filled(batch: Batch, batch_size: int) -> Batch:
     """The batch, filled with empty photos up to `batch_size`, so that one traced function takes every batch."""
 
-    def fill(values):
-        missing = batch_size - tf.shape(values)[0]
-        values = tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1), constant_values=_zero(values))
-        values.set_shape([batch_size, *values.shape[1:]])
-        return values
+    missing = batch_size - tf.shape(batch["width"])[0]
 
-    return {name: fill(values) for name, values in batch.items()}
+    def filled():
+        return {
+            name: tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1), constant_values=_zero(values))
+            for name, values in batch.items()
+        }
+
+    whole = tf.cond(missing > 0, filled, lambda: dict(batch))  # `tf.pad` by nothing would copy the photos
+    return {name: tf.ensure_shape(values, [batch_size, *batch[name].shape[1:]]) for name, values in whole.items()}
 
 
 def _zero(values: tf.Tensor):

@@ -62,7 +62,7 @@ def labels(names):
     return pd.DataFrame(rows, columns=boxes.LABEL_COLUMNS)
 
 
-def detected(model, index, split):
+def detected(model, index, split, with_loss=False):
     """Detections of all boxes but that of 4.jpg, and a false one on 5.jpg, which has no box."""
     truth = labels(PHOTOS[split]).assign(difficult=False)
     extra = pd.DataFrame([("5.jpg", "Skirts", 0.9, 0.0, 0.0, 30.0, 30.0)] * (split == "test"), columns=COLUMNS)
@@ -125,7 +125,7 @@ def test_same_bytes_whatever_was_there_before(run):
 
 
 def test_a_photo_that_was_not_scored_stops_it_before_anything_is_written(run, monkeypatch):
-    def lossy(model, index, split):
+    def lossy(model, index, split, with_loss):
         whole = detected(model, index, split)
         return SimpleNamespace(**vars(whole) | {"photos": whole.photos.iloc[1:]})
 
@@ -139,7 +139,9 @@ def test_a_fold_is_judged_on_val_and_test_is_not_looked_at(run, monkeypatch, cap
     text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("fold: null", "fold: 1/2")
     paths.PARAMS.write_text(text, encoding="utf-8")
     asked = []
-    monkeypatch.setattr(split_detections, "detect_split", lambda *given: asked.append(given[2]) or detected(*given))
+    monkeypatch.setattr(
+        split_detections, "detect_split", lambda *given, **_: asked.append(given[2]) or detected(*given)
+    )
     stage.main()
     assert asked == ["val"]
     assert json.loads(paths.METRICS.read_text(encoding="utf-8")).keys() == {"val"}

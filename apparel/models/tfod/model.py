@@ -4,9 +4,9 @@ What is patched when this module is imported, why, and when the patch may go:
 
 - **The depth multiplier is applied once.** The API's Keras MobileNet v1 passes `alpha` both to Keras' `MobileNet` and
   to its own layers, so that 0.75 becomes 0.56. Until `conv_pw_13` of a 0.75 model has 768 channels without the patch.
-- **Target assignment and hard example mining take all photos of a batch at once**, and non-maximum suppression runs in
-  a loop of the graph. The API unrolls them once a photo, which took most of a minute to trace at batch 24. The results
-  are the same. Until the API takes a batch.
+- **Target assignment and hard example mining take all photos of a batch at once**, and so does non-maximum suppression:
+  `suppression.py`. The API unrolls them once a photo, which took most of a minute to trace at batch 24. The results are
+  the same. Until the API takes a batch.
 - **Anchors are constants** where the network's input has a fixed size: `constant_anchors.py`. Until the API's are.
 - **EfficientNet-Lite** is among the feature extractors: `efficientnet_lite.py`. Until the API has it.
 - **Keras 2** is selected by `apparel/utils/tf_environment.py` and `model_builder.py`. Until the API is written for
@@ -22,7 +22,12 @@ from object_detection.meta_architectures import ssd_meta_arch
 from object_detection.models.keras_models import mobilenet_v1
 from object_detection.utils import shape_utils
 
-from apparel.models.tfod import constant_anchors, efficientnet_lite, model_builder  # noqa: F401 - two patch the API
+from apparel.models.tfod import (  # noqa: F401 - the first, second and last patch the API, or add to it
+    constant_anchors,
+    efficientnet_lite,
+    model_builder,
+    suppression,
+)
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
 

@@ -32,6 +32,8 @@ def test_every_photo_of_a_split_is_scored_by_detector_and_network_alike(index: I
     assert by_network.detections["class"].tolist() == scored.detections["class"].tolist()
     np.testing.assert_allclose(by_network.detections[CORNERS], scored.detections[CORNERS], rtol=0, atol=1e-3)
     assert np.isnan(by_network.loss) and not np.isnan(scored.loss)
+    without_loss = detect_split(detector, index, "val", with_loss=False)
+    assert np.isnan(without_loss.loss) and without_loss.detections.equals(scored.detections)
 
 
 def test_padding_counts_neither_as_photo_nor_as_box_and_corners_are_in_pixels_of_the_photo() -> None:
