@@ -1,11 +1,9 @@
 """Jobs through the real gcloud, with a server on this machine in place of Vertex AI: docs/cloud.md."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -142,46 +140,13 @@ def test_a_result_of_the_drawn_photos_has_its_lineage_at_home(tmp_path):
     assert "1 run is in MLflow" in fetched
     assert "the results are in the working tree" in fetched
     assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
-    traced = project_copy.run(project, "apparel", "trace", METRICS, "--json")
+    traced = project_copy.run(project, "apparel", "trace", METRICS)
     assert traced.returncode == 0, traced.stdout
-    run = next(link for link in json.loads(traced.stdout)["links"] if link["kind"] == "run")
-    assert "first, finished" in json.dumps(run)
+    assert re.search(r"^run +MLflow +[0-9a-f]{32}  first, finished$", traced.stdout, re.MULTILINE)
+    assert "every link holds" in traced.stdout
     second = tmp_path / "second"  # another clone, which did not submit the job
     project_copy.git(tmp_path, "clone", "--quiet", str(project), "second")
     done = project_copy.run(second, "apparel", "cloud", "fetch", f"file://{tmp_path}/storage/jobs/first")
     assert "the working tree stays as it is: params.yaml changed since the job was submitted" in done.stdout
     three_stage_project.dvc(second, "exp", "apply", "first")
     assert "Data and pipelines are up to date." in three_stage_project.dvc(second, "repro")
-
-
-def test_the_workers_of_a_sweep_are_the_machines_of_a_job(tmp_path):
-    project = fast_project.copy(tmp_path / "home")
-    three_stage_project.dvc(project, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
-    fast_project.commit(project, "remote")
-    port = servers.free_port()
-    proxy = (
-        "import optuna; optuna.storages.run_grpc_proxy_server("
-        f"optuna.storages.RDBStorage('sqlite:///{tmp_path}/optuna.db'), host='127.0.0.2', port={port})"
-    )
-    with subprocess.Popen([sys.executable, "-c", proxy]) as process:
-        try:
-            servers.wait_for(lambda: servers.listens(port, "127.0.0.2"))
-            with vertex_server.served(tmp_path / "machines") as server:
-                cloud = Cloud(project, server)
-                storage = f"grpc://127.0.0.2:{port}"
-                rest = ("--config", "configs/sweep-demo.yaml", "--trials", "4", "--storage", storage)
-                number = cloud.submit("sweep", *MACHINE, "--machines", "2", "--name", "wide", "--", *rest)
-                job = server.wait(number)
-                assert job.state == "JOB_STATE_SUCCEEDED", [entry["jsonPayload"]["message"] for entry in job.entries]
-                fetched = cloud.run("fetch", number)
-                start = time.monotonic()
-                report = project_copy.run(project, "apparel", "sweep", *rest[:2], "--report", "--storage", storage)
-                assert report.returncode == 0, report.stdout
-                assert time.monotonic() > start
-        finally:
-            process.terminate()
-    assert "experiments: " in fetched, fetched
-    names = [line.split("/")[-1] for line in project_copy.git(project, "for-each-ref", "refs/exps").splitlines()]
-    assert len(names) == 4
-    three_stage_project.dvc(project, "exp", "apply", names[0])
-    assert (project / "data" / "results" / "train" / "model" / "weights.txt").is_file()
