@@ -34,10 +34,11 @@ def measure(rounds: int) -> list[Row]:
     batches = list(inputs.evaluation_batches(index, detector.config, SPLIT, EVALUATION_BATCH_SIZE))
     forward = tf.function(detector._predict, autograph=False)
     ways: dict[str, Callable[[], object]] = {
-        "eval: decode, detect, loss, tables": lambda: detect_split(detector, index, SPLIT),
+        "eval: decode, detect, tables": lambda: detect_split(detector, index, SPLIT, with_loss=False),
         NETWORK: lambda: [_wait(forward(batch["image"], batch["true_shape"])) for batch in batches],
         "network with losses and post-processing": lambda: [_wait(detector.evaluate(batch)) for batch in batches],
     }
+    ways["validation: the same with the loss"] = lambda: detect_split(detector, index, SPLIT)
     ways |= _following(detector, detect_split(detector, index, SPLIT), inputs.record_files(index, SPLIT))
     seconds, processor = side_by_side.time_in_turns(ways, rounds)
     photos = index.splits[SPLIT].photos

@@ -188,13 +188,16 @@ def near_pairs(hashes: Sequence[bytes], block: int = 2048) -> list[tuple[int, in
         hashes: 256 bits each.
         block: hashes that are compared at once; a matrix of all distances would need memory for N x N numbers.
     """
+    from tqdm import tqdm
+
     bits = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_SIZE * HASH_SIZE // 8)
     pairs = []
 
     def signs(start: int) -> np.ndarray:
         return np.unpackbits(bits[start : start + block], axis=1).astype(np.float32) * 2 - 1
 
-    for start in range(0, len(hashes), block):
+    starts = tqdm(range(0, len(hashes), block), desc="similar hashes", unit=" blocks", delay=1, leave=False)
+    for start in starts:
         rows = signs(start)
         for other in range(start, len(hashes), block):
             # The dot product of two rows of -1 and 1 is the number of equal bits less the number of different ones.
