@@ -1,5 +1,6 @@
 """Training batches from TFRecords: shuffled, balanced by class, augmented, and the same for the same seed."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from apparel.data.index import Index
 from apparel.models import inputs
 from apparel.models.inputs import Batch
 from apparel.models.tfod import augmentation, determinism
-from apparel.models.tfod.model import resizer
+from apparel.models.tfod.model import adds_border, resizer
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.training import copy_paste, mosaic, multi_scale
 
@@ -52,15 +53,14 @@ def training_batches(
         example = examples.parse_example(record)
         weights = _weight_of_class(index, train.class_balance)
         photo_seed = tf.random.fold_in(pass_seed, tf.cast(number, tf.int32), alg="philox")
-        image, boxes, classes, box_weights = augmentation.augment(
-            list(config.train_config.data_augmentation_options),
+        image, true_shape, boxes, classes, box_weights = _augment_and_resize(
+            config,
             photo_seed,
-            inputs.decode(example["image"]),
+            example["image"],
             example["boxes"],
             example["classes"],
             tf.gather(weights, example["classes"] - 1),
         )
-        image, true_shape = resize(image)
         values = {"image": image, "true_shape": true_shape, "boxes": boxes, "weights": box_weights}
         if train.copy_paste:
             values["copy_paste"] = copy_paste.draw(photo_seed)
@@ -68,7 +68,6 @@ def training_batches(
             values["mosaic"] = mosaic.drawn(train.mosaic, photo_seed)
         return values | {"classes": encode_classes(classes), "epoch": epoch, "position": number + 1}
 
-    resize = resizer(config)
     encode_classes = inputs.one_hot(len(index.classes))
     photos = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
     photos = photos.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -82,6 +81,23 @@ def training_batches(
     if train.multi_scale:
         batches = batches.map(lambda batch: multi_scale.resize(batch, train))
     return batches.prefetch(4)
+
+
+def _augment_and_resize(config: PipelineConfig, seed: tf.Tensor, encoded: tf.Tensor, boxes, classes, weights):
+    """Augments one photo, JPEG or PNG bytes, as the pipeline file says: image, true shape, boxes, classes, weights.
+
+    Steps that only move pixels run on 8 bits a colour. The last steps that only change colours run after the resizing,
+    on fewer pixels, where no border is added to the photo; the Object Detection API runs them before.
+    """
+    draws = itertools.count()
+    moves, others, colours = augmentation.split_steps(list(config.train_config.data_augmentation_options))
+    if adds_border(config):
+        others, colours = others + colours, []
+    image, *truth = augmentation.augment(moves, seed, inputs.decode_pixels(encoded), boxes, classes, weights, draws)
+    image, *truth = augmentation.augment(others, seed, tf.cast(image, tf.float32), *truth, draws)
+    image, true_shape = resizer(config)(image)
+    image, *truth = augmentation.augment(colours, seed, image, *truth, draws)
+    return image, true_shape, *truth
 
 
 def _one_pass(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:

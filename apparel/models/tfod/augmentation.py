@@ -7,6 +7,8 @@ photo's seed and the number of the draw. The patch may go once `preprocessor.py`
 """
 
 import contextlib
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -33,6 +35,13 @@ TRAINABLE = ("random_distort_color", "random_horizontal_flip", "ssd_random_crop"
 A test runs them.
 """
 
+MOVES_PIXELS = {"random_horizontal_flip", "random_vertical_flip", "random_rotation90", "ssd_random_crop"}
+"""Steps that move pixels and compute none: 8 bits a colour give the same as float32, in a quarter of the memory."""
+
+CHANGES_COLOURS = {"random_distort_color", "random_adjust_brightness", "random_adjust_contrast", "random_adjust_hue"}
+CHANGES_COLOURS |= {"random_adjust_saturation", "random_rgb_to_gray"}
+"""Steps that change the colour of each pixel and leave it where it is."""
+
 TRIES = 20
 """Runs in `check_steps`; many steps apply at random."""
 
@@ -48,16 +57,34 @@ class _Overlay:
         return getattr(self._module, name)
 
 
-def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, boxes, classes, weights):
+def split_steps(steps: list[PreprocessingStep]) -> tuple[list[PreprocessingStep], ...]:
+    """Three parts of a list of steps, each in order: the first ones that only move pixels, the last ones that only
+    change colours, and those between, which is their place in the result, too: first, between, last."""
+    names = [step.WhichOneof("preprocessing_step") for step in steps]
+    first = len(list(itertools.takewhile(MOVES_PIXELS.__contains__, names)))
+    last = len(steps) - len(list(itertools.takewhile(CHANGES_COLOURS.__contains__, reversed(names))))
+    return steps[:first], steps[first:last], steps[last:]
+
+
+def augment(
+    steps: list[PreprocessingStep],
+    seed: tf.Tensor,
+    image: tf.Tensor,
+    boxes,
+    classes,
+    weights,
+    draws: Iterator[int] | None = None,
+):
     """Applies preprocessing steps in order.
 
     Args:
         steps: steps of the API's preprocessor.proto.
         seed: int32 (2,); the same seed gives the same result.
-        image: float32 (H, W, 3), 0 to 255.
+        image: float32 (H, W, 3), 0 to 255; uint8 for steps of `MOVES_PIXELS`.
         boxes: float32 (N, 4), normalised ymin, xmin, ymax, xmax.
         classes: int64 (N,), ids from 1.
         weights: float32 (N,).
+        draws: numbers of the draws, which a photo's next steps go on with where these are not all; from 0 by default.
 
     Returns:
         image, boxes, classes and weights of the same kinds; boxes outside a crop are removed.
@@ -73,7 +100,7 @@ def augment(steps: list[PreprocessingStep], seed: tf.Tensor, image: tf.Tensor, b
         Fields.groundtruth_classes: classes,
         Fields.groundtruth_weights: weights,
     }
-    with _stateless(seed):
+    with _stateless(seed, itertools.count() if draws is None else draws):
         try:
             tensors = preprocessor.preprocess(tensors, [preprocessor_builder.build(step) for step in steps])
         except (ValueError, NameError, AttributeError) as error:
@@ -123,9 +150,8 @@ def _is_trainable(step: PreprocessingStep) -> bool:
 
 
 @contextlib.contextmanager
-def _stateless(seed: tf.Tensor):
+def _stateless(seed: tf.Tensor, draws: Iterator[int]):
     """Makes the API's preprocessor draw from `seed` while its functions are traced."""
-    draws = iter(range(1_000_000))
 
     def next_seed():
         return tf.random.fold_in(seed, next(draws), alg="philox")

@@ -48,6 +48,13 @@ def resizer(config: PipelineConfig):
     return image_resizer_builder.build(getattr(config.model, meta_architecture).image_resizer)
 
 
+def adds_border(config: PipelineConfig) -> bool:
+    """Whether the resizer may add a border to a photo, or leave its size to the photo; a fixed shape does neither."""
+    meta_architecture = config.model.WhichOneof("model")
+    image_resizer = getattr(config.model, meta_architecture).image_resizer
+    return image_resizer.WhichOneof("image_resizer_oneof") != "fixed_shape_resizer"
+
+
 def early_layers(backbone: tf.keras.Model) -> list[tf.keras.layers.Layer]:
     """The layers of a backbone before the first whose feature map is smaller than an eighth of the photo, in order."""
     outputs = [layer.output for layer in backbone.layers]

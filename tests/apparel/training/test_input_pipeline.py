@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from apparel.data import examples
 from apparel.data.index import Index, SplitIndex
 from apparel.models import inputs
-from apparel.models.tfod import determinism
+from apparel.models.tfod import augmentation, determinism, model
 from apparel.training import input_pipeline
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
@@ -77,6 +78,51 @@ def test_batches_have_the_documented_shapes_and_ranges(index: Index) -> None:
     assert batch["boxes"].shape == (4, 1, 4)
     assert batch["boxes"].min() >= 0 and batch["boxes"].max() <= 1
     assert set(batch["weights"].ravel()) <= {0.0, 1.0}
+
+
+def _photo_in_one_go(config, seed, encoded, boxes, classes, weights) -> list[np.ndarray]:
+    """The Object Detection API's order: all steps on float32, then the resizing."""
+    steps = list(config.train_config.data_augmentation_options)
+    image, *truth = augmentation.augment(steps, seed, inputs.decode(encoded), boxes, classes, weights)
+    image, true_shape = model.resizer(config)(image)
+    return [image, true_shape, *truth]
+
+
+def _prepared_both_ways(index: Index, steps: tuple[str, ...], padded: bool = False) -> list[tuple]:
+    train = tiny_detector.train_params(augmentation=steps, resolution=48)
+    config = tiny_detector.config(train)
+    if padded:
+        image_resizer = config.model.ssd.image_resizer
+        keep = image_resizer.keep_aspect_ratio_resizer
+        keep.min_dimension = keep.max_dimension = 48
+        keep.pad_to_max_dimension = True
+    example = examples.parse_example(next(iter(tf.data.TFRecordDataset(inputs.record_files(index, "train")))))
+    arguments = (example["image"], example["boxes"], example["classes"], tf.ones([1]))
+    ways = (input_pipeline._augment_and_resize, _photo_in_one_go)
+    both = [
+        tf.function(lambda seed, way=way: way(config, tf.stack([3, seed]), *arguments), autograph=False) for way in ways
+    ]
+    return [tuple(way(tf.constant(seed)) for way in both) for seed in range(8)]
+
+
+def test_steps_that_move_pixels_give_the_same_on_eight_bits(index: Index) -> None:
+    for ours, in_one_go in _prepared_both_ways(index, ("random_horizontal_flip", "ssd_random_crop")):
+        for one, other in zip(ours, in_one_go, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("padded", "furthest"), [(False, 40), pytest.param(True, 0, marks=pytest.mark.slow)])
+def test_colours_change_after_the_resizing_by_the_same_draws(index: Index, padded: bool, furthest: int) -> None:
+    """A pixel at an edge differs, since colours are clipped before or after it is mixed from its neighbours."""
+    steps = ("random_horizontal_flip", "ssd_random_crop", "random_distort_color")
+    means = []
+    for ours, in_one_go in _prepared_both_ways(index, steps, padded):
+        assert np.abs(ours[0] - in_one_go[0]).max() <= furthest
+        np.testing.assert_allclose(np.mean(ours[0], (0, 1)), np.mean(in_one_go[0], (0, 1)), atol=3)
+        for one, other in zip(ours[1:], in_one_go[1:], strict=True):
+            np.testing.assert_array_equal(one, other)
+        means.append(np.mean(ours[0]))
+    assert np.std(means) > 1
 
 
 def test_mosaics_come_as_often_as_asked_for(index: Index) -> None:
