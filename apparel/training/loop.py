@@ -20,6 +20,7 @@ from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
 from apparel.models.detector import Detector, sum_in_order, total_loss
 from apparel.models.inputs import Batch
+from apparel.models.tfod import onednn
 from apparel.models.tfod.folding import fold_batch_norm
 from apparel.models.tfod.model import early_layers, freeze_batch_norm
 from apparel.models.tfod.optimizer import learning_rate_at
@@ -270,6 +271,7 @@ def _trainable(detector: Detector, freeze: str) -> list[tf.Variable]:
     layers = _frozen_layers(detector, freeze)
     freeze_batch_norm(layers)
     fold_batch_norm(detector.backbone.layers)
+    onednn.speed_up(detector.backbone.layers)
     names = [f"{layer.name}/" for layer in layers if layer.trainable_weights]
     detector.config.train_config.freeze_variables.extend(names)
     frozen = {id(variable) for layer in layers for variable in layer.variables}

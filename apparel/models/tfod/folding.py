@@ -10,6 +10,11 @@ from functools import partial
 
 import tensorflow as tf
 
+from apparel.models.tfod import onednn
+
+CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.DepthwiseConv2D)
+"""Layers that batch normalisation is folded into; in Keras the second is not a kind of the first."""
+
 
 def fold_batch_norm(layers: Sequence[tf.keras.layers.Layer]) -> None:
     """Folds batch normalisation into those of `layers` that are convolutions whose output it alone takes.
@@ -22,7 +27,7 @@ def fold_batch_norm(layers: Sequence[tf.keras.layers.Layer]) -> None:
     """
     for layer in layers:
         followers = [node.layer for node in layer.outbound_nodes]
-        if isinstance(layer, tf.keras.layers.Conv2D) and not layer.use_bias and len(followers) == 1:
+        if isinstance(layer, CONVOLUTIONS) and not layer.use_bias and len(followers) == 1:
             norm = followers[0]
             if getattr(norm, "_training", None) is False:  # the API's FreezableBatchNorm, frozen
                 layer.call = partial(_convolve, layer, norm, layer.call)
@@ -36,11 +41,14 @@ def _convolve(layer, norm, original, inputs):
     scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon) * (norm.gamma if norm.scale else 1.0)
     padding, strides = layer.padding.upper(), layer.strides
     if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
-        kernel = layer.depthwise_kernel * scale[:, tf.newaxis]
+        kernel = tf.cast(layer.depthwise_kernel, tf.float32) * scale[:, tf.newaxis]
+        kernel = tf.cast(kernel, inputs.dtype)
         outputs = tf.nn.depthwise_conv2d(inputs, kernel, (1, *strides, 1), padding, dilations=layer.dilation_rate)
     else:
-        outputs = tf.nn.conv2d(inputs, layer.kernel * scale, strides, padding, dilations=layer.dilation_rate)
-    return tf.nn.bias_add(outputs, (norm.beta if norm.center else 0.0) - norm.moving_mean * scale)
+        kernel = tf.cast(layer.kernel, tf.float32) * scale
+        outputs = onednn.convolve(inputs, tf.cast(kernel, inputs.dtype), strides, padding, layer.dilation_rate)
+    bias = (norm.beta if norm.center else 0.0) - norm.moving_mean * scale
+    return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
 
 
 def _normalise(original, inputs, training=None):

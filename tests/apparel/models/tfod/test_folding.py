@@ -62,3 +62,4 @@ def test_only_frozen_batch_normalisation_is_folded_and_only_in_training(frozen: 
     graph = tf.function(model).get_concrete_function(tf.TensorSpec([2, SIDE, SIDE, 3])).graph
     kinds = {operation.type for operation in graph.get_operations()}
     assert ("BiasAdd" in kinds) == (frozen and training)
+    assert ("FusedBatchNormV3" in kinds) == (not (frozen and training))
