@@ -139,6 +139,7 @@ class Train(Section):
     min_negatives_per_photo: Annotated[int, Field(ge=0, lt=2**31)]
     freeze: Literal["none", "batch_norm", "early", "backbone"]
     moving_average: Annotated[float, Field(ge=0, lt=1)]
+    precision: Literal["float32", "bfloat16"]
     min_precision: Annotated[float, Field(ge=0.5, le=0.99)] | None
     validate_every: Count
     patience: Annotated[int, Field(ge=0, lt=2**31)]

@@ -11,7 +11,7 @@ from apparel.errors import UserError, one_line
 from apparel.models.criterion import Criterion, criterion_of, read_criterion, write_criterion
 from apparel.models.detections import Detections
 from apparel.models.inputs import Batch
-from apparel.models.tfod import pipeline_file, ssd_losses
+from apparel.models.tfod import pipeline_file, precision, ssd_losses
 from apparel.models.tfod.model import build_model
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.models.thresholds import Thresholds, default_thresholds
@@ -39,8 +39,10 @@ class Detector:
         self.classes = classes
         self.criterion = criterion or criterion_of(config)
         try:
-            self.model = build_model(config)
-            self._create_variables()
+            with precision.built_for(config):
+                self.model = build_model(config)
+                self._create_variables()
+            self._set_phase(training=False)
         except (ValueError, TypeError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
             raise UserError(
                 f"the detector cannot be built at a resolution of {self.resolution} pixels: {one_line(error)}"
@@ -92,7 +94,15 @@ class Detector:
 
     def _predict(self, image: tf.Tensor, true_shape: tf.Tensor) -> dict:
         normalised = self.model._feature_extractor.preprocess(image)
-        return self.model.predict(normalised, true_shape)
+        return precision.to_float32(self.model.predict(normalised, true_shape))
+
+    def _set_phase(self, training: bool) -> None:
+        """Before the network is traced: whether it trains, and so may compute in bfloat16."""
+        # The API's batch normalisation follows the Keras learning phase alone; without this line it stays frozen.
+        tf.keras.backend.set_learning_phase(training)
+        self.model._is_training = training
+        if self.config.train_config.use_bfloat16:
+            precision.compute_in_bfloat16(self.model, training)
 
     def losses(self, batch: Batch, training: bool) -> tuple[dict[str, tf.Tensor], dict]:
         """Losses and raw predictions of a batch; traced once for training and once for evaluation.
@@ -106,9 +116,7 @@ class Detector:
             `classification_loss`, `localization_loss`, for a Faster R-CNN also those of its first stage, and
             `regularization_loss` (scalars), and the predictions that the API's `postprocess` takes.
         """
-        # The API's batch normalisation follows the Keras learning phase alone; without this line it stays frozen.
-        tf.keras.backend.set_learning_phase(training)
-        self.model._is_training = training
+        self._set_phase(training)
         if self.criterion.is_of_the_api:
             losses, predictions = self._losses_of_the_api(batch)
         else:
@@ -154,8 +162,7 @@ class Detector:
         return total_loss(losses), self._postprocess(predictions, batch["true_shape"])
 
     def _detect(self, image: tf.Tensor, true_shape: tf.Tensor) -> Detections:
-        tf.keras.backend.set_learning_phase(False)
-        self.model._is_training = False
+        self._set_phase(training=False)
         return self._postprocess(self._predict(image, true_shape), true_shape)
 
     def _postprocess(self, predictions: dict, true_shape: tf.Tensor) -> Detections:

@@ -76,6 +76,8 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     if train.anchors == "fitted":
         _check_fitted_anchors(config, train)
     _set_training(config, train, steps)
+    if train.precision == "bfloat16":
+        _set_bfloat16(config, train, meta_architecture)
     _set_inputs(config)
     return config
 
@@ -134,7 +136,8 @@ def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> No
     section = config.train_config
     for name, default in UNSUPPORTED.items():
         if getattr(section, name) != default:
-            raise UserError(f"configs/{train.detector}.config: {name} is not supported; remove it from train_config")
+            remedy = "set train.precision in params.yaml" if name == "use_bfloat16" else "remove it from train_config"
+            raise UserError(f"configs/{train.detector}.config: {name} is not supported; {remedy}")
     section.batch_size = train.batch_size
     section.num_steps = steps
     if train.augmentation is not None:
@@ -151,6 +154,12 @@ def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> No
         section.fine_tune_checkpoint_type = (
             "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
         )
+
+
+def _set_bfloat16(config: PipelineConfig, train: params.Train, meta_architecture: str) -> None:
+    if meta_architecture != "ssd":
+        raise UserError(f"train.precision is bfloat16, but {train.detector} is no SSD: set it to float32")
+    config.train_config.use_bfloat16 = True
 
 
 def _set_optimizer(optimizer, train: params.Train, steps: int) -> None:

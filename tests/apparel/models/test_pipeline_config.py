@@ -55,6 +55,20 @@ def test_a_field_that_training_does_not_follow_is_refused_by_name(written, line:
         pipeline_config.merge(tiny_detector.train_params(detector="mine"), 2, steps=10)
 
 
+def test_bfloat16_is_a_parameter_not_a_field_of_the_detectors_file(written) -> None:
+    written("use_bfloat16: true")
+    with pytest.raises(UserError, match=r"use_bfloat16 is not supported; set train\.precision"):
+        pipeline_config.merge(tiny_detector.train_params(detector="mine"), 2, steps=10)
+
+
+def test_the_merged_file_names_the_precision_only_where_it_is_not_float32() -> None:
+    plain, mixed = (
+        tiny_detector.config(tiny_detector.train_params(precision=name)) for name in ("float32", "bfloat16")
+    )
+    assert not plain.train_config.HasField("use_bfloat16")
+    assert mixed.train_config.use_bfloat16
+
+
 @pytest.mark.parametrize("number", ["nan", "-inf"])
 def test_what_is_no_finite_number_is_refused_by_name(written, number: str) -> None:
     written(f"gradient_clipping_by_norm: {number}")
