@@ -95,5 +95,6 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 lock: setup ## compile the .in files into the lists with hashes
 	$(COMPILE) requirements.in --output-file requirements.txt
 	$(COMPILE) --constraints requirements.txt requirements-export.in --output-file requirements-export.txt
+	$(COMPILE) --constraints requirements.txt requirements-gpu.in --output-file requirements-gpu.txt
 	$(COMPILE) --constraints requirements.txt --constraints requirements-export.txt requirements-dev.in \
 		--output-file requirements-dev.txt

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 import psutil
 from tqdm import tqdm
@@ -66,9 +67,10 @@ def measure_costs(steps: int, rounds: int) -> list[Row]:
     with _merged(train) as file, ExitStack() as stack:
         kinds = (AS_IN_THE_STAGE, *COSTS)
         ways = {COSTS.get(kind, kind): stack.enter_context(_started("train", file, kind)) for kind in kinds}
-        seconds, _ = _in_turns(ways, steps, rounds)
+        seconds, busy = _in_turns(ways, steps, rounds)
     photos = steps * train.batch_size
-    return [Row("training", row.beside, row.ours, row.theirs, _work(train), photos) for row in rows(seconds, "")]
+    work = f"{_work(train)}; cores busy: {_cores(seconds[AS_IN_THE_STAGE], busy[AS_IN_THE_STAGE])}"
+    return [Row("training", row.beside, row.ours, row.theirs, work, photos) for row in rows(seconds, "")]
 
 
 def answer(step: Callable[[], object]) -> None:
@@ -117,11 +119,18 @@ def _beside_api(what: str, train: Train, steps: int, rounds: int) -> list[Row]:
                     first[name].append(time.perf_counter() - began)
                 if start == starts - 1:
                     seconds, busy = _in_turns(ways, steps, rounds)
+    cores = {name: _cores(seconds[name], busy[name]) for name in processes}
     api, work = "the Object Detection API's own loop", _work(train)
     photos = steps * train.batch_size
     return [
         Row(what, api, seconds["ours"], seconds["theirs"], work, photos),
-        Row(f"{what}: processor seconds of {steps} steps", api, busy["ours"], busy["theirs"], work),
+        Row(
+            f"{what}: processor seconds of {steps} steps",
+            api,
+            busy["ours"],
+            busy["theirs"],
+            f"{work}; cores busy: ours {cores['ours']}, theirs {cores['theirs']}",
+        ),
         Row(f"{what}: start to first step", api, first["ours"], first["theirs"], f"{work}; imports included"),
     ]
 
@@ -137,6 +146,12 @@ def _in_turns(ways: Mapping[str, Process], steps: int, rounds: int) -> tuple[dic
             seconds[name].append(wall)
             busy[name].append(processor)
     return seconds, busy
+
+
+def _cores(seconds: Sequence[float], busy: Sequence[float]) -> str:
+    """How many cores a training kept busy, median of the rounds, of those there are: all only if nothing else runs."""
+    shares = [processor / wall for wall, processor in zip(seconds, busy, strict=True)]
+    return f"{median(shares):.2f} of {psutil.cpu_count()}"
 
 
 def _settings(changes: Mapping[str, object]) -> Train:

@@ -125,3 +125,11 @@ def test_pre_commit_runs_the_ruff_of_the_list():
     config = read(".pre-commit-config.yaml")
     assert set(re.findall(r"repo: (\S+)", config)) == {"local"}
     assert "additional_dependencies" not in config
+
+
+def test_the_list_for_a_gpu_has_the_users_versions_and_cuda() -> None:
+    ours, users = locked("requirements-gpu"), locked("requirements")
+    assert {"tensorflow", "nvidia-cudnn-cu12", "nvidia-cuda-runtime-cu12"} <= set(ours)
+    assert {name: version for name, version in ours.items() if users.get(name, version) != version} == {}
+    assert {name for name in ours if name not in users and not name.startswith("nvidia-")} == set()
+    assert read("requirements-gpu.txt").count("--hash=sha256:") > len(ours)

@@ -42,7 +42,8 @@ class Detector:
             with precision.built_for(config):
                 self.model = build_model(config)
                 self._create_variables()
-            self._set_phase(training=False)
+            if config.train_config.use_bfloat16:
+                precision.compute_in_bfloat16(self.model, False)
         except (ValueError, TypeError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
             raise UserError(
                 f"the detector cannot be built at a resolution of {self.resolution} pixels: {one_line(error)}"
@@ -97,7 +98,7 @@ class Detector:
         return precision.to_float32(self.model.predict(normalised, true_shape))
 
     def _set_phase(self, training: bool) -> None:
-        """Before the network is traced: whether it trains, and so may compute in bfloat16."""
+        """Before the network is traced: whether it trains, and so its backbone may compute in bfloat16."""
         # The API's batch normalisation follows the Keras learning phase alone; without this line it stays frozen.
         tf.keras.backend.set_learning_phase(training)
         self.model._is_training = training

@@ -1,11 +1,11 @@
 """Runs as this clone recorded them, without a request to MLflow: which are open, and which run trained a model."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from apparel import paths
-from apparel.tracking.outbox import Outbox, all_outboxes, find_outbox, outbox_of_run
+from apparel.tracking.outbox import Line, Outbox, all_outboxes, find_outbox, outbox_of_run
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,15 @@ class FinishedTraining:
     seconds: float
     steps: int
     params: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """mAP50 on val at a step, and the seconds from the opening of its run, which follows the imports, until then."""
+
+    seconds: float
+    step: int
+    map50: float
 
 
 def is_open(run: str) -> bool:
@@ -48,14 +57,34 @@ def last_training() -> FinishedTraining | None:
     return None
 
 
+def validations() -> list[tuple[str, list[Validation]]]:
+    """The name of each run of this clone that trained, the earliest first, and its validations in order.
+
+    Interruptions do not count. What a resumed training did again counts twice.
+    """
+    found = []
+    for outbox in all_outboxes():
+        lines = [(seconds, line) for seconds, line in _timed_lines(outbox) if "val/mAP50" in line.values]
+        measured = [Validation(seconds, line.step, line.values["val/mAP50"]) for seconds, line in lines if line.step]
+        if measured:
+            found.append((outbox.header.name, measured))
+    return found
+
+
 def _seconds_until_finished(outbox: Outbox) -> float | None:
-    lines = [line for line in outbox.lines() if line.kind in ("metrics", "status")]
-    end = next((index for index, line in enumerate(lines) if line.values.get("status") == "FINISHED"), None)
-    if end is None:
-        return None
-    # Nothing ran between the end of one process and the start of the next.
-    spans = [pair for pair in pairwise(lines[: end + 1]) if pair[1].values.get("status") != "RUNNING"]
-    return sum(after.time - before.time for before, after in spans) / 1000
+    return next((seconds for seconds, line in _timed_lines(outbox) if line.values.get("status") == "FINISHED"), None)
+
+
+def _timed_lines(outbox: Outbox) -> Iterator[tuple[float, Line]]:
+    """Metrics and statuses, with the seconds that its processes ran until then."""
+    seconds, before = 0.0, None
+    for line in outbox.lines():
+        if line.kind in ("metrics", "status"):
+            # Nothing ran between the end of one process and the start of the next.
+            if before is not None and line.values.get("status") != "RUNNING":
+                seconds += (line.time - before) / 1000
+            before = line.time
+            yield seconds, line
 
 
 def mlflow_id(run: str) -> str | None:

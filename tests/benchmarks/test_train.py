@@ -48,3 +48,8 @@ def test_a_training_is_timed_beside_those_without_one_of_its_costs(tmp_path: Pat
     ]
     assert len(beside) == len(train.COSTS)
     assert not (folder / ".apparel/training").exists()
+
+
+def test_cores_that_were_busy_are_processor_seconds_by_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.psutil, "cpu_count", lambda: 4)
+    assert train._cores([2.0, 1.0, 4.0], [5.0, 3.0, 4.0]) == "2.50 of 4"

@@ -1,4 +1,4 @@
-"""Mixed precision: layers compute in bfloat16 while they train, with weights, losses and all else in float32.
+"""Mixed precision: the backbone computes in bfloat16 while it trains, with weights, losses and all else in float32.
 
 Keras' policy `mixed_bfloat16`, which the Object Detection API takes for `use_bfloat16` on TPUs, counts for validations
 and exports as well: photos would get other detections than in float32 formats, and TensorFlow Lite and ONNX have no
@@ -30,7 +30,12 @@ def built_for(config: PipelineConfig) -> Iterator[None]:
 
 
 def compute_in_bfloat16(model: tf.Module, on: bool) -> None:
-    """Has all layers of a model that was `built_for` bfloat16 compute in it, or in float32, when traced next."""
+    """Has the backbone of a model that was `built_for` bfloat16 compute in it, or in float32, when it is traced next.
+
+    Layers after it, a small part of the work, stay float32: oneDNN leaves the filter gradient of a 3x3 convolution with
+    stride 2 on a feature map of 1x1 partly unset in bfloat16, so that weights become NaN.
+    """
+    backbone = {id(layer) for layer in model._feature_extractor.classification_backbone.submodules}
     for layer in model.submodules:
         if isinstance(layer, tf.keras.layers.Layer):
-            layer._set_dtype_policy(_MIXED if on else _PLAIN)
+            layer._set_dtype_policy(_MIXED if on and id(layer) in backbone else _PLAIN)

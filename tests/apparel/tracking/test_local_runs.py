@@ -51,3 +51,13 @@ def test_the_last_finished_training_has_its_steps_and_parameters(trained):
     trained.append("params", {"train.epochs": "3"})
     trained.append("metrics", {"train/loss": 0.5}, step=40)
     assert local_runs.last_training() == local_runs.FinishedTraining(30, 40, {"train.epochs": "3"})
+
+
+def test_validations_have_the_seconds_that_the_training_ran_until_then(trained, monkeypatch):
+    assert local_runs.validations() == []
+    for second, step, map50 in ((5, 40, 0.4), (25, 80, 0.6)):
+        monkeypatch.setattr(outbox, "now_ms", lambda second=second: 1000 * (90 + second))
+        trained.append("metrics", {"val/loss": 1.0, "val/mAP50": map50}, step=step)
+    trained.append("metrics", {"val/mAP50": 0.6})  # of eval, which has no step
+    first, second = local_runs.Validation(35, 40, 0.4), local_runs.Validation(55, 80, 0.6)
+    assert local_runs.validations() == [("a run", [first, second])]
