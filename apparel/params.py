@@ -1,29 +1,23 @@
 """params.yaml as frozen, strictly typed values: an unknown, missing or ill-typed key stops the run by name."""
 
-import re
 import unicodedata
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from apparel import classes, paths
-from apparel.errors import UserError, nearest
+from apparel.errors import UserError
 from apparel.utils import yaml
+from apparel.utils.nested import flatten
+from apparel.utils.sections import Section, explain
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 """A single folder or file name: no separators, no leading dot or dash."""
-
-
-class Section(BaseModel):
-    """A section: immutable, without type coercion, unknown keys or NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -266,8 +260,7 @@ def parse(values: Any, where: str = "params.yaml", model: type[Model] = Params) 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = [problem for problem in error.errors() if not _follows(problem, error.errors())]
-        raise UserError(f"{where}: " + "; ".join(_explain(problem, model) for problem in problems)) from None
+        raise UserError(f"{where}: {explain(error, model)}") from None
 
 
 def parse_fold(fold: str) -> tuple[int, int, bool]:
@@ -283,78 +276,3 @@ def parse_name(name: str, where: str) -> str:
         return TypeAdapter(Name).validate_python(name)
     except ValidationError:
         raise UserError(f"{where}: {name!r} is no folder name of letters, digits, '_', '-' and '.'") from None
-
-
-def flatten(sections: Mapping[str, Any], join_lists: bool = False) -> dict[str, Any]:
-    """Nested values by dotted name, such as `train.batch_size`; with `join_lists`, lists as text with commas.
-
-    Raises:
-        AttributeError: `sections` is no mapping.
-    """
-    flat: dict[str, Any] = {}
-    for name, value in sections.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{below}": leaf for below, leaf in flatten(value, join_lists).items()}
-        elif join_lists and isinstance(value, list | tuple):
-            flat[str(name)] = ",".join(map(str, value))
-        else:
-            flat[str(name)] = value
-    return flat
-
-
-def nest(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by dotted name as nested sections: what `flatten` was given."""
-    sections: dict[str, Any] = {}
-    for name, value in values.items():
-        *above, key = name.split(".")
-        section = sections
-        for part in above:
-            section = section.setdefault(part, {})
-        section[key] = value
-    return sections
-
-
-def _follows(problem: dict, others: list[dict]) -> bool:
-    """A list whose entries are all refused is reported as empty, too, which it is not."""
-    depth = len(problem["loc"])
-    below = [other for other in others if len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"]]
-    return problem["type"] == "too_short" and bool(below)
-
-
-def _explain(problem: dict, model: type[Section]) -> str:
-    """One of pydantic's errors in the terms of the file: `train.epochs: should be greater than 0, found -1`."""
-    location = list(problem["loc"])
-    while location and isinstance(location[-1], int):  # which entry of a list, which the value found shows
-        location.pop()
-    name, value = ".".join(map(str, location)), problem["input"]
-    if problem["type"] == "missing":
-        return f"{name} is missing"
-    if problem["type"] == "extra_forbidden":
-        return f"{name} is unknown{nearest(str(location[-1]), list(_model_at(location[:-1], model).model_fields))}"
-    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
-    if problem["type"] == "model_type":
-        message = f"should have the keys {', '.join(_model_at(location, model).model_fields)}"
-    if not name:
-        return message
-    hint = ""
-    if problem["type"] == "literal_error" and isinstance(value, str):
-        nearest_value = nearest(value.lower(), re.findall("'(.*?)'", message))
-        hint = nearest_value if "did you" in nearest_value else ""
-    is_whole_section = problem["type"] == "value_error" and isinstance(value, dict)
-    found = "" if is_whole_section else f", found {value!r}{hint}"
-    return f"{name}: {message[0].lower()}{message[1:]}{found}"
-
-
-def _model_at(location: list[str | int], model: type[Section]) -> type[Section]:
-    """The section that lies at this location of `model`: keys of a dictionary and numbers in a list are passed over."""
-    for part in location:
-        if part in model.model_fields:
-            model = _section_in(model.model_fields[part].annotation) or model
-    return model
-
-
-def _section_in(annotation: Any) -> type[Section] | None:
-    """The section in a type such as `dict[str, tuple[Section, ...]]`."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)

@@ -6,12 +6,13 @@ from pydantic import Field
 
 from apparel import errors, params, paths
 from apparel.data.synthetic.dataset import draw_data_set
+from apparel.utils.sections import Section
 from apparel.versioning.stage import stage
 
 DEMO = paths.DATA / "demo"
 
 
-class Draw(params.Section):
+class Draw(Section):
     """Section `draw` of data/demo/params.yaml; `size` is width and height of a photo in pixels."""
 
     photos: params.Count
@@ -20,7 +21,7 @@ class Draw(params.Section):
     seed: params.Seed
 
 
-class DemoParams(params.Section):
+class DemoParams(Section):
     """All sections of data/demo/params.yaml."""
 
     draw: Draw

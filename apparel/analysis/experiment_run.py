@@ -13,7 +13,7 @@ from apparel.analysis import recipes, run_checks, run_plan
 from apparel.analysis.recipes import Recipe, Values
 from apparel.errors import UserError
 from apparel.models import prerequisites
-from apparel.utils import processes, yaml
+from apparel.utils import nested, processes, yaml
 from apparel.versioning import git
 
 SECONDS_TO_END = 30
@@ -130,11 +130,11 @@ def prepare(name: str | None, experiment: str | None, overrides: list[str], forc
 def _inherited(today: Values, values: Values) -> list[str]:
     """Keys, not among `values`, whose value today is not the last commit's: a run before may have left it."""
     committed = None if git.refusal() else git.read_file("HEAD", paths.PARAMS.as_posix())
-    before = params.flatten(yaml.parse(committed, paths.PARAMS.name) if committed else today)
+    before = nested.flatten(yaml.parse(committed, paths.PARAMS.name) if committed else today)
     return [
         key
-        for key, value in params.flatten(today).items()
-        if key not in params.flatten(values) and before.get(key) != value
+        for key, value in nested.flatten(today).items()
+        if key not in nested.flatten(values) and before.get(key) != value
     ]
 
 

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from apparel import params, paths
 from apparel.errors import UserError, nearest
+from apparel.utils import nested
+from apparel.utils.sections import Section
 
 FOLDER = paths.CONFIGS / "experiments"
 
@@ -22,7 +24,7 @@ Values = dict[str, dict[str, Any]]
 """Sections of params.yaml, each with some of its keys."""
 
 
-class Recipe(params.Section):
+class Recipe(Section):
     """One file: what the experiment is, how long it takes, what to expect, and its values for params.yaml.
 
     `imports` has, by folder of a data set or of starting weights, the command that imports it.
@@ -127,7 +129,7 @@ def dvc_command(name: str | None, values: Values, force: bool = False, isolated:
         return ["dvc", "repro", *(["--force"] if force else [])]
     named = ["-n", name] if name else []
     flags = [*(["--temp"] if isolated else []), *(["--force"] if force else [])]
-    pairs = [f"{key}={_text(value)}" for key, value in params.flatten(values).items()]
+    pairs = [f"{key}={_text(value)}" for key, value in nested.flatten(values).items()]
     options = [word for pair in pairs for word in ("-S", pair)]
     return ["dvc", "exp", "run", *named, *flags, *options]
 

@@ -19,10 +19,10 @@ from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
 from apparel.errors import UserError, one_line
 from apparel.evaluation.report import judged_rows
-from apparel.params import flatten
 from apparel.tracking.server import clean_name
 from apparel.utils import csv_tables, yaml
 from apparel.utils.addresses import reason
+from apparel.utils.nested import flatten
 from apparel.versioning import dvc_lock, git
 
 if TYPE_CHECKING:

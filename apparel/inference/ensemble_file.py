@@ -13,8 +13,8 @@ from apparel import params, paths
 from apparel.errors import UserError
 from apparel.inference.fusion import IOU
 from apparel.models.thresholds import MAX_BYTES, Thresholds
-from apparel.params import Section
 from apparel.utils import files, limits, yaml
+from apparel.utils.sections import Section
 
 FOLDER = paths.CONFIGS / "ensembles"
 

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from apparel import params, paths
 from apparel.errors import UserError
 from apparel.sweeps import report, search_space, study_table
-from apparel.utils import files, yaml
+from apparel.utils import files, nested, yaml
 
 
 def select_trial(study: Study, number: int | None) -> FrozenTrial:
@@ -77,7 +77,7 @@ def params_with(text: str, values: search_space.Values) -> str:
         UserError: params.yaml has no such keys, or the values are not valid.
     """
     params.load()
-    new = yaml.edit(text, params.nest(values))
+    new = yaml.edit(text, nested.nest(values))
     params.parse(yaml.parse(new, paths.PARAMS.name), f"{paths.PARAMS} with the trial's values")
     return new
 

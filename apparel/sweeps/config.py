@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from apparel import params
-from apparel.params import Count, Name, Section, Seed
+from apparel.params import Count, Name, Seed
 from apparel.utils import yaml
+from apparel.utils.sections import Section
 
 LATENCY = "latency"
 """The objective that is not a metric of val: milliseconds that the trained model takes for a photo."""

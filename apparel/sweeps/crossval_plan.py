@@ -13,6 +13,7 @@ from apparel.errors import UserError
 from apparel.models import prerequisites
 from apparel.sweeps import snapshot
 from apparel.sweeps.snapshot import Snapshot
+from apparel.utils import nested
 from apparel.versioning import git
 
 STAGES = ["split", "tfrecord", "train", "eval"]
@@ -65,7 +66,7 @@ class Plan:
 
     def params_of(self, training: Training) -> params.Params:
         """The whole of params.yaml of one training."""
-        return recipes.apply_values(self.config.model_dump(mode="json"), params.nest(training.values), "crossval")
+        return recipes.apply_values(self.config.model_dump(mode="json"), nested.nest(training.values), "crossval")
 
     def folder_of(self, training: Training) -> Path:
         """Where its results, log and record lie."""
@@ -115,7 +116,7 @@ def make_plan(recipe: str | None, overrides: list[str], folds: int, seeds: int, 
         UserError: a value is refused, or git has no commit, or files that it does not track.
     """
     given = recipes.merge(recipes.load(recipe).params if recipe else {}, recipes.parse_overrides(overrides))
-    values = params.flatten(given)
+    values = nested.flatten(given)
     if "split.fold" in values:
         raise UserError("split.fold is what crossval sets for each training; leave it out")
     today = params.load().model_dump(mode="json")

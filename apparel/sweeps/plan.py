@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from apparel import params, paths
 from apparel.analysis import run_plan
 from apparel.errors import UserError
-from apparel.params import Section
 from apparel.sweeps import search_space, snapshot, storage, workspace
 from apparel.sweeps.config import LATENCY, Range, SweepConfig, load_config, parse_config
 from apparel.sweeps.search_space import SearchSpace
 from apparel.sweeps.snapshot import Snapshot
 from apparel.tracking import local_runs
-from apparel.utils import yaml
+from apparel.utils import nested, yaml
 from apparel.utils.addresses import address_only
+from apparel.utils.sections import Section
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -49,7 +49,7 @@ class Plan:
     @property
     def params(self) -> params.Params:
         """params.yaml as the first trial has it."""
-        return params.parse(params.nest(self.space.base | self.space.initial_values))
+        return params.parse(nested.nest(self.space.base | self.space.initial_values))
 
     @property
     def trials(self) -> int | None:

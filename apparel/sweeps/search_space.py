@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apparel import params
 from apparel.errors import UserError, nearest
 from apparel.sweeps.config import Range, SweepConfig
-from apparel.utils import files, yaml
+from apparel.utils import files, nested, yaml
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -91,7 +91,7 @@ def build(config: SweepConfig, current: dict[str, dict[str, Any]], where: str) -
     Raises:
         UserError: a key is unknown, or a range is contradictory or has a value that params.yaml does not allow.
     """
-    flat = params.flatten(current)
+    flat = nested.flatten(current)
     for key in [*config.fixed, *config.space]:
         check_key(key, flat, where)
     for key in config.fixed.keys() & config.space.keys():
@@ -122,7 +122,7 @@ def parameter_name(key: str, range_: Range) -> str:
 
 def write_params(path: Path, values: Values) -> None:
     """Writes values into a params.yaml; comments and all other lines stay."""
-    files.write_text(path, yaml.edit(path.read_text(encoding="utf-8"), params.nest(values)))
+    files.write_text(path, yaml.edit(path.read_text(encoding="utf-8"), nested.nest(values)))
 
 
 def _condition_holds(range_: Range, values: Values) -> bool:
@@ -173,7 +173,7 @@ def _check_conditions(space: dict[str, tuple[Range, ...]], flat: Values, where: 
 
 
 def _check_values(values: Values, where: str) -> None:
-    params.parse(params.nest(values), where)
+    params.parse(nested.nest(values), where)
 
 
 def _extremes(range_: Range) -> tuple[Any, ...]:

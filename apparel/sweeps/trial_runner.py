@@ -21,7 +21,7 @@ from apparel.sweeps.search_space import SearchSpace
 from apparel.sweeps.workspace import Workspace, trial_folder
 from apparel.tracking import local_runs, runs
 from apparel.training import trial_messages
-from apparel.utils import files, processes
+from apparel.utils import files, nested, processes
 
 SECONDS_BETWEEN_POLLS = 0.5
 SECONDS_BETWEEN_TRIES = 30
@@ -255,7 +255,7 @@ class TrialRunner:
         return (self._context.space.base | self._values)[key]
 
     def _params(self) -> params.Params:
-        return params.parse(params.nest(self._context.space.base | self._values))
+        return params.parse(nested.nest(self._context.space.base | self._values))
 
     def _set_environment(self, parent: str | None = None) -> None:
         """Sets the variables by which train, DVC and MLflow attach to the trial; unset ones are removed.

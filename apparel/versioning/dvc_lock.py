@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from apparel.errors import UserError
-from apparel.params import flatten
 from apparel.utils import yaml
+from apparel.utils.nested import flatten
 from apparel.versioning import git
 
 FILES = ("data/demo/dvc.lock", "dvc.lock")

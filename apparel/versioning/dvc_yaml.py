@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from apparel.params import flatten
+from apparel.utils.nested import flatten
 
 
 def read_stages(pipeline: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -17,8 +17,8 @@ import psutil
 
 from apparel import paths
 from apparel.errors import UserError, some_of
-from apparel.params import flatten
 from apparel.utils import files, yaml
+from apparel.utils.nested import flatten
 from apparel.versioning import dvc_hash, dvc_yaml
 
 PIPELINES = (Path("dvc.yaml"), paths.DATA / "demo" / "dvc.yaml")

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from apparel.errors import UserError
-from apparel.params import flatten
 from apparel.utils import yaml
+from apparel.utils.nested import flatten
 from apparel.versioning import dvc_hash, dvc_lock, stage_inputs
 from apparel.versioning.stage_inputs import StageInputs
 

@@ -202,14 +202,6 @@ def test_a_text_that_breaks_the_yaml_parser_is_named(tmp_path: Path, text: str) 
         params.load(tmp_path / "params.yaml")
 
 
-def test_nested_values_are_flattened_to_dotted_names_and_back() -> None:
-    values = {"a": {"b": 1, "c": [1, 2]}, "d": {"e": {"f": None}}}
-    flat = params.flatten(values)
-    assert flat == {"a.b": 1, "a.c": [1, 2], "d.e.f": None}
-    assert params.nest(flat) == values
-    assert params.flatten(values, join_lists=True)["a.c"] == "1,2"
-
-
 @pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "1/5 of none", "5", "1 / 5", ""])
 def test_a_fold_is_one_of_at_least_two(fold: str) -> None:
     values = copy.deepcopy(VALUES)

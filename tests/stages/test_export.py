@@ -11,9 +11,9 @@ from apparel import paths
 from apparel.errors import UserError
 from apparel.evaluation import export_metrics, exports
 from apparel.inference import networks, speed_record
-from apparel.params import flatten
 from apparel.tracking import runs
 from apparel.utils import files, yaml
+from apparel.utils.nested import flatten
 from apparel.versioning import dvc_yaml
 from stages import export
 from tests.support import decided_detector, exported_formats, tiny_detector

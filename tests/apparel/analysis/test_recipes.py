@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from apparel import params, paths
 from apparel.analysis import recipes
 from apparel.errors import UserError
+from apparel.utils import nested
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "$" not in text)
 SHIPPED = ["all", "one", "six", "two"]
@@ -65,9 +66,9 @@ def test_an_unknown_key_names_the_file_and_the_nearest_key(tmp_path, monkeypatch
 @given(st.dictionaries(st.sampled_from("abcd"), SCALAR | st.lists(SCALAR, max_size=3), min_size=1))
 def test_values_are_read_back_as_they_were(values):
     keys = dict(zip("abcd", ("train.seed", "train.epochs", "split.seed", "data.name"), strict=True))
-    nested = params.nest({keys[letter]: value for letter, value in values.items()})
-    words = recipes.dvc_command("name", nested)
-    assert recipes.parse_overrides(words[words.index("-S") + 1 :: 2]) == nested
+    sections = nested.nest({keys[letter]: value for letter, value in values.items()})
+    words = recipes.dvc_command("name", sections)
+    assert recipes.parse_overrides(words[words.index("-S") + 1 :: 2]) == sections
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -14,6 +14,7 @@ from apparel.sweeps import config, crossval_trial, mlflow_runs, samplers, trial_
 from apparel.sweeps.crossval_trial import CrossvalTrialRunner
 from apparel.sweeps.search_space import SearchSpace
 from apparel.sweeps.trial_runner import TrialContext
+from apparel.utils import nested
 from tests.support.repository import ROOT
 
 RATES = {0.1: [0.5, 0.7, 0.6, 0.8], 0.2: [0.6, 0.8, 0.7, 0.9], 0.3: [0.4, 0.6, 0.5, 0.7]}
@@ -72,7 +73,7 @@ def project(tmp_path, monkeypatch):
     study = optuna.create_study(direction="maximize", pruner=samplers.make_pruner(settings, 1, 1))
     study.set_user_attr("snapshot", {"commit": "c"})
     workspace = FakeWorkspace(tmp_path / "clone")
-    base = params.flatten(params.load(ROOT / "params.yaml").model_dump(mode="json"))
+    base = nested.flatten(params.load(ROOT / "params.yaml").model_dump(mode="json"))
     context = TrialContext(study, settings, SearchSpace(base, {}), tmp_path, workspace)
     heartbeat = SimpleNamespace(lost=threading.Event())
 

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from apparel import params, paths
 from apparel.errors import UserError
 from apparel.sweeps import config, samplers, search_space
+from apparel.utils import nested
 from tests.support.repository import ROOT
 
 PARAMS = YAML(typ="safe").load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
@@ -116,7 +117,7 @@ def test_every_drawn_value_is_in_its_range_and_passes_the_params(seed, kind):
         values = space.suggest(trial)
         assert values["train.batch_size"] in ((4, 8) if values["train.resolution"] == 512 else (8, 16, 24, 32))
         assert 1e-4 <= values["train.learning_rate"] <= 1e-2
-        params.parse(params.nest(space.base | values))
+        params.parse(nested.nest(space.base | values))
         assert trial.params == space.to_optuna(values)
         study.tell(trial, values["train.learning_rate"])
 

@@ -1,0 +1,66 @@
+"""Sections of a YAML file as frozen, strictly typed values, and pydantic's errors in the terms of the file."""
+
+import re
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from apparel.errors import nearest
+
+
+class Section(BaseModel):
+    """A section: immutable, without type coercion, unknown keys or NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def explain(error: ValidationError, model: type[Section]) -> str:
+    """Every problem of values that are not a `model`, each with its key and the nearest valid name, in one line."""
+    problems = [problem for problem in error.errors() if not _follows(problem, error.errors())]
+    return "; ".join(_explain(problem, model) for problem in problems)
+
+
+def _follows(problem: dict, others: list[dict]) -> bool:
+    """A list whose entries are all refused is reported as empty, too, which it is not."""
+    depth = len(problem["loc"])
+    below = [other for other in others if len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"]]
+    return problem["type"] == "too_short" and bool(below)
+
+
+def _explain(problem: dict, model: type[Section]) -> str:
+    """One of pydantic's errors in the terms of the file: `train.epochs: should be greater than 0, found -1`."""
+    location = list(problem["loc"])
+    while location and isinstance(location[-1], int):  # which entry of a list, which the value found shows
+        location.pop()
+    name, value = ".".join(map(str, location)), problem["input"]
+    if problem["type"] == "missing":
+        return f"{name} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is unknown{nearest(str(location[-1]), list(_model_at(location[:-1], model).model_fields))}"
+    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    if problem["type"] == "model_type":
+        message = f"should have the keys {', '.join(_model_at(location, model).model_fields)}"
+    if not name:
+        return message
+    hint = ""
+    if problem["type"] == "literal_error" and isinstance(value, str):
+        nearest_value = nearest(value.lower(), re.findall("'(.*?)'", message))
+        hint = nearest_value if "did you" in nearest_value else ""
+    is_whole_section = problem["type"] == "value_error" and isinstance(value, dict)
+    found = "" if is_whole_section else f", found {value!r}{hint}"
+    return f"{name}: {message[0].lower()}{message[1:]}{found}"
+
+
+def _model_at(location: list[str | int], model: type[Section]) -> type[Section]:
+    """The section that lies at this location of `model`: keys of a dictionary and numbers in a list are passed over."""
+    for part in location:
+        if part in model.model_fields:
+            model = _section_in(model.model_fields[part].annotation) or model
+    return model
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section in a type such as `dict[str, tuple[Section, ...]]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)
