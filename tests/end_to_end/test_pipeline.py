@@ -93,6 +93,7 @@ def test_mlflow_holds_the_run(ran, metrics):
     assert runs[0].data.tags["git.dirty"] == "false"
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_the_curves_of_train_and_val(ran):
     listed = project_copy.run(ran[0], "tensorboard.main", "--inspect", "--logdir", ".apparel/tensorboard").stdout
     assert re.search(r"tensorboard/[0-9a-f]{7} ssd_mobilenet_v1 96 [0-9a-f]{8}/train:", listed)

@@ -91,7 +91,10 @@ def bordered(written, tmp_path: Path) -> None:
     mine.write_text(mine.read_text(encoding="utf-8").replace(fixed, kept), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("width", "height"), [pytest.param(120, 60, marks=pytest.mark.slow), (60, 120), (90, 90)])
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [pytest.param(120, 60, marks=pytest.mark.slow), (60, 120), pytest.param(90, 90, marks=pytest.mark.slow)],
+)
 def test_boxes_stay_on_their_garments_where_photos_are_padded(
     bordered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, height: int
 ) -> None:

@@ -141,6 +141,7 @@ def test_imagenet_weights_of_keras_fit_the_backbone(project: Path) -> None:
         load_pretrained_weights(narrow, train)
 
 
+@pytest.mark.slow
 @needs_coco
 def test_the_restored_coco_detector_finds_the_person_who_wears_the_garment() -> None:
     detector = Detector(pipeline_file.read(COCO / "pipeline.config"), tuple(f"class {n}" for n in range(90)))

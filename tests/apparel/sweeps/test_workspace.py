@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,12 @@ def folder(request, tmp_path, monkeypatch):
     clone = workspace.Workspace(tmp_path / "clone", snapshot.take(Path("configs/sweep.yaml")))
     clone.create()
     with (tmp_path / "log").open("wb") as log:
-        assert clone.train({"train.seed": 1}, log).wait() == 0, (tmp_path / "log").read_text()
+        process = clone.train({"train.seed": 1}, log)
+        while process.poll() is None:
+            time.sleep(0.1)
+        assert process.returncode == 0, (tmp_path / "log").read_text()
     clone.save("tiny-001", "tiny-001: train.seed 1")
+    clone.close()
     return folder
 
 

@@ -46,7 +46,7 @@ def _same(one: dict, other: dict) -> bool:
 def test_a_stream_from_the_middle_continues_as_the_whole_one(index: Index, class_balance: str, mosaic: float) -> None:
     train = tiny_detector.train_params(class_balance=class_balance, mosaic=mosaic)
     whole = _batches(index, 7, train)
-    for place in (1, 3, 4):
+    for place in (1, 4):
         start = {"epoch": int(whole[place - 1]["epoch"]), "position": int(whole[place - 1]["position"])}
         rest = _batches(index, 7 - place, train, **start)
         assert all(_same(one, other) for one, other in zip(whole[place:], rest, strict=True))
@@ -55,8 +55,8 @@ def test_a_stream_from_the_middle_continues_as_the_whole_one(index: Index, class
 def test_the_seed_changes_the_stream_and_every_pass_differs(index: Index) -> None:
     first, second = _batches(index, 1), _batches(index, 1, tiny_detector.train_params(seed=1))
     assert not _same(first[0], second[0])
-    one_pass, other_pass = _batches(index, 1, epoch=0), _batches(index, 1, epoch=1)
-    assert not np.array_equal(one_pass[0]["image"], other_pass[0]["image"])
+    other_pass = _batches(index, 1, epoch=1)
+    assert not np.array_equal(first[0]["image"], other_pass[0]["image"])
 
 
 @pytest.mark.parametrize(("class_balance", "mosaic"), STREAMS)

@@ -148,7 +148,7 @@ def test_where_val_has_no_boxes_the_loss_says_which_weights_are_better(project: 
     assert not training._is_better({"val/mAP50": unknown, "val/loss": 3.0})
 
 
-@pytest.mark.parametrize("batch_size", [8, 16, 24, 32, 48])
+@pytest.mark.parametrize("batch_size", [pytest.param(8, marks=pytest.mark.slow), 16, 24, 32, 48])
 def test_validations_are_as_many_as_epochs_ask_for(project: Path, index: Index, batch_size: int) -> None:
     training = _training(index, project / "schedule", validate_every=15, batch_size=batch_size)
     training.photos, training.steps_per_epoch = 340, 340 / batch_size
@@ -188,6 +188,7 @@ def test_a_pipeline_file_whose_losses_do_not_fit_is_refused_by_name(project: Pat
         training.run(lambda step, values: None)
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, index: Index) -> None:
     training = _training(
         index, project / "clipped", steps=1, optimizer="momentum", schedule="constant", learning_rate=1.0

@@ -229,7 +229,8 @@ def test_an_entry_that_another_process_writes_stays(here):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
-@pytest.mark.parametrize(("name", "kept"), [pytest.param("dvc.lock", 0, marks=pytest.mark.slow), (".tmp", 700)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kept"), [("dvc.lock", 0), (".tmp", 700)])
 def test_dvc_works_after_it_was_killed_while_writing(cut, name, kept):
     project_copy.set_params(cut / "params.yaml", split={"seed": kept + len(name)})
     command = [sys.executable, "-c", KILLED_WRITING.format(name=name, kept=kept)]

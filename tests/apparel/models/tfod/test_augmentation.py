@@ -109,7 +109,7 @@ def test_the_apis_own_draws_still_come_from_a_generator_with_a_state() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "ssd_random_crop_pad",
+        pytest.param("ssd_random_crop_pad", marks=pytest.mark.slow),
         "subtract_channel_mean",
         "rgb_to_gray",
         "scale_boxes_to_pixel_coordinates",

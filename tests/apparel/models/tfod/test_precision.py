@@ -36,6 +36,7 @@ def _loss(detector: Detector, photos: dict) -> tuple[float, set]:
     return float(function()), {node.outputs[0].dtype for node in operations if node.type.endswith("Conv2D")}
 
 
+@pytest.mark.slow
 def test_steps_have_finite_losses_in_float32_and_leave_weights_in_float32(trained) -> None:
     detector, metrics, _ = trained
     assert {value.dtype for values in metrics for value in values.values()} == {tf.float32}
