@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from apparel import params, paths
-from apparel.data import index, split
+from apparel.data import index, pinned_split
 from apparel.errors import UserError
 from apparel.models import pipeline_config
 from apparel.tracking import local_runs
@@ -76,7 +76,7 @@ def training_photos(config: params.Params, stages: list[str]) -> int:
         share = 1 - 1 / folds
     photos = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if config.split.train_list:
-        listed = split.read_photo_list(paths.lists(config.data.name) / config.split.train_list, photos)
+        listed = pinned_split.read_photo_list(paths.lists(config.data.name) / config.split.train_list, photos)
         return max(1, round(len(listed) * share))
     drawn = yaml.load(folder.parent / "params.yaml")["draw"]["photos"] if not photos else 0
     rest = 1 if of_all else 1 - config.split.test_fraction

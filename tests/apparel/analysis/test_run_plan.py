@@ -99,3 +99,19 @@ def test_before_the_first_training_the_time_is_that_of_the_recipe_six(ran, monke
 @pytest.mark.parametrize(("seconds", "text"), [(59.6, "60 s"), (600, "10 min"), (7260, "2.0 hours")])
 def test_durations_read_as_a_person_says_them(seconds, text):
     assert run_plan.duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(("fold", "photos"), [(None, 6), ("1/4", 6), ("2/2", 4)])
+def test_photos_of_a_published_list_are_counted(tmp_path, monkeypatch, fold, photos):
+    """Those of the list that are there, less what becomes val or another fold."""
+    monkeypatch.chdir(tmp_path)
+    for name in [f"{number}.jpg" for number in range(10)]:
+        (tmp_path / "data/shop/photos").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data/shop/photos" / name).touch()
+    (tmp_path / "data/shop/lists").mkdir()
+    listed = "filename\n" + "".join(f"{number}.jpg\n" for number in range(8))
+    (tmp_path / "data/shop/lists/train.csv").write_text(listed, encoding="utf-8")
+    split = {"train_list": "train.csv", "val_fraction": 0.25, "fold": fold}
+    values = yaml.load(ROOT / "params.yaml")
+    config = params.parse(merge(values, {"data": {"name": "shop"}, "split": split}))
+    assert run_plan.training_photos(config, STAGES) == photos
