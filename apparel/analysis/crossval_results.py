@@ -24,7 +24,6 @@ from apparel.errors import UserError
 from apparel.evaluation import breakdown, evaluate, html, metrics, report
 from apparel.evaluation.breakdown import Breakdown
 from apparel.evaluation.evaluate import DECIMALS, SplitMetrics
-from apparel.tracking import local_runs
 from apparel.utils import csv_tables, files
 
 if TYPE_CHECKING:
@@ -226,16 +225,14 @@ def load(name: str) -> ResultSet:
     Raises:
         UserError: it is damaged.
     """
-    path = folder(name) / SUMMARY
+    path, remedy = folder(name) / SUMMARY, "run the same `apparel crossval` again"
+    summary, settings = result_sets.read_summary(path, remedy)
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
         trainings = [(each["seed"], each["fold"], each["experiment"]) for each in summary["trainings"]]
-        settings = {key: dict(summary[key]) for key in ("params", "data", "code")}
-    except (OSError, ValueError, LookupError, TypeError):
-        raise UserError(f"{path} is damaged; run the same `apparel crossval` again") from None
+    except (LookupError, TypeError):
+        raise UserError(f"{path} is damaged; {remedy}") from None
     results = [read_fold(*each, fold_folder(name, *each[:2])) for each in trainings]
     pooled = pool(name, results).pooled
-    photos_of = paths.photos(settings["params"].get("data.name", ""))
     return ResultSet(
         name=name,
         photos=pooled.photos,
@@ -243,9 +240,6 @@ def load(name: str) -> ResultSet:
         detections=pooled.matched[["filename", "class", "score", *CORNERS]],
         thresholds=pooled.thresholds,
         **settings,
-        model=None,
-        run=local_runs.mlflow_id(summary["run"]) if summary.get("run") else None,
-        read_photo=lambda photo: (photos_of / photo.rpartition("/")[2]).read_bytes(),
     )
 
 

@@ -4,7 +4,6 @@ No stage of DVC: an ensemble has members of several commits, and none of its own
 `.apparel/ensembles` and in MLflow, as the run `ensemble NAME`.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from apparel.data.index import Index
 from apparel.errors import UserError
 from apparel.evaluation import breakdown, evaluate, gallery, html, metrics, report
 from apparel.evaluation.evaluate import SplitMetrics
-from apparel.tracking import local_runs, runs
+from apparel.tracking import runs
 from apparel.utils import csv_tables, files
 from apparel.versioning import dvc_lock, provenance
 
@@ -113,23 +112,12 @@ def write(ensemble: Ensemble, evaluation: Evaluation, index: Index, config: para
     """Writes tables, pictures and the page, and logs all with a run in MLflow; returns the page."""
     from apparel.models import inputs
 
-    name, judged, val = ensemble.path.stem, evaluation.judged, evaluation.val
-    target = folder(name)
+    judged, val = evaluation.judged, evaluation.val
+    target = folder(ensemble.path.stem)
     files.remove_tree(target / paths.EVAL_PICTURES.name)
     (target / SUMMARY).unlink(missing_ok=True)
-    records = inputs.record_files(index, judged.split)
     losses = {results.split: breakdown.break_down(results) for results in (val, judged)}
-    report.write_tables(judged, val, losses, report.image_digests(records), target)
-    _write_members(evaluation.members, target)
-    picked = evaluate.select_photos(judged, config.eval.pictures)
-    wanted = {photo for group in picked.values() for photo in group}
-    images = {photo: image for photo, image in report.encoded_images(records) if photo in wanted}
-    groups = report.write_pictures(judged, None, images, picked, target / paths.EVAL_PICTURES.name)
-    photos = gallery.make_gallery(judged, report.encoded_images(records), gallery.select_photos(judged))
-    about = {"name": name, "iou": ensemble.network.iou, "ms": evaluation.ms}
-    about |= {"members": evaluation.members.to_dict("records")}
-    values = config.result_values() | _settings(ensemble)
-    report.write_page(judged, val, losses[judged.split], groups, photos, values, target, about)
+    page = _write_results(ensemble, evaluation, losses, inputs.record_files(index, judged.split), config)
     with _open_run(ensemble, config, target) as run:
         run.log_metrics(_figures(evaluation))
         for path in [*(target / path.name for path in paths.EVAL_FILES), target / MEMBERS]:
@@ -138,16 +126,32 @@ def write(ensemble: Ensemble, evaluation: Evaluation, index: Index, config: para
         run.describe(report.markdown(judged))
     data, code = result_sets.inputs_of(dvc_lock.read_workspace())
     texts = {key: str(value) for key, value in (config.flat() | _settings(ensemble)).items()}
-    model = ensemble.network.metadata.model
-    summary = {
-        "params": texts,
-        "data": data,
-        "code": code,
-        "model": model,
-        "run": run.id,
-        "ms": round(evaluation.ms, 3),
-    }
+    summary = {"params": texts, "data": data, "code": code, "model": ensemble.network.metadata.model}
+    summary |= {"run": run.id, "ms": round(evaluation.ms, 3)}
     files.write_json(target / SUMMARY, summary)  # the last: with it the results are whole
+    return page
+
+
+def _write_results(
+    ensemble: Ensemble,
+    evaluation: Evaluation,
+    losses: dict[str, breakdown.Breakdown],
+    records: list[Path],
+    config: params.Params,
+) -> Path:
+    """Writes the tables, pictures and page of the judged split, as the stage eval does; returns the page."""
+    judged, val, target = evaluation.judged, evaluation.val, folder(ensemble.path.stem)
+    report.write_tables(judged, val, losses, report.image_digests(records), target)
+    _write_members(evaluation.members, target)
+    picked = evaluate.select_photos(judged, config.eval.pictures)
+    wanted = {photo for group in picked.values() for photo in group}
+    images = {photo: image for photo, image in report.encoded_images(records) if photo in wanted}
+    groups = report.write_pictures(judged, None, images, picked, target / paths.EVAL_PICTURES.name)
+    photos = gallery.make_gallery(judged, report.encoded_images(records), gallery.select_photos(judged))
+    about = {"name": ensemble.path.stem, "iou": ensemble.network.iou, "ms": evaluation.ms}
+    about |= {"members": evaluation.members.to_dict("records")}
+    values = config.result_values() | _settings(ensemble)
+    report.write_page(judged, val, losses[judged.split], groups, photos, values, target, about)
     return target / paths.EVAL_PAGE.name
 
 
@@ -213,19 +217,6 @@ def load(name: str) -> ResultSet:
     Raises:
         UserError: it is damaged.
     """
-    path = folder(name) / SUMMARY
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        settings = {key: dict(summary[key]) for key in ("params", "data", "code")}
-        photos_of = paths.photos(params.parse_name(settings["params"]["data.name"], str(path)))
-        run = local_runs.mlflow_id(str(summary["run"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        raise UserError(f"{path} is damaged; run `apparel ensemble eval {name}` again") from None
-    return ResultSet(
-        name=name,
-        **result_sets.read_tables(folder(name)),
-        **settings,
-        model=None,
-        run=run,
-        read_photo=lambda photo: (photos_of / photo).read_bytes(),
-    )
+    remedy = f"run `apparel ensemble eval {name}` again"
+    _, settings = result_sets.read_summary(folder(name) / SUMMARY, remedy)
+    return ResultSet(name=name, **result_sets.read_tables(folder(name)), **settings)

@@ -3,6 +3,7 @@
 Their files may come from a DVC remote or a server and are validated.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.classes import ALL
 from apparel.errors import UserError, one_line
 from apparel.evaluation.report import judged_rows
+from apparel.tracking import local_runs
 from apparel.tracking.server import clean_name
 from apparel.utils import csv_tables, yaml
 from apparel.utils.addresses import reason
@@ -169,6 +171,33 @@ def _from_run(name: str, run: "StoredRun", reader: "Reader") -> ResultSet:
         run=run.id,
         read_photo=lambda photo: (photos / photo).read_bytes(),
     )
+
+
+def read_summary(path: Path, remedy: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The summary of results that a command keeps in this clone, with what a `ResultSet` takes from it.
+
+    Args:
+        path: the JSON file, with `params`, `data`, `code` and `run`.
+        remedy: what writes it anew.
+
+    Returns:
+        The summary; and params, data, code, model (None), run, and read_photo for names of photos, with or without a
+        number of the seed before them.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        settings = {key: dict(summary[key]) for key in ("params", "data", "code")}
+        photos = paths.photos(params.parse_name(settings["params"]["data.name"], str(path)))
+        settings["run"] = local_runs.mlflow_id(str(summary["run"])) if summary["run"] else None
+    except (OSError, ValueError, LookupError, TypeError):
+        raise UserError(f"{path} is damaged; {remedy}") from None
+    return summary, settings | {
+        "model": None,
+        "read_photo": lambda photo: (photos / photo.rpartition("/")[2]).read_bytes(),
+    }
 
 
 def read_tables(folder: Path) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def taken() -> Iterator[Snapshot]:
         UserError: this is not the root of a git repository with a commit, a merge is under way, a changed file is too
             large, or a file holds a key or password.
     """
-    commit = _head()
+    commit = git.root_commit("a job")
     if unmerged := git.output("ls-files", "--unmerged"):
         raise UserError(f"a merge has conflicts in {unmerged.splitlines()[0].split(chr(9))[-1]}; resolve them first")
     _check_sizes()
@@ -145,17 +145,6 @@ def is_generated(name: str) -> bool:
     """Whether stages write a file, by its path."""
     folder, lock = GENERATED
     return name.startswith(f"{folder}/") or name.rpartition("/")[2] == lock
-
-
-def _head() -> str:
-    try:
-        top, commit = git.output("rev-parse", "--show-toplevel"), git.output("rev-parse", "HEAD")
-    except UserError:
-        remedy = "a job needs a git commit: run `git init`, `git add .` and `git commit`"
-        raise UserError(git.refusal() or remedy) from None
-    if Path(top).resolve() != Path.cwd().resolve():
-        raise UserError(f"the root of the git repository is {top}: a job starts from there")
-    return commit
 
 
 def _new_files() -> list[bytes]:

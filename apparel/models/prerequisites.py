@@ -8,6 +8,7 @@ from apparel.models import packaged_weights, pipeline_config
 from apparel.models.checkpoint_params import read_checkpoint_params
 from apparel.models.export import support
 from apparel.models.tfod import pipeline_file
+from apparel.versioning import git
 
 MOBILENET = "ssd_mobilenet_v1"
 """Start of the feature extractors' names whose layers have the same width at the same `train.depth_multiplier`."""
@@ -28,6 +29,31 @@ def check_parameters(config: params.Params) -> None:
             problems.append(problem)
     if problems:
         raise UserError("; ".join(problems))
+
+
+def check_copies(config: params.Params) -> None:
+    """Checks that a copy of the project, such as trials and folds are trained in, gets the photos and weights.
+
+    Git leaves them out, so DVC has to know them. `apparel import` sees to it; folders that were copied here have no
+    `.dvc` file.
+
+    Raises:
+        UserError: names the folders that only this one has, and the command that adds them.
+    """
+    data = paths.DATA / config.data.name
+    folders = [] if _is_drawn(data) else [data / name for name in ("photos", "annotations", "lists")]
+    if config.train.checkpoint != "none" and packaged_weights.read(paths.PRETRAINED / config.train.checkpoint) is None:
+        folders.append(paths.PRETRAINED / config.train.checkpoint)
+    unknown = [folder for folder in folders if folder.is_dir() and not _dvc_file(folder).is_file()]
+    if unknown and (tracked := git.tracked_files()):
+        unknown = [path for path in unknown if not any(name.startswith(f"{path.as_posix()}/") for name in tracked)]
+    if unknown:
+        names = " ".join(folder.as_posix() for folder in unknown)
+        verb = "are" if len(unknown) > 1 else "is"
+        raise UserError(
+            f"{names} {verb} known to neither DVC nor git, so a copy of the project would lack them: "
+            f"`dvc add {names}`, then `git add data` and `git commit`"
+        )
 
 
 def data_sets() -> list[str]:
@@ -134,9 +160,12 @@ def _dictated(folder: Path, detector: str) -> set[str]:
 
 def _extractor(path: Path) -> str:
     try:
-        return pipeline_file.read(path).model.ssd.feature_extractor.type
+        model = pipeline_file.read(path).model
     except UserError:
         return ""
+    meta_architecture = model.WhichOneof("model")
+    extractor = getattr(getattr(model, meta_architecture), "feature_extractor", None) if meta_architecture else None
+    return getattr(extractor, "type", "")
 
 
 def _is_drawn(folder: Path) -> bool:

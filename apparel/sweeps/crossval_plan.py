@@ -126,6 +126,7 @@ def make_plan(recipe: str | None, overrides: list[str], folds: int, seeds: int, 
     if folds < 2:
         raise UserError(f"--folds {folds}: two are the fewest")
     prerequisites.check_parameters(config)
+    prerequisites.check_copies(config)
     first = config.train.seed
     if name is None:
         settings = json.dumps([config.result_values(), folds, seeds, of_all], sort_keys=True)

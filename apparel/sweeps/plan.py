@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from apparel import params, paths
 from apparel.analysis import run_plan
 from apparel.errors import UserError
+from apparel.models import prerequisites
 from apparel.sweeps import search_space, snapshot, storage, workspace
 from apparel.sweeps.config import LATENCY, Range, SweepConfig, load_config, parse_config
 from apparel.sweeps.search_space import SearchSpace
@@ -183,7 +184,9 @@ def make_plan(file: Path, address: str, workers: int, changes: dict[str, Any]) -
     taken = _study_snapshot(config.study, study, file)
     space = search_space.build(config, read_params(taken), str(file))
     _check_objectives(config, space, str(file))
-    if study is not None:
+    if study is None:
+        prerequisites.check_copies(params.parse(nested.nest(space.base)))
+    else:
         _check_same(study, config, file)
     plan = Plan(config, space, taken, address, workers, study)
     if config.sampler.kind == "grid":

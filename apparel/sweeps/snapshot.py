@@ -48,13 +48,7 @@ def take(config: Path) -> Snapshot:
     Raises:
         UserError: this is not the root of a git repository with a commit, or an untracked file would be missing.
     """
-    try:
-        top, commit = git.output("rev-parse", "--show-toplevel"), git.output("rev-parse", "HEAD")
-    except UserError:
-        remedy = "a sweep needs a git commit: run `git init`, `git add .` and `git commit`"
-        raise UserError(git.refusal() or remedy) from None
-    if Path(top).resolve() != Path.cwd().resolve():
-        raise UserError(f"run the sweep from the root of the git repository, {top}")
+    commit = git.root_commit("a sweep")
     listed = git.output("ls-files", "--others", "--exclude-standard", "-z", "--", *CARRIED, *GENERATED)
     untracked = [name for name in listed.split("\0") if name and Path(name) != config]
     if untracked:

@@ -105,6 +105,25 @@ def commit(name: str) -> str | None:
     return None if found is None else found.decode().strip()
 
 
+def root_commit(purpose: str) -> str:
+    """The full hash of HEAD, where the current folder is the root of the work tree.
+
+    Args:
+        purpose: what needs both, such as `a sweep`, for the message.
+
+    Raises:
+        UserError: there is no commit, git does not read this clone, or its root is another folder.
+    """
+    try:
+        top, head = output("rev-parse", "--show-toplevel"), output("rev-parse", "HEAD")
+    except UserError:
+        remedy = f"{purpose} needs a git commit: run `git init`, `git add .` and `git commit`"
+        raise UserError(refusal() or remedy) from None
+    if Path(top).resolve() != Path.cwd().resolve():
+        raise UserError(f"{purpose} starts from the root of the git repository: `cd {top}`")
+    return head
+
+
 def experiments() -> dict[str, list[str]]:
     """The commits by the name of the DVC experiment; several if experiments of one name have different baselines."""
     commits: dict[str, list[str]] = {}

@@ -4,11 +4,15 @@ What is patched when this module is imported, why, and when the patch may go:
 
 - **The depth multiplier is applied once.** The API's Keras MobileNet v1 passes `alpha` both to Keras' `MobileNet` and
   to its own layers, so that 0.75 becomes 0.56. Until `conv_pw_13` of a 0.75 model has 768 channels without the patch.
+- **MobileNet v1 has the same layers below a depthwise feature pyramid** as below plain maps. The API makes its last two
+  blocks narrower there, so that no published weights fit. Until the API's pipeline files can say so.
 - **Target assignment and hard example mining take all photos of a batch at once**, and so does non-maximum suppression:
   `suppression.py`. The API unrolls them once a photo, which took most of a minute to trace at batch 24. The results are
   the same. Until the API takes a batch.
 - **Anchors are constants** where the network's input has a fixed size: `constant_anchors.py`. Until the API's are.
-- **EfficientNet-Lite** is among the feature extractors: `efficientnet_lite.py`. Until the API has it.
+- **EfficientNet-Lite** is among the feature extractors: `efficientnet_lite.py`, and of a Faster R-CNN
+  `efficientnet_lite_rcnn.py`. Until the API has it.
+- **A Faster R-CNN's samples** of anchors and proposals are repeatable: `sampling.py`. Until the API's are.
 - **Keras 2** is selected by `apparel/utils/tf_environment.py` and `model_builder.py`. Until the API is written for
   Keras 3.
 """
@@ -19,13 +23,16 @@ import tensorflow as tf
 from object_detection.builders import image_resizer_builder
 from object_detection.core import box_list, losses
 from object_detection.meta_architectures import ssd_meta_arch
+from object_detection.models import ssd_mobilenet_v1_fpn_keras_feature_extractor
 from object_detection.models.keras_models import mobilenet_v1
 from object_detection.utils import shape_utils
 
-from apparel.models.tfod import (  # noqa: F401 - the first, second and last patch the API, or add to it
+from apparel.models.tfod import (  # noqa: F401 - all but model_builder patch the API, or add to it
     constant_anchors,
     efficientnet_lite,
+    efficientnet_lite_rcnn,
     model_builder,
+    sampling,
     suppression,
 )
 from apparel.models.tfod.pipeline_file import PipelineConfig
@@ -81,16 +88,36 @@ def _mobilenet_v1(batchnorm_training, alpha=1.0, **options):
     return tf.keras.applications.MobileNet(alpha=1.0, layers=layers, **keras_options)
 
 
-def _assign_targets(target_assigner, anchors, boxes, classes, unmatched_class_label=None, weights=None):
-    """Replaces `batch_assign` of the API's target_assigner.py, for photos padded to one number of boxes (weight 0)."""
+def _assign_targets(
+    target_assigner,
+    anchors_batch,
+    gt_box_batch,
+    gt_class_targets_batch,
+    unmatched_class_label=None,
+    gt_weights_batch=None,
+):
+    """Replaces `batch_assign` of the API's target_assigner.py, for photos padded to one number of boxes (weight 0).
+
+    A Faster R-CNN's proposals, other ones in each photo, and its anchors, which learn no class, take the API's way.
+    """
+    if isinstance(anchors_batch, list) or gt_class_targets_batch[0] is None:
+        return _assign_one_by_one(
+            target_assigner,
+            anchors_batch,
+            gt_box_batch,
+            gt_class_targets_batch,
+            unmatched_class_label,
+            gt_weights_batch,
+        )
 
     def one_photo(photo):
         photo_boxes, photo_classes, photo_weights = photo
         return target_assigner.assign(
-            anchors, box_list.BoxList(photo_boxes), photo_classes, unmatched_class_label, photo_weights
+            anchors_batch, box_list.BoxList(photo_boxes), photo_classes, unmatched_class_label, photo_weights
         )
 
-    stacked = (tf.stack([photo.get() for photo in boxes]), tf.stack(classes), tf.stack(weights))
+    boxes = tf.stack([photo.get() for photo in gt_box_batch])
+    stacked = (boxes, tf.stack(gt_class_targets_batch), tf.stack(gt_weights_batch))
     return tf.vectorized_map(one_photo, without_padding(*stacked))
 
 
@@ -185,7 +212,9 @@ def _map_photos(fn, elems, dtype=None, parallel_iterations=32, back_prop=True):
     return tf.map_fn(fn, elems, fn_output_signature=dtype, parallel_iterations=parallel_iterations)
 
 
+_assign_one_by_one = ssd_meta_arch.target_assigner.batch_assign_targets
 mobilenet_v1.mobilenet_v1 = _mobilenet_v1
+ssd_mobilenet_v1_fpn_keras_feature_extractor._create_modified_mobilenet_config = lambda: None
 shape_utils.static_or_dynamic_map_fn = _map_photos
 ssd_meta_arch.target_assigner.batch_assign_targets = _assign_targets
 losses.HardExampleMiner.__call__ = _mine_hard_examples

@@ -6,6 +6,7 @@ import pytest
 from apparel import params, paths
 from apparel.errors import UserError
 from apparel.models import prerequisites
+from tests.support import project_copy
 from tests.support.project_copy import set_params
 from tests.support.repository import ROOT
 
@@ -61,11 +62,12 @@ def test_weights_of_the_installation_name_the_detectors_that_take_them(project):
     shutil.copytree(ROOT / folder, folder)
     train = {"checkpoint": folder.name, "depth_multiplier": 1.0, "checkpoint_type": "backbone"}
     assert refusal(train=train) == (
-        "train.detector is ssd_mobilenet_v1, but the weights efficientnet_lite0 are for ssd_efficientnet_lite0 and "
-        "ssd_efficientnet_lite0_fpnlite: set one of them"
+        "train.detector is ssd_mobilenet_v1, but the weights efficientnet_lite0 are for "
+        "faster_rcnn_efficientnet_lite0 and ssd_efficientnet_lite0 and ssd_efficientnet_lite0_fpnlite: set one of them"
     )
-    set_params(paths.PARAMS, train={"detector": "ssd_efficientnet_lite0"})
-    prerequisites.check_parameters(params.load())
+    for detector in ("faster_rcnn_efficientnet_lite0", "ssd_efficientnet_lite0"):
+        set_params(paths.PARAMS, train={"detector": detector})
+        prerequisites.check_parameters(params.load())
     assert "train.checkpoint_type is detection, but" in refusal(train={"checkpoint_type": "detection"})
     written = (folder / "weights.json").read_text(encoding="utf-8").replace('"package": "', '"package": "no-')
     (folder / "weights.json").write_text(written, encoding="utf-8")
@@ -93,3 +95,29 @@ def test_weights_of_another_network_are_left_to_the_training(project):
         'model { ssd { feature_extractor { type: "ssd_mobilenet_v1_fpn_keras" depth_multiplier: 0.75 } } }'
     )
     prerequisites.check_parameters(params.load())  # a detector with the same head takes them as `detection`
+
+
+def test_folders_that_a_copy_of_the_project_would_lack_are_refused(project):
+    project_copy.git(project, "init", "--quiet")
+    with pytest.raises(UserError) as refused:
+        prerequisites.check_copies(params.load())
+    folders = "data/shop/photos data/shop/annotations data/shop/lists data/pretrained/coco"
+    assert str(refused.value) == (
+        f"{folders} are known to neither DVC nor git, so a copy of the project would lack them: "
+        f"`dvc add {folders}`, then `git add data` and `git commit`"
+    )
+    for folder in folders.split()[:-1]:
+        Path(f"{folder}.dvc").touch()
+    with pytest.raises(UserError, match=r"^data/pretrained/coco is known to neither"):
+        prerequisites.check_copies(params.load())
+    project_copy.git(project, "add", "--force", "data/pretrained/coco")
+    prerequisites.check_copies(params.load())
+    shutil.rmtree("data/pretrained/coco")  # not here: that is said elsewhere
+    prerequisites.check_copies(params.load())
+
+
+def test_drawn_photos_and_packaged_weights_need_no_dvc_file(project):
+    shutil.copytree(ROOT / "data/demo", "data/demo", ignore=shutil.ignore_patterns("photos", "annotations"))
+    shutil.copytree(ROOT / "data/pretrained/efficientnet_lite0", "data/pretrained/efficientnet_lite0")
+    set_params(paths.PARAMS, data={"name": "demo"}, train={"checkpoint": "efficientnet_lite0"})
+    prerequisites.check_copies(params.load())

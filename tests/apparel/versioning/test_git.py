@@ -176,3 +176,17 @@ def test_a_machine_without_git_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="git is not installed"):
         git.run("status")
+
+
+def test_the_root_and_its_commit_are_asked_for_by_name(repository, tmp_path_factory, monkeypatch):
+    assert git.root_commit("a sweep") == git.commit("HEAD")
+    monkeypatch.chdir(repository / "below")
+    with pytest.raises(
+        UserError, match=re.escape(f"a sweep starts from the root of the git repository: `cd {repository}`")
+    ):
+        git.root_commit("a sweep")
+    new = tmp_path_factory.mktemp("new")
+    project_copy.git(new, "init", "--quiet")
+    monkeypatch.chdir(new)
+    with pytest.raises(UserError, match="a job needs a git commit: run `git init`"):
+        git.root_commit("a job")

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: shapes as published, batch normalisation that can be frozen, and detectors that train and load."""
+"""EfficientNet-Lite: shapes as published, batch normalisation that can be frozen."""
 
 import functools
 import os
@@ -6,21 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 
 from apparel.errors import UserError
-from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
-from apparel.models.detector import Detector, load_detector
-from apparel.models.tfod import determinism, efficientnet_lite
+from apparel.models.detector import Detector
+from apparel.models.tfod import efficientnet_lite
 from apparel.models.tfod.model import early_layers
-from apparel.training.loop import Training
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
-
-DETECTORS = sorted(path.stem for path in (ROOT / "configs").glob("ssd_efficientnet_lite*.config"))
 
 
 @pytest.fixture(scope="module")
@@ -83,25 +78,6 @@ def test_the_pipeline_files_differ_in_the_network_only():
         texts = [(ROOT / "configs" / f"ssd_efficientnet_lite{number}{kind}.config").read_text() for number in (0, 1, 2)]
         models = {text[text.index("model {") :].replace(f"lite{n}", "lite") for n, text in enumerate(texts)}
         assert len(models) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", DETECTORS)
-def test_a_detector_trains_and_is_the_same_when_loaded(project, name):
-    index = tiny_detector.records(project)
-    train = tiny_detector.train_params(detector=name, steps=3)
-    tf.keras.backend.clear_session()
-    determinism.enable(train.seed)
-    detector = Detector(tiny_detector.config(train), tiny_detector.CLASSES)
-    before = [variable.numpy() for variable in detector.model.variables]
-    Training(detector, index, train, project / name).run(lambda step, values: None)
-    changed = [not np.array_equal(old, new.numpy()) for old, new in zip(before, detector.model.variables, strict=True)]
-    assert sum(changed) > 0.9 * len(changed)
-    detector.save(project / f"{name}-model")
-    loaded = load_detector(project / f"{name}-model")
-    detections, again = (detect_split(one, index, "val").detections for one in (detector, loaded))
-    assert len(detections) > 0
-    pd.testing.assert_frame_equal(detections, again)
 
 
 def test_what_the_network_cannot_do_is_refused(project):

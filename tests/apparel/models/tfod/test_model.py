@@ -92,6 +92,22 @@ def test_targets_are_those_the_api_assigns(detector: Detector) -> None:
     assert (padded[4].numpy() >= 0).any(axis=1).all()
 
 
+def test_proposals_and_anchors_without_classes_take_the_apis_way(detector: Detector) -> None:
+    """A Faster R-CNN's second stage has other proposals in each photo, its first one no classes."""
+    from object_detection.core import box_list, target_assigner
+
+    box = box_list.BoxList(tf.constant([[0.1, 0.1, 0.6, 0.5]]))
+    *_, corners = _random_matches(np.random.default_rng(1))
+    anchors = [box_list.BoxList(tf.constant(photo)) for photo in corners[:2]]
+    common = {"gt_box_batch": [box, box], "gt_weights_batch": [tf.ones([1])] * 2}
+    common["target_assigner"] = target_assigner.create_target_assigner("FasterRCNN", "proposal")
+    for batch in (anchors, anchors[0]):
+        given = common | {"anchors_batch": batch, "gt_class_targets_batch": [None, None]}
+        ours, theirs = model._assign_targets(**given), target_assigner.batch_assign(**given)
+        for found, expected in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 def _batch() -> dict[str, tf.Tensor]:
     return {
         "image": tf.random.stateless_uniform([2, 64, 64, 3], [1, 2], 0, 255),
