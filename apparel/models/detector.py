@@ -87,6 +87,8 @@ class Detector:
 
     def _create_variables(self) -> None:
         side = self.resolution
+        if self.config.model.WhichOneof("model") == "faster_rcnn":  # while it trains it samples by ground truth
+            self._set_phase(training=False)
         with tf.device("CPU"):
             initialize = tf.function(self._predict, autograph=False).get_initialization_function(
                 tf.TensorSpec([1, side, side, 3], tf.float32), tf.TensorSpec([1, 3], tf.int32)

@@ -156,3 +156,14 @@ def test_the_restored_coco_detector_finds_the_person_who_wears_the_garment() -> 
     confident = detections.scores.numpy()[:, 0] > 0.5
     assert confident.sum() >= 5
     assert (strongest[confident] == PERSON).mean() > 0.7
+
+
+@needs_coco
+def test_a_pyramid_takes_the_backbone_of_a_detector_with_plain_maps(project) -> None:
+    (project / "coco").symlink_to(COCO)
+    changes = {"checkpoint": "coco", "checkpoint_type": "backbone", "depth_multiplier": 0.75}
+    detector, train = _detector(detector="ssd_mobilenet_v1_fpnlite", **changes)
+    before = [variable.numpy() for variable in detector.backbone.variables]
+    load_pretrained_weights(detector, train)
+    after = [variable.numpy() for variable in detector.backbone.variables]
+    assert not any(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
