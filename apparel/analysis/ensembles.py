@@ -6,13 +6,14 @@ from pathlib import Path
 
 from apparel import paths
 from apparel.analysis import model_sources
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 from apparel.inference import ensemble_file, networks
 from apparel.inference.ensemble import EnsembleNetwork, View
 from apparel.inference.ensemble_file import EnsembleConfig, Member
 from apparel.inference.network import Network
 from apparel.models.metadata import Metadata
 from apparel.models.thresholds import Thresholds
+from apparel.utils import buckets
 from apparel.versioning import dvc_lock
 
 Load = Callable[[Path, Member], Network]
@@ -50,6 +51,8 @@ def find(name: str) -> Path:
     """
     if (path := ensemble_file.find(name) or Path(name)).is_file() and ensemble_file.is_ensemble(path):
         return path
+    if buckets.ADDRESS.match(name):
+        raise UserError(f"{plain(name)}: the file of an ensemble lies on this machine; its members may lie in buckets")
     names = ", ".join(sorted(path.stem for path in ensemble_file.FOLDER.glob("*.yaml"))) or "none"
     raise UserError(f"there is no ensemble '{name}' in {ensemble_file.FOLDER.as_posix()}; there are: {names}")
 

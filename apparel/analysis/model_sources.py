@@ -1,6 +1,8 @@
-"""Models by name: a folder, an exported file, an ensemble, the workspace, an experiment or commit, a model in MLflow.
+"""Models by name: a folder, an exported file, an ensemble, the workspace, an experiment or commit, a model in MLflow or
+a bucket.
 
-A model that does not lie here as files is copied into `.apparel/` once, and compared with its checksums each time.
+A model that does not lie here as files is copied into `.apparel/` once, and compared with its checksums each time; one
+in a bucket is copied again when the bucket lists other files.
 """
 
 import re
@@ -15,25 +17,29 @@ from apparel.errors import UserError, plain
 from apparel.inference import ensemble_file
 from apparel.tracking import registry
 from apparel.tracking.reader import Reader
-from apparel.utils import files
+from apparel.utils import bucket_files, buckets, files, limits
 from apparel.utils.addresses import reason
 from apparel.versioning import dvc_hash, dvc_lock, git
 
 KEPT = paths.LOCAL / "cached-models"
-"""Models of commits, copied from DVC's cache, each in a folder named by DVC's hash of it."""
+"""Models of commits, copied from DVC's cache, each in a folder named by DVC's hash of it; and those of buckets."""
 
 MODEL_FILES = ("pipeline.config", "saved_model.pb")
 """A folder with one of these files is a model; another folder may share its name with an experiment."""
+
+
+MAX_STORED_FILES = 1_000
+"""Files of a model in a bucket; one of the project's own has ten."""
 
 
 def resolve(name: str) -> Path:
     """The folder or file of a model.
 
     Args:
-        name: looked up in this order: `workspace`, the model of the last `dvc repro`; a file, or a folder with a model;
-            an ensemble, a file of configs/ensembles without its ending; `models:/…`, a model in MLflow; the id of a run
-            in MLflow; an experiment or commit; an alias of the registered model, such as `champion`; the name of a run
-            in MLflow.
+        name: looked up in this order: `workspace`, the model of the last `dvc repro`; an address in a bucket; a file,
+            or a folder with a model; an ensemble, a file of configs/ensembles without its ending; `models:/…`, a model
+            in MLflow; the id of a run in MLflow; an experiment or commit; an alias of the registered model, such as
+            `champion`; the name of a run in MLflow.
 
     Raises:
         UserError: nothing has that name, it has no model, or its model is damaged or cannot be fetched.
@@ -47,6 +53,8 @@ def resolve(name: str) -> Path:
                 "`dvc repro` trains one, `dvc pull` brings one, --model names another"
             )
         return paths.MODEL
+    if buckets.is_address(name):
+        return _from_bucket(name)
     if (path := _local(name)) is not None:
         return path
     if (path := ensemble_file.find(name)) is not None:
@@ -79,6 +87,25 @@ def _local(name: str) -> Path | None:
     if is_folder and name.startswith((".", "/", "~")):
         raise UserError(f"{path} holds no model: neither {' nor '.join(MODEL_FILES)} is in it")
     return None
+
+
+def _from_bucket(address: str) -> Path:
+    """The copy of a model's folder, or of an exported file, as it is in the bucket now."""
+    address = address.rstrip("/")
+    stored = bucket_files.listed(address, MAX_STORED_FILES)
+    is_file = [file.name for file in stored.values()] == [address]
+    if is_file and ensemble_file.is_ensemble(Path(address)):
+        raise UserError(f"{plain(address)}: the file of an ensemble lies on this machine; its members may be addresses")
+    if not is_file and not any(file in stored for file in MODEL_FILES):
+        raise UserError(f"{plain(address)} holds no model: neither {' nor '.join(MODEL_FILES)} is in it")
+    copy = KEPT / bucket_files.version_of(address, stored)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with FileLock(copy.with_name("lock")):
+        if not copy.is_dir():
+            with files.replace_folder(copy) as unfinished:
+                pairs = [(file, unfinished / name) for name, file in stored.items()]
+                bucket_files.fetch_all(pairs, limits.MAX_WEIGHTS_BYTES)
+    return copy / PurePosixPath(address).name if is_file else copy
 
 
 def _from_revision(name: str, revision: str) -> Path:

@@ -24,7 +24,7 @@ COMMANDS = {
     "export": ("export", "write a trained model as a SavedModel, for TensorFlow Lite, or as ONNX"),
     "import": (
         "import_data",
-        "import photos with annotations, or starting weights, from a folder, an archive or a git repository",
+        "import photos with annotations, or starting weights, from a folder, an archive, a bucket or a git repository",
     ),
     "inspect": ("inspect_data", "look at a data set before training: classes, boxes, anchors, duplicates, what is odd"),
     "plots": ("plots", "draw the curves of the last results on one page that opens without a network"),

@@ -1,9 +1,11 @@
-"""Arguments that commands share: numbers, parameters, a free port, and a yes-or-no question on the terminal."""
+"""Arguments that commands share: numbers, paths, parameters, a free port, and a yes-or-no question on the terminal."""
 
 import argparse
 import socket
+from pathlib import Path
 
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
+from apparel.utils import buckets
 
 
 def positive_int(text: str) -> int:
@@ -18,6 +20,28 @@ def trial_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a trial's number, not {text!r}")
     return int(text)
+
+
+def path_or_address(text: str) -> Path | str:
+    """An argument that is a path, or an address in a bucket, which stays text: a `Path` takes the second slash away."""
+    if buckets.is_address(text):
+        try:
+            return buckets.checked(text)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    if buckets.ADDRESS.match(text):
+        starts = " or ".join(buckets.SCHEMES)
+        raise argparse.ArgumentTypeError(f"expected a path, or an address of {starts}, not {plain(text)!r}")
+    return Path(text)
+
+
+def local_path(text: str) -> Path:
+    """An argument that is a path of this machine, and cannot be an address."""
+    if buckets.ADDRESS.match(text):
+        raise argparse.ArgumentTypeError(
+            f"expected a path of this machine, not {plain(text)!r}; `gcloud storage cp` or `aws s3 cp` bring it here"
+        )
+    return Path(text)
 
 
 def add_set_param(parser: argparse.ArgumentParser) -> None:

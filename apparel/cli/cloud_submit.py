@@ -12,7 +12,7 @@ REST = (
     "after `--`: options of `apparel sweep`, or PHOTOS (addresses of gs:// or s3://) and options of `apparel predict`"
 )
 NOT_IN_A_JOB = {"sweep": ("report", "finish", "dry_run"), "predict": ("out", "dry_run")}
-"""Options of those commands that make no sense in a job: where results go, the job decides."""
+"""Options of those commands that make no sense in a job, which decides where results go, unless to an address."""
 
 
 class _WithRest(argparse.ArgumentParser):
@@ -91,7 +91,8 @@ def check_rest(task: str, rest: list[str]) -> None:
     cli.configure(parser, task)
     given = parser.parse_args(rest)
     for name in NOT_IN_A_JOB[task]:
-        if getattr(given, name) != parser.get_default(name):
+        is_address = name == "out" and isinstance(given.out, str)
+        if getattr(given, name) != parser.get_default(name) and not is_address:
             raise UserError(f"--{name.replace('_', '-')} makes no sense in a job")
     if task == "predict" and (here := [name for name in given.photos if "://" not in name]):
         raise UserError(f"the job does not have {here[0]}: PHOTOS are addresses of gs:// or s3://")

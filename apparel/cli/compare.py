@@ -23,11 +23,13 @@ in a process of its own. A page and a CSV file are written beside the table. MLf
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what to compare and where the page goes."""
-    from apparel.cli.arguments import positive_int
+    from apparel.cli.arguments import path_or_address, positive_int
 
     parser.epilog = EXAMPLES
     parser.add_argument("names", metavar="A B", nargs="*", help="what to compare, with the first one")
-    parser.add_argument("--html", metavar="PATH", type=Path, help="path of the page (default: in .apparel/compare)")
+    parser.add_argument(
+        "--html", metavar="PATH", type=path_or_address, help="path or gs://… of the page (default: in .apparel/compare)"
+    )
     parser.add_argument("--speed", action="store_true", help="speed against accuracy (default: all with exports)")
     parser.add_argument("--recorded", action="store_true", help="with --speed: as recorded when they were exported")
     parser.add_argument(
@@ -65,8 +67,8 @@ def _compare_results(arguments: argparse.Namespace, reader) -> None:
 
     compared = compare.compare([ensemble_eval.find_results(name, reader) for name in arguments.names])
     print(compare_page.terminal_text(compared))
-    page = compare_page.write(compared, arguments.html)
-    print(f"pictures and more: {page}")
+    page = compare_page.write(compared, arguments.html if isinstance(arguments.html, Path) else None)
+    print(f"pictures and more: {_uploaded(page, arguments.html)}")
     try:
         runs = (result_sets.find_run(results, reader()) for results in compared.results)
         for run in dict.fromkeys(filter(None, runs)):
@@ -88,5 +90,18 @@ def _compare_speed(arguments: argparse.Namespace, reader) -> None:
     notes = [*notes, *left_out, *speed_accuracy.notes(choices)]
     table = speed_accuracy.table(choices)
     print(speed_page.terminal_text(table, notes))
-    page = speed_page.write(table, notes, arguments.html, arguments.names)
-    print(f"picture: {page}, numbers: {page.with_suffix('.csv')}")
+    target = arguments.html
+    page = speed_page.write(table, notes, target if isinstance(target, Path) else None, arguments.names)
+    numbers = f"{target.removesuffix('.html')}.csv" if isinstance(target, str) else target
+    shown = _uploaded(page, target), _uploaded(page.with_suffix(".csv"), numbers)
+    print("picture: {}, numbers: {}".format(*shown))
+
+
+def _uploaded(file: Path, target: Path | str | None) -> Path | str:
+    """Where a file is in the end: at the address that was asked for, or here."""
+    if not isinstance(target, str):
+        return file
+    from apparel.utils import buckets
+
+    buckets.upload(file, target)
+    return target

@@ -1,10 +1,16 @@
 """`apparel export`: a trained model in the formats of other runtimes."""
 
 import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from apparel import paths
+from apparel.cli.arguments import path_or_address
+from apparel.errors import UserError
+from apparel.utils import buckets
 
 if TYPE_CHECKING:
     from apparel.data.index import Index
@@ -33,9 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", action="append", required=True, choices=paths.EXPORTS, dest="formats", help="may be given again"
     )
     parser.add_argument(
-        "--model", default="workspace", help="a folder, an experiment, a commit, a run or model of MLflow, an alias"
+        "--model",
+        default="workspace",
+        help="a folder, an address, an experiment, a commit, a run or model of MLflow, an alias",
     )
-    parser.add_argument("--out", type=Path, default=paths.EXPORT, help="folder (default: %(default)s)")
+    out_help = "folder, here or at gs://… or s3://… (default: %(default)s)"
+    parser.add_argument("--out", type=path_or_address, default=paths.EXPORT, help=out_help)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -47,8 +56,6 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.analysis import model_sources
 
     folder = model_sources.resolve(arguments.model)
-    from apparel.errors import UserError
-    from apparel.evaluation import export_metrics, export_page, exports
     from apparel.inference.tensorflow_network import load_tensorflow_network
     from apparel.models.tfod import determinism
 
@@ -57,27 +64,49 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"{folder} is {what}; name the folder of a trained model")
     determinism.enable(0)
     trained = load_tensorflow_network(folder)
-    names = [name for name in paths.EXPORTS if name in arguments.formats]
+    with _folder(arguments.out) as out:
+        _write_all([name for name in paths.EXPORTS if name in arguments.formats], trained, folder, out, arguments.out)
+
+
+def _write_all(names: Sequence[str], trained: "TensorFlowNetwork", folder: Path, out: Path, target: Path | str) -> None:
+    """Writes and measures each format in `out`, and sends it to `target` where that is an address."""
+    from apparel.evaluation import export_metrics, export_page, exports
+
     index = _records(trained.detector)
     reference = export_metrics.detect_reference(trained, index) if index else {}
     measured, targets = [], {}
     for name in names:
         if index:
-            targets[name], figures = exports.write_measured(name, trained, folder, index, arguments.out, reference)
+            targets[name], figures = exports.write_measured(name, trained, folder, index, out, reference)
             measured += figures[bool(measured) :]  # the first is the trained model, which all have
         else:
-            targets[name] = _write(name, trained, arguments.out)
-        print(f"{targets[name]}: {export_metrics.size_of(targets[name]) / 1e6:.1f} MB")
+            targets[name] = _write(name, trained, out)
+        if isinstance(target, str):
+            buckets.Folder(target).replace(name, out / name)
+        shown = str(targets[name]).replace(str(out), str(target))
+        print(f"{shown}: {export_metrics.size_of(targets[name]) / 1e6:.1f} MB")
     if index:
         speeds = export_metrics.measure_speed(targets, folder, index)
         speeds.write()
         print(export_page.terminal_text(measured, speeds))
 
 
+@contextmanager
+def _folder(out: Path | str) -> Iterator[Path]:
+    """The folder to write to: a temporary one for an address, which errors then name."""
+    if isinstance(out, Path):
+        yield out
+        return
+    with TemporaryDirectory(prefix="apparel-export-") as name:
+        try:
+            yield Path(name)
+        except UserError as error:
+            raise UserError(str(error).replace(name, out)) from None
+
+
 def _records(detector: "Detector") -> "Index | None":
     """The TFRecords to measure on; None, with a line that says why, where there are none with the model's classes."""
     from apparel.data.index import read_index
-    from apparel.errors import UserError
 
     try:
         index = read_index(paths.TFRECORD)

@@ -12,6 +12,7 @@ from apparel.utils.addresses import address_only
 EXAMPLES = """examples:
   apparel import ../shop --name shop                           a folder, with or without archives in it
   apparel import shop.zip --name shop --dry-run                shows what would be imported
+  apparel import gs://bucket/shop --name shop                  what lies below an address, or an archive there; or s3://
   apparel import https://github.com/a/b --rev v1 --name shop --only 'samples/*' --only 'annotations/*'
   apparel import ssd_mobilenet_v1.tar.gz --checkpoint --name coco
   apparel import --checkpoint ssd_mobilenet_v1_coco --name coco    fetched from TensorFlow's model zoo
@@ -30,7 +31,8 @@ def _class_names(text: str) -> list[str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.epilog = EXAMPLES
-    parser.add_argument("source", metavar="SOURCE", nargs="?", help="a folder, .zip, .tar[.gz], or git address or path")
+    source_help = "a folder, .zip or .tar[.gz], also at gs://… or s3://…; or git address or path"
+    parser.add_argument("source", metavar="SOURCE", nargs="?", help=source_help)
     parser.add_argument("--name", help="the name of the data set or the weights in this project")
     parser.add_argument("--rev", help="commit, branch or tag of a git repository (default: its HEAD)")
     parser.add_argument(

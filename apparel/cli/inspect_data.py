@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from apparel import paths
+from apparel.cli.arguments import path_or_address
+from apparel.errors import UserError, plain
 
 EXAMPLES = """examples:
   apparel inspect shop                       prints a table, and writes a page with pictures
@@ -17,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("name", metavar="NAME", help="a folder under data/")
     parser.add_argument(
-        "--html", metavar="PATH", type=Path, help="path of the page (default: .apparel/inspect/NAME.html)"
+        "--html",
+        metavar="PATH",
+        type=path_or_address,
+        help="path or gs://… of the page (default: .apparel/inspect/NAME.html)",
     )
 
 
@@ -29,11 +34,15 @@ def main(arguments: argparse.Namespace) -> None:
     """
     from apparel import params
     from apparel.analysis import inspect_data, inspect_page
-    from apparel.utils import files
+    from apparel.utils import buckets, files
 
+    if buckets.ADDRESS.match(arguments.name):
+        raise UserError(f"NAME is a folder under data/; `apparel import {plain(arguments.name)} --name NAME` makes one")
     name = params.parse_name(arguments.name, "NAME")
     inspection = inspect_data.inspect(name, params.load())
     print(inspect_page.terminal_text(inspection))
-    page = arguments.html or paths.LOCAL / "inspect" / f"{name}.html"
+    page = arguments.html if isinstance(arguments.html, Path) else paths.LOCAL / "inspect" / f"{name}.html"
     files.write_text(page, inspect_page.render_page(inspection))
-    print(f"pictures and more: {page}")
+    if isinstance(arguments.html, str):
+        buckets.upload(page, arguments.html)
+    print(f"pictures and more: {arguments.html or page}")

@@ -2,21 +2,29 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apparel.cli.arguments import path_or_address
+
+if TYPE_CHECKING:
+    from apparel.analysis.predictions.photo_sources import PhotoSources
+    from apparel.inference.network import Network
 
 EXAMPLES = """examples:
   apparel predict ../autumn                          all photos below a folder, by the model of the last `dvc repro`
   apparel predict shop.zip --pictures --out found    photos in an archive; photos with boxes in found/pictures
   apparel predict photos.txt --model champion        a list, a photo a line, by the champion in MLflow
   apparel predict gs://shop/autumn 'new/**/*.jpg' --precision 0.9
+  apparel predict gs://shop/autumn --out gs://shop/found     goes on there on any machine, if this one is lost
 
 PHOTOS are files, folders, .zip and .tar archives, patterns in quotes, addresses of gs:// and s3://, a .txt list with
 one of these on each line, or `-` for such a list from standard input. JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF and BMP
-are read, turned upright. MODEL is a folder, an exported file, an ensemble, `workspace`, a commit or experiment, an
-MLflow run, `models:/…` or an alias such as `champion`.
+are read, turned upright. MODEL is a folder or an exported file, here or in a bucket, an ensemble, `workspace`, a commit
+or experiment, an MLflow run, `models:/…` or an alias such as `champion`.
 
-The output is predictions/NAME: index.html to look through, detections.csv (class, score, corners in pixels),
-photos.csv, problems.csv (photos that cannot be read, and why) and run.json (which model, which options). A run that was
-interrupted goes on where it was when you repeat the command."""
+The output is predictions/NAME, or what --out names: index.html to look through, detections.csv (class, score, corners
+in pixels), photos.csv, problems.csv (photos that cannot be read, and why) and run.json (which model, which options). A
+run that was interrupted goes on where it was when you repeat the command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photos", metavar="PHOTOS", nargs="+", help="files, folders, archives, lists or addresses")
     parser.add_argument("--model", default="workspace", help="default: workspace, the model of the last `dvc repro`")
     parser.add_argument("--runtime", choices=list(RUNTIMES), help="default: the fastest export that there is")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="default: predictions/NAME, by the first PHOTOS")
+    out_help = "a folder, here or at gs://… or s3://… (default: predictions/NAME, by the first PHOTOS)"
+    parser.add_argument("--out", metavar="FOLDER", type=path_or_address, help=out_help)
     parser.add_argument(
         "--threshold", metavar="[CLASS=]SCORE", action="append", default=[],
         help="lowest score, 0 to 1, of a detection: of every class, or of one; repeatable (default: the model's)",
@@ -47,13 +56,10 @@ def main(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: there is no such model or source, the folder holds another run, or no photo can be read.
     """
-    import shlex
-    import sys
-
     from tqdm import tqdm
 
     from apparel.analysis import model_sources
-    from apparel.analysis.predictions import choose_network, run, run_folder, score_options
+    from apparel.analysis.predictions import choose_network, run_folder, score_options
     from apparel.analysis.predictions.photo_sources import PhotoSources
 
     folder = arguments.out or run_folder.default_folder(arguments.photos)
@@ -69,14 +75,27 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"model {metadata.model}, {metadata.detector}, by {networks[0].runtime} ({file.as_posix()})", flush=True)
     if arguments.dry_run:
         count = sum(1 for _ in tqdm(photos, desc="counting", unit=" photos", delay=1, leave=False))
-        print(f"{count:,} photos; the output would be {folder.as_posix()}")
+        shown = folder.as_posix() if isinstance(folder, Path) else folder
+        print(f"{count:,} photos; the output would be {shown}")
         return
-    run.run(
-        photos,
-        networks,
-        file,
-        folder,
-        outputs=[name for name in ("json", "pictures", "crops", "xml") if getattr(arguments, name)],
-        lowest_score=arguments.lowest_score,
-        command=shlex.join(["apparel", *sys.argv[1:]]),
-    )
+    _run(arguments, photos, networks, file, folder)
+
+
+def _run(
+    arguments: argparse.Namespace, photos: "PhotoSources", networks: list["Network"], file: Path, folder: Path | str
+) -> None:
+    import shlex
+    import sys
+
+    from apparel.analysis.predictions import bucket_output, run
+
+    options = {
+        "outputs": [name for name in ("json", "pictures", "crops", "xml") if getattr(arguments, name)],
+        "lowest_score": arguments.lowest_score,
+        "command": shlex.join(["apparel", *sys.argv[1:]]),
+    }
+    if isinstance(folder, Path):
+        run.run(photos, networks, file, folder, **options)
+        return
+    with bucket_output.opened(folder) as bucket:
+        run.run(photos, networks, file, bucket.folder, **options, bucket=bucket)

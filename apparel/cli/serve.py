@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="workspace",
-        help="a folder, an exported file, an ensemble, an experiment, a commit, an MLflow run, `models:/...` or an "
-        "alias such as `champion` (default: the model of the last `dvc repro`)",
+        help="a folder or an exported file, here or in a bucket, an ensemble, an experiment, a commit, an MLflow run, "
+        "`models:/...` or an alias such as `champion` (default: the model of the last `dvc repro`)",
     )
     parser.add_argument("--runtime", choices=list(RUNTIMES), help="default: the fastest export that there is")
     cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()

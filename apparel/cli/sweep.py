@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from apparel.cli.arguments import confirm, positive_int, trial_number
+from apparel.cli.arguments import confirm, local_path, positive_int, trial_number
 from apparel.errors import UserError
 
 BEST = -1
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from apparel.sweeps import storage
 
     parser.epilog = EXAMPLES
-    parser.add_argument("--config", type=Path, default=Path("configs/sweep.yaml"), help="default configs/sweep.yaml")
+    parser.add_argument(
+        "--config", type=local_path, default=Path("configs/sweep.yaml"), help="default configs/sweep.yaml"
+    )
     parser.add_argument("--study", help="name of the study and its experiments (default: the one in the config)")
     parser.add_argument("--trials", type=positive_int, help="number of trials of the study in all")
     parser.add_argument("--minutes", type=float, help="no new trial begins after so many minutes of work")

@@ -9,7 +9,7 @@ from apparel.utils import terminal
 
 EXAMPLES = """examples:
   apparel trace data/results/eval/detections.csv
-  apparel trace ~/received/model            a copy anywhere: found by its content
+  apparel trace ~/received/model            a copy anywhere, in a bucket, too: found by its content
   apparel trace six                         an experiment; or a commit, or an MLflow run's id or name
   apparel trace data/results/eval/metrics.json --json
 
@@ -33,9 +33,12 @@ def main(arguments: argparse.Namespace) -> None:
         UserError: a link is broken, or WHAT is not found.
     """
     from apparel.analysis import trace, trace_text
+    from apparel.utils import bucket_files
 
     try:
-        chain = trace.trace(arguments.what)
+        with bucket_files.at_hand(arguments.what) as what:
+            chain = trace.trace(what)
+        chain.what = arguments.what
     except UserError as error:
         if arguments.json:
             print(json.dumps({"what": arguments.what, "whole": False, "error": str(error)}, indent=2))

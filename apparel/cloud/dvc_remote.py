@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apparel.cloud import storage
 from apparel.errors import UserError, one_line
-from apparel.utils import addresses
+from apparel.utils import addresses, buckets
 
 PLAIN_OPTIONS = ("endpointurl", "region", "projectname", "profile", "version_aware", "allow_anonymous_login")
 """Options of a remote that say where it is and hold no password; the job gets these, even from .dvc/config.local."""
@@ -31,7 +30,7 @@ class Remote:
     @property
     def is_here_only(self) -> bool:
         """Whether it is a folder of this machine."""
-        return storage.is_here_only(self.address)
+        return buckets.is_here_only(self.address)
 
 
 def default_remote() -> Remote:

@@ -8,13 +8,13 @@ from typing import Any
 
 from apparel.cloud import results, snapshot, submission
 from apparel.cloud.results import Ending
-from apparel.cloud.storage import Folder
 from apparel.errors import UserError, some_of
 from apparel.tracking.outbox import Outbox, find_outbox
 from apparel.tracking.resend import move
 from apparel.tracking.sender import Sender, problem
 from apparel.tracking.server import server_address
 from apparel.utils import addresses
+from apparel.utils.buckets import Folder
 from apparel.versioning import git
 
 

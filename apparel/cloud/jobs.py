@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from apparel.cloud import gcloud, storage, submission
+from apparel.cloud import gcloud, submission
 from apparel.errors import UserError, plain
 from apparel.sweeps import failure_log
-from apparel.utils import addresses
+from apparel.utils import addresses, buckets
 
 STATES = {
     "JOB_STATE_QUEUED": "queued",
@@ -87,7 +87,7 @@ def parse(job: dict[str, Any]) -> JobStatus:
             created=job.get("createTime", ""),
             machines=f"{count} x {kind}" if kind else "",
             message=addresses.without_password(" ".join(job.get("error", {}).get("message", "").split())),
-            folder=storage.checked(container["args"][0]) if ours else None,
+            folder=buckets.checked(container["args"][0]) if ours else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise UserError("gcloud described a job in a form that this version does not know") from None

@@ -16,11 +16,11 @@ from typing import Any
 
 from apparel import errors
 from apparel.cloud import cluster, results
-from apparel.cloud.storage import Folder
 from apparel.errors import UserError
 from apparel.sweeps import failure_log
 from apparel.tracking.sender_process import LATER_VARIABLE
 from apparel.utils import addresses, files, processes
+from apparel.utils.buckets import Folder
 from apparel.versioning import git
 
 AUTHOR = {
@@ -54,6 +54,8 @@ class Replica:
         Raises:
             UserError: it failed; says why, as the ending in the bucket does.
         """
+        for name, value in self._job["variables"].items():
+            os.environ.setdefault(name, value)  # Vertex AI sets them, other machines' templates do not
         os.environ.update(self._environment())
         failure, experiments = "", {}
         try:
@@ -82,11 +84,18 @@ class Replica:
             case "sweep":
                 self._python("apparel", "sweep", *self._job["arguments"])
             case "predict":
-                out = Path("predictions") / self._job["name"]
-                self._python("apparel", "predict", *self._job["arguments"], "--out", out.as_posix())
-                results.send_files(self._folder, out)
+                self._predict(self._job["arguments"])
             case task:
                 raise UserError(f"this version of the project has no task '{task}'")
+
+    def _predict(self, arguments: list[str]) -> None:
+        """Detects, and sends the output, unless that goes to a bucket of its own, from where any machine goes on."""
+        if any(argument.partition("=")[0] == "--out" for argument in arguments):
+            self._python("apparel", "predict", *arguments)
+            return
+        out = Path("predictions") / self._job["name"]
+        self._python("apparel", "predict", *arguments, "--out", out.as_posix())
+        results.send_files(self._folder, out)
 
     def _share(self) -> dict[str, str]:
         """Sends stages, experiments and runs; returns the experiments."""

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from apparel import paths
-from apparel.cloud.storage import Folder
 from apparel.errors import UserError, plain
 from apparel.utils import files, limits
+from apparel.utils.buckets import Folder
 from apparel.versioning import git
 
 END, EXPERIMENTS, RUNS, FILES = "end.json", "experiments.bundle", "runs.tar", "predictions.tar"

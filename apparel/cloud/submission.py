@@ -19,14 +19,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apparel import paths
-from apparel.cloud import gcloud, start, storage
+from apparel.cloud import gcloud, start
 from apparel.cloud.dvc_remote import Remote, default_remote
 from apparel.cloud.machines import Machines
 from apparel.cloud.snapshot import Snapshot
 from apparel.errors import UserError, plain, some_of
 from apparel.sweeps.storage import VARIABLE as SWEEP_STORAGE
 from apparel.tracking.server import server_address
-from apparel.utils import addresses, files, processes
+from apparel.utils import addresses, buckets, files, processes
 from apparel.versioning import git
 
 TASKS = ("train", "eval", "sweep", "predict")
@@ -125,7 +125,8 @@ def plan(task: str, arguments: Sequence[str], bucket: str | None, name: str | No
     for argument in arguments:
         if addresses.without_password(argument) != argument:
             raise UserError("an argument after `--` holds a password, which would be seen in the job's description")
-    return Job(name, task, arguments, job_folder(bucket, name, remote), remote, variables)
+    folder = job_folder(bucket, name, remote)
+    return Job(name, task, arguments, folder, remote, variables)
 
 
 def tracking_variables() -> dict[str, str]:
@@ -213,8 +214,8 @@ def job_folder(bucket: str | None, name: str, remote: Remote) -> str:
     Raises:
         UserError: it is no address, or machines elsewhere cannot reach the remote.
     """
-    bucket = storage.checked(bucket or os.environ.get(BUCKET_VARIABLE) or remote.address)
-    if remote.is_here_only and not storage.is_here_only(bucket):
+    bucket = buckets.checked(bucket or os.environ.get(BUCKET_VARIABLE) or remote.address)
+    if remote.is_here_only and not buckets.is_here_only(bucket):
         raise UserError(
             f"DVC's remote '{remote.name}' is a folder of this machine, which the job cannot reach; "
             f"`dvc remote add --default storage {bucket}/dvc` and `dvc push`"
@@ -234,7 +235,7 @@ def send(job: Job, snapshot: Snapshot) -> int:
     Raises:
         UserError: there is a job of this name, or the bucket or the remote cannot be written.
     """
-    folder = storage.Folder(job.folder)
+    folder = buckets.Folder(job.folder)
     if folder.names():
         raise UserError(f"{job.folder} exists; give the job another --name")
     push_data()
@@ -246,7 +247,7 @@ def send(job: Job, snapshot: Snapshot) -> int:
         folder.upload("snapshot.pack", pack)
         size = pack.stat().st_size
     folder.write("start.py", Path(start.__file__).read_bytes())
-    folder.write("job.json", _json(job.description(snapshot, sha256)))
+    folder.write("job.json", json.dumps(job.description(snapshot, sha256), indent=2).encode() + b"\n")
     return size
 
 
@@ -261,7 +262,7 @@ def create(job: Job, machines: Machines) -> str:
         answer = gcloud.run_json(job.gcloud_line(machines))
     except UserError:
         with suppress(UserError):
-            storage.Folder(job.folder).remove()  # the same command may be repeated, with the same name
+            buckets.Folder(job.folder).remove()  # the same command may be repeated, with the same name
         raise
     name = answer.get("name", "") if isinstance(answer, dict) else ""
     if not gcloud.JOB.fullmatch(name):
@@ -291,7 +292,3 @@ def _yaml(value: Any) -> str:
     text = StringIO()
     yaml.dump(value, text)
     return text.getvalue()
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, indent=2).encode() + b"\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel.errors import UserError
+from apparel.utils import buckets
 from apparel.utils.addresses import address_only, reason
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ def open_storage(address: str, wait: bool = False) -> RetryingStorage:
     Raises:
         UserError: the storage can't be opened.
     """
+    if buckets.is_address(address):
+        raise UserError(
+            f"{address_only(address)} is a bucket, and the workers of a sweep share a database: see docs/sweeps.md"
+        )
     import warnings
 
     import optuna

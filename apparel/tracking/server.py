@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from apparel import paths
 from apparel.errors import UserError
-from apparel.utils import addresses
+from apparel.utils import addresses, buckets
 from apparel.utils.addresses import address_only
 
 LOCAL_SERVER = "sqlite:///mlflow.db"
@@ -58,8 +58,8 @@ def check_address(address: str, name: str) -> None:
     """Refuses a tracking URI that can name no server: runs would wait for it for ever.
 
     Raises:
-        UserError: `address`, given as `name`, is a host and port without a scheme, a scheme without a host, or has a
-            password that MLflow or a database would take for a path or a host.
+        UserError: `address`, given as `name`, is a host and port without a scheme, a scheme without a host, a bucket,
+            or has a password that MLflow or a database would take for a path or a host.
     """
     if re.match(r"https?://[^/?#]*[/?#].*@|(?!file:)[^/:]+:(?!//).*@", address):
         raise UserError(
@@ -74,6 +74,12 @@ def check_address(address: str, name: str) -> None:
         raise UserError(f"{name} is '{address}', which is no address; did you mean 'http://{address}'?")
     if re.match(r"https?:/*$", address):
         raise UserError(f"{name} is '{address}', which names no server")
+    if buckets.is_address(address):
+        bucket = address_only(address)
+        raise UserError(
+            f"{name} is '{bucket}', a bucket, and runs go to a server or a database; a server keeps their files there: "
+            f"`mlflow server --artifacts-destination {bucket}`"
+        )
 
 
 def server_address() -> str:

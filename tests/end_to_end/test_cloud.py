@@ -2,13 +2,19 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import cloud_project, fast_project, project_copy, servers, three_stage_project, vertex_server
+from tests.support import (
+    bucket_servers,
+    cloud_project,
+    fast_project,
+    project_copy,
+    servers,
+    three_stage_project,
+    vertex_server,
+)
 from tests.support.repository import ROOT
 
 MACHINE = ("--machine", "n1-standard-8", "--image", "europe-west4-docker.pkg.dev/demo/apparel/job")
@@ -100,29 +106,21 @@ def test_what_vertex_ai_refuses_is_one_line(quick):
 
 def test_a_bucket_of_google_cloud_storage(tmp_path):
     """The emulator for the bucket and for DVC's remote."""
-    port = servers.free_port()
-    emulator = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}"]
-    emulator += ["--in-memory", "--default-bucket=bucket"]
-    variables = {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
     project = cloud_project.make(tmp_path)
     three_stage_project.dvc(project, "remote", "add", "--force", "--default", "storage", "gs://bucket/apparel")
     three_stage_project.dvc(project, "remote", "modify", "storage", "allow_anonymous_login", "true")
     three_stage_project.commit(project, "gs")
     (project / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 7\n")
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(emulator, stdout=log, stderr=log) as process:
-        try:
-            servers.wait_for(lambda: servers.listens(port))
-            machine = {"PYTHONPATH": str(ROOT)} | variables
-            with vertex_server.served(tmp_path / "machines", **machine) as server:
-                cloud = Cloud(project, server, **variables)
-                number = cloud.submit("train", *MACHINE, "--name", "seven")
-                assert server.wait(number).state == "JOB_STATE_SUCCEEDED", server.jobs[number].entries
-                assert server.jobs[number].body["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] == [
-                    "gs://bucket/apparel/jobs/seven"
-                ]
-                assert "the results are in the working tree" in cloud.run("fetch", number)
-        finally:
-            process.terminate()
+    with bucket_servers.gcs() as storage:
+        machine = {"PYTHONPATH": str(ROOT)} | storage.environment
+        with vertex_server.served(tmp_path / "machines", **machine) as server:
+            cloud = Cloud(project, server, **storage.environment)
+            number = cloud.submit("train", *MACHINE, "--name", "seven")
+            assert server.wait(number).state == "JOB_STATE_SUCCEEDED", server.jobs[number].entries
+            assert server.jobs[number].body["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] == [
+                "gs://bucket/apparel/jobs/seven"
+            ]
+            assert "the results are in the working tree" in cloud.run("fetch", number)
     assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
 
 

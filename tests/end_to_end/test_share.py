@@ -1,62 +1,14 @@
 """What docs/sharing.md says: a second clone gets everything from a DVC remote, and runs nothing."""
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
+from dataclasses import replace
 
 import pytest
 
-from tests.support import project_copy, three_stage_project
+from tests.support import bucket_servers, project_copy, three_stage_project
 
-S3_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-BUCKET = "bucket"
 WEIGHTS = "data/results/train/model/weights.txt"
 
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(address, timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture(scope="module")
-def serve(tmp_path_factory):
-    """Starts a server, given the arguments that follow its port; returns its address once it answers."""
-    started = []
-
-    def start(*command: str) -> str:
-        port = str(free_port())
-        folder = tmp_path_factory.mktemp("server")
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, *(part.replace("PORT", port) for part in command)], cwd=folder, stdout=log, stderr=log
-            )
-        started.append(process)
-        address = f"http://127.0.0.1:{port}"
-        while not answers(address):
-            assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
-            time.sleep(0.1)
-        return address
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -65,25 +17,14 @@ def first(tmp_path_factory):
     return three_stage_project.make(tmp_path_factory.mktemp("first"))
 
 
-def folder_remote(serve, folder) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Address, options of this machine and environment of a remote that is a folder."""
-    return str(folder / "storage"), {}, {}
-
-
-def s3_remote(serve, folder) -> tuple[str, dict[str, str], dict[str, str]]:
-    """The same of a bucket on an S3 server."""
-    address = serve("-m", "moto.server", "--host", "127.0.0.1", "--port", "PORT")
-    urllib.request.urlopen(urllib.request.Request(f"{address}/{BUCKET}", method="PUT")).close()
-    return f"s3://{BUCKET}/apparel", {"endpointurl": address}, S3_KEYS
-
-
-def gcs_remote(serve, folder) -> tuple[str, dict[str, str], dict[str, str]]:
-    """The same of a bucket on a Google Cloud Storage server."""
-    server = ("-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", "--port=PORT", "--in-memory")
-    address = serve(*server, f"--default-bucket={BUCKET}")
-    options = {"endpointurl": address, "allow_anonymous_login": "true"}
-    # Else gcsfs asks a second, encrypted service, which the emulator lacks, what kind of bucket it is; for minutes.
-    return f"gs://{BUCKET}/apparel", options, {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+@pytest.fixture(params=["folder", "s3", "gs"])
+def remote(request, tmp_path):
+    """A remote in a folder, or in a bucket on a server."""
+    if request.param == "folder":
+        yield bucket_servers.Served(str(tmp_path / "storage"), "")
+        return
+    with {"s3": bucket_servers.s3, "gs": bucket_servers.gcs}[request.param]() as server:
+        yield replace(server, bucket=f"{server.bucket}/apparel")
 
 
 def set_options(clone, options: dict[str, str]) -> None:
@@ -92,19 +33,18 @@ def set_options(clone, options: dict[str, str]) -> None:
     (clone / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("remote", [folder_remote, s3_remote, gcs_remote], ids=["folder", "s3", "gs"])
-def test_a_second_clone_gets_everything_and_runs_nothing(remote, serve, first, tmp_path):
-    address, options, environment = remote(serve, tmp_path)
-    origin = tmp_path / "origin"
+def test_a_second_clone_gets_everything_and_runs_nothing(remote, first, tmp_path, request):
+    address, options, environment = remote.bucket, remote.options, remote.environment
+    origin, name = tmp_path / "origin", request.node.callspec.id
     project_copy.git(tmp_path, "init", "--quiet", "--bare", "--initial-branch", "main", "origin")
-    project_copy.git(first, "remote", "add", remote.__name__, str(origin))
+    project_copy.git(first, "remote", "add", name, str(origin))
     three_stage_project.dvc(first, "remote", "add", "--force", "--default", "storage", address)
     set_options(first, options)
     project_copy.git(first, "commit", "--quiet", "--all", "--message", "remote")
     three_stage_project.dvc(first, "push", **environment)
-    project_copy.git(first, "push", "--quiet", remote.__name__, "main")
+    project_copy.git(first, "push", "--quiet", name, "main")
     three_stage_project.dvc(first, "exp", "run", "--quiet", "--name", "seven", "--set-param", "train.seed=7")
-    three_stage_project.dvc(first, "exp", "push", remote.__name__, "seven", **environment)
+    three_stage_project.dvc(first, "exp", "push", name, "seven", **environment)
     project_copy.git(first, "restore", ".")
     three_stage_project.dvc(first, "checkout", "--quiet")
 

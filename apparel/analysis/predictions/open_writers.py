@@ -10,6 +10,9 @@ from apparel.analysis.predictions.thumbnails import THUMBNAILS, Thumbnails
 from apparel.analysis.predictions.voc_xml import VocXml
 from apparel.inference.writer import Writer
 
+JSON_LINES = "detections.jsonl"
+"""Name of the file of JSON lines in the output's folder."""
+
 
 def open_writers(
     folder: Path,
@@ -24,14 +27,14 @@ def open_writers(
     Args:
         folder: of the output; it may hold what a run that was killed has written.
         classes: of the model, in order.
-        json: write `detections.jsonl`.
+        json: write `JSON_LINES`.
         pictures: write `pictures/`, photos with boxes.
         crops: write `crops/`, a file a detection.
         xml: write XML files beside the photos, or below `xml/` for photos that are no files of this machine.
     """
     writers: list[Writer] = [Thumbnails(folder / THUMBNAILS)]
     if json:
-        writers.append(JsonLines(folder / "detections.jsonl"))
+        writers.append(JsonLines(folder / JSON_LINES))
     if pictures:
         writers.append(Pictures(folder / "pictures", classes))
     if crops:

@@ -23,7 +23,7 @@ DATA = "page"
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def write_page(folder: Path, thresholds: Mapping[str, float], facts: Mapping[str, str]) -> Path:
+def write_page(folder: Path, thresholds: Mapping[str, float], facts: Mapping[str, str], links: bool = True) -> Path:
     """Writes the page of a run from its tables, which it reads row by row.
 
     Args:
@@ -31,6 +31,7 @@ def write_page(folder: Path, thresholds: Mapping[str, float], facts: Mapping[str
             `apparel.analysis.predictions.thumbnails`, and perhaps `problems.csv`.
         thresholds: the lowest score to show, by class, in the order of the model's classes.
         facts: what the page says about the run, such as its model, by a label.
+        links: whether the page stays in this folder, from where it leads to photos of this machine.
 
     Raises:
         UserError: a table is missing or damaged; names the file and the line.
@@ -40,7 +41,7 @@ def write_page(folder: Path, thresholds: Mapping[str, float], facts: Mapping[str
     # A million photos take a minute or two.
     progress = tqdm(desc="page", unit=" photos", delay=2, leave=False, disable=None)
     with files.replace_folder(folder / DATA) as unfinished, progress:
-        for number, chunk in enumerate(read_chunks(folder / PHOTOS, folder / DETECTIONS, names)):
+        for number, chunk in enumerate(read_chunks(folder / PHOTOS, folder / DETECTIONS, names, links)):
             data_files.append(f"{DATA}/{number:05}.js")
             (unfinished / f"{number:05}.js").write_text(f"addChunk({json.dumps(vars(chunk))});\n", encoding="ascii")
             photos += len(chunk.names)

@@ -35,7 +35,7 @@ class Chunk:
     corners: list[float] = field(default_factory=list)
 
 
-def read_chunks(photos: Path, detections: Path, classes: Sequence[str]) -> Iterator[Chunk]:
+def read_chunks(photos: Path, detections: Path, classes: Sequence[str], links: bool = True) -> Iterator[Chunk]:
     """The data of `CHUNK` photos at a time.
 
     Args:
@@ -43,6 +43,7 @@ def read_chunks(photos: Path, detections: Path, classes: Sequence[str]) -> Itera
         detections: a CSV file with at least the columns file, class, score and corners; the detections of a photo lie
             together, and the photos in the order of the other file.
         classes: of the model, in order.
+        links: whether `sources` are given for photos that are files of this machine.
 
     Raises:
         UserError: a file is missing or damaged, or the two do not fit; names the file and the line.
@@ -55,6 +56,7 @@ def read_chunks(photos: Path, detections: Path, classes: Sequence[str]) -> Itera
         chunk = Chunk()
         for photo_line, (name, *size) in part:
             _add_photo(chunk, name, size, photos, photo_line)
+            chunk.sources.append(_address(name, photos.parent) if links else "")
             before = len(chunk.classes)
             while row and row[0] == name:
                 _add_detection(chunk, row, index, detections, line)
@@ -97,7 +99,6 @@ def _add_photo(chunk: Chunk, name: str, size: list[str], path: Path, line: int) 
         raise UserError(f"{path}, line {line}: the size of a photo is no whole number of pixels") from None
     chunk.names.append(name)
     chunk.hashes.append(name_hash(name))
-    chunk.sources.append(_address(name, path.parent))
     chunk.sizes += width, height
 
 

@@ -17,7 +17,8 @@ class _Listing(PhotoSources):
     """Sources that are listed until a moment, of `time.monotonic`, and no photo of which is read."""
 
     def __init__(self, photos: PhotoSources, until: float) -> None:
-        super().__init__(photos.sources, photos.output)
+        super().__init__(photos.sources, Path())
+        self.output = photos.output
         self._until = until
 
     def check_time(self) -> None:
@@ -25,12 +26,12 @@ class _Listing(PhotoSources):
         if time.monotonic() > self._until:
             raise _NotSoon
 
-    def _list(self, file: BinaryIO, folder: Path) -> Iterator[SourcePhoto]:
+    def _list(self, file: BinaryIO, folder: Path | str) -> Iterator[SourcePhoto]:
         if file is sys.stdin.buffer:
             raise _NotSoon
         return super()._list(file, folder)
 
-    def _store(self, address: str) -> Iterator[SourcePhoto]:
+    def _store(self, address: str, lists: bool) -> Iterator[SourcePhoto]:
         raise _NotSoon
 
     def _leave_out(self, name: str) -> None:

@@ -4,35 +4,32 @@ Nothing is held: a folder's names are sorted on the disk, an archive is read in 
 name leads to is not trusted. Whatever cannot be read becomes a photo whose `read` says why.
 """
 
-import heapq
-import json
 import os
 import re
 import stat
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from apparel import images
-from apparel.analysis.predictions import object_stores, patterns
+from apparel.analysis.predictions import patterns
 from apparel.analysis.predictions.seen_names import SeenNames
+from apparel.analysis.predictions.sorted_names import sorted_on_disk
 from apparel.data.ingest.archives import is_archive, read_archive
 from apparel.data.ingest.file_kinds import IMAGE_SUFFIXES
 from apparel.errors import UserError, plain
-from apparel.utils import limits
+from apparel.utils import bucket_files, buckets, limits
+from apparel.utils.bucket_files import StoredFile
 
 LIST_SUFFIXES = (".txt", ".lst")
 """Suffixes of files with a photo, folder, archive or address on each line."""
 
 STANDARD_INPUT = "-"
-
-NAMES_IN_MEMORY = 10_000
-"""Names that are sorted at once, some 2 MB; more are sorted in parts on the disk."""
 
 MAX_LINE_BYTES = 4_096
 """Bytes of a line of a list: the longest path that Linux takes."""
@@ -64,20 +61,20 @@ class PhotoSources:
 
     Attributes:
         sources: as typed.
-        output: folder that is passed over, should it lie in one of them.
+        output: folder, or bucket and folder, that is passed over, should it lie in one of them.
         left_out: number of files in folders and archives, or of a pattern, that are neither photos nor archives.
         example: name of the first of them.
         repeated: number of photos that were named before, such as by a folder and by a list; they come up once.
     """
 
-    def __init__(self, sources: Sequence[str], output: Path) -> None:
+    def __init__(self, sources: Sequence[str], output: Path | str) -> None:
         """Opens nothing yet.
 
         Raises:
             UserError: a source does not exist; names it.
         """
         self.left_out, self.example, self.repeated = 0, "", 0
-        self.output = output.resolve()
+        self.output = output.resolve() if isinstance(output, Path) else output.partition("://")[2]
         self.sources = list(sources)
         for source in sources:
             _check_exists(source)
@@ -97,8 +94,8 @@ class PhotoSources:
         path = Path(source)
         if source == STANDARD_INPUT and lists:
             yield from self._list(sys.stdin.buffer, Path())
-        elif object_stores.is_address(source):
-            yield from self._store(source)
+        elif buckets.is_address(source):
+            yield from self._store(source, lists)
         elif path.is_dir():
             yield from self._folder(path, depth=0)
         elif path.exists() and is_archive(source):
@@ -110,8 +107,8 @@ class PhotoSources:
             yield from self._pattern(source)
         elif not lists and path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
             yield failed(source, "is a list in a list; name its lines in the first one")
-        elif not lists and not path.exists() and object_stores.ADDRESS.match(source):
-            yield failed(source, f"is no address of {' or '.join(object_stores.SCHEMES)}")
+        elif not lists and not path.exists() and buckets.ADDRESS.match(source):
+            yield failed(source, f"is no address of {' or '.join(buckets.SCHEMES)}")
         else:
             yield _file(path)
 
@@ -133,7 +130,7 @@ class PhotoSources:
                 continue
             yield from self._open(str(path), lists=False)
 
-    def _list(self, file: BinaryIO, folder: Path) -> Iterator[SourcePhoto]:
+    def _list(self, file: BinaryIO, folder: Path | str) -> Iterator[SourcePhoto]:
         """The photos of the lines; a path starts at the list's folder, or if nothing is there at the working one."""
         while line := file.readline(MAX_LINE_BYTES + 1):
             if len(line) > MAX_LINE_BYTES:
@@ -194,16 +191,29 @@ class PhotoSources:
         else:
             self._leave_out(name)
 
-    def _store(self, address: str) -> Iterator[SourcePhoto]:
-        for stored in object_stores.walk(address):
+    def _store(self, address: str, lists: bool) -> Iterator[SourcePhoto]:
+        for stored in bucket_files.walk(address):
             if isinstance(stored, UserError):
                 yield failed(address, str(stored))
+            elif stored.name.partition("://")[2].startswith(f"{self.output}/"):
+                continue
+            elif stored.name == address and lists and address.lower().endswith(LIST_SUFFIXES):
+                yield from self._stored_list(stored)
             elif is_archive(stored.name):
                 yield from self._archive(stored.name, stored.open)
             elif stored.name == address or stored.name.lower().endswith(IMAGE_SUFFIXES):
-                yield SourcePhoto(stored.name, stored.read)
+                yield SourcePhoto(stored.name, partial(stored.read, images.MAX_BYTES))
             else:
                 self._leave_out(stored.name)
+
+    def _stored_list(self, stored: StoredFile) -> Iterator[SourcePhoto]:
+        """The photos of a list in a bucket, whose lines lead to buckets alone: to no file of this machine."""
+        try:
+            content = stored.read(limits.MAX_TABLE_BYTES)
+        except UserError as error:
+            yield failed(stored.name, str(error))
+            return
+        yield from self._list(BytesIO(content), stored.name.rpartition("/")[0])
 
     def _leave_out(self, name: str) -> None:
         self.left_out += 1
@@ -231,33 +241,18 @@ def read_limited(content: BinaryIO) -> bytes:
     return data
 
 
-def sorted_on_disk(names: Iterable[str]) -> Iterator[str]:
-    """The names in order, of which no more than `NAMES_IN_MEMORY` are held: a merge sort with temporary files."""
-    names = iter(names)
-    first = sorted(islice(names, NAMES_IN_MEMORY))
-    parts = [iter(first)]
-    files = ExitStack()
-    part = first if len(first) == NAMES_IN_MEMORY else []
-    while part := sorted(islice(names, NAMES_IN_MEMORY)) if part else []:
-        file = files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))  # noqa: SIM115 - closed at the end
-        file.writelines(f"{json.dumps(name)}\n" for name in part)
-        file.seek(0)
-        parts.append(map(json.loads, file))
-    return _until_closed(heapq.merge(*parts), files)
-
-
-def _until_closed(names: Iterator[str], files: ExitStack) -> Iterator[str]:
-    with files:
-        yield from names
-
-
 def _file(path: Path) -> SourcePhoto:
     return SourcePhoto(path.as_posix(), lambda: images.read_bytes(path))
 
 
-def _beside_list(source: str, folder: Path) -> str:
-    """A line of a list in this folder as a path or pattern from there, if that leads to something."""
-    if _exists(folder / source) and not object_stores.is_address(source):
+def _beside_list(source: str, folder: Path | str) -> str:
+    """A line of a list in this folder as a path or pattern from there, if that leads to something.
+
+    One of a list in a bucket, the address of whose folder is given, is an address whatever it says.
+    """
+    if isinstance(folder, str):
+        return source if buckets.is_address(source) else f"{folder}/{source}"
+    if _exists(folder / source) and not buckets.is_address(source):
         return str(folder / source)
     pattern = patterns.below(folder, source)
     return pattern if patterns.matches_any(pattern) else source
@@ -288,10 +283,10 @@ def _exists(path: Path) -> bool:
 
 
 def _check_exists(source: str) -> None:
-    if source == STANDARD_INPUT or object_stores.is_address(source):
+    if source == STANDARD_INPUT or buckets.is_address(source):
         return
-    if object_stores.ADDRESS.match(source):
-        raise UserError(f"{plain(source)}: addresses may start with {', '.join(object_stores.SCHEMES)}")
+    if buckets.ADDRESS.match(source):
+        raise UserError(f"{plain(source)}: addresses may start with {', '.join(buckets.SCHEMES)}")
     if not source or "\0" in source or not (_exists(Path(source)) or patterns.matches_any(source)):
         raise UserError(
             f"'{plain(source)}' not found; name photos, folders, archives, patterns in quotes, or a .txt list"

@@ -3,12 +3,14 @@
 import os
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
 
 from apparel.analysis.predictions import open_writers, page, prediction_run, run_folder
+from apparel.analysis.predictions.bucket_output import BucketOutput
 from apparel.analysis.predictions.page_data import read_rows
 from apparel.analysis.predictions.photo_count import count_photos
 from apparel.analysis.predictions.photo_sources import PhotoSources
@@ -30,6 +32,7 @@ def run(
     outputs: Sequence[str],
     lowest_score: float | None,
     command: str,
+    bucket: BucketOutput | None = None,
 ) -> None:
     """Detects on photos, writes tables, further outputs and the page, and prints a summary.
 
@@ -37,10 +40,11 @@ def run(
         photos: what to detect on.
         networks: of one model, with the thresholds to use.
         file: what they were loaded from.
-        folder: of the output.
+        folder: of the output, or that of `bucket`.
         outputs: of json, pictures, crops and xml.
         lowest_score: lowest score of a detection to write; None: the threshold of its class.
         command: the command line, for the header.
+        bucket: the output, where it goes to a bucket.
 
     Raises:
         UserError: the folder holds another run, or no photo could be read.
@@ -61,35 +65,45 @@ def run(
     )
     with run_folder.open_folder(folder, header):
         tables = RunTables(folder)
-        if written := tables.photos + tables.problems:
+        written = tables.photos + tables.problems
+        if bucket:
+            bucket.check_whole(written)
+        if written:
             print(f"goes on after {written:,} photos", flush=True)
         writers = open_writers.open_writers(folder, metadata.classes, **dict.fromkeys(outputs, True))
         try:
             total = count_photos(photos, COUNT_SECONDS) if sys.stderr.isatty() else None
             with tqdm(desc="detecting", unit=" photos", total=total, disable=None) as progress:
-                prediction_run.detect_all(photos, networks, tables, writers, lowest_score, progress.update)
+
+                def photo_done() -> None:
+                    progress.update()
+                    if bucket:
+                        bucket.photo_written(tables.photos + tables.problems)
+
+                prediction_run.detect_all(photos, networks, tables, writers, lowest_score, photo_done)
         finally:
             tables.close()
             remarks = [remark for writer in writers if (remark := writer.close())]
         facts = {"Model": metadata.model, "Detector": metadata.detector, "Runtime": runtime}
-        index = page.write_page(folder, thresholds, facts)
-    for remark in remarks:
-        print(remark)
-    _print_summary(tables, photos, index)
+        index = page.write_page(folder, thresholds, facts, links=bucket is None)
+        if bucket:
+            bucket.finish(tables.photos + tables.problems)
+    for line in chain(remarks, _summary(tables, photos, index)):
+        print(line.replace(str(folder), bucket.address) if bucket else line)
 
 
-def _print_summary(tables: RunTables, photos: PhotoSources, index: Path) -> None:
+def _summary(tables: RunTables, photos: PhotoSources, index: Path) -> Iterator[str]:
     if photos.left_out:
         left_out = _count(photos.left_out, "file")
-        print(f"left out, neither photos nor archives: {left_out}, such as {plain(photos.example)}")
+        yield f"left out, neither photos nor archives: {left_out}, such as {plain(photos.example)}"
     if photos.repeated:
-        print(f"named more than once, and detected on once: {_count(photos.repeated, 'photo')}")
+        yield f"named more than once, and detected on once: {_count(photos.repeated, 'photo')}"
     table = index.with_name(PROBLEMS)
     if not tables.photos:
         raise UserError(f"no photo could be read: {_first_problem(table)}")
     problems = f"; {tables.problems:,} could not be read, see {table}" if tables.problems else ""
-    print(f"{_count(tables.detections, 'detection')} on {_count(tables.photos, 'photo')}{problems}")
-    print(f"look through them: {index}")
+    yield f"{_count(tables.detections, 'detection')} on {_count(tables.photos, 'photo')}{problems}"
+    yield f"look through them: {index}"
 
 
 def _first_problem(table: Path) -> str:

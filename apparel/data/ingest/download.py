@@ -1,4 +1,4 @@
-"""Download of one file over HTTP: within limits, continued where it broke off, and compared with a known SHA-256."""
+"""Download of one file over HTTP or from a bucket: within limits, continued where it broke off, compared by SHA-256."""
 
 import http.client
 import time
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from apparel.data.ingest.archives import check_disk_space
 from apparel.data.ingest.sources import file_sha256, source_address
 from apparel.errors import FULL_DISK, UserError, one_line, plain
-from apparel.utils import limits
+from apparel.utils import bucket_files, buckets, limits
 
 SECONDS_OF_SILENCE = 30
 """How long a server may send nothing before the attempt ends."""
@@ -34,7 +34,7 @@ def download(address: str, target: Path, size: int | None = None, sha256: str | 
     """Fetches a file, and goes on where the server broke off, if it can give parts of files.
 
     Args:
-        address: with http or https; redirections to those are followed.
+        address: with http or https, of which redirections to those are followed, or in a bucket.
         target: the file to write; it must not be there yet.
         size: bytes that the file should have, if known.
         sha256: what it should be, if known.
@@ -47,10 +47,26 @@ def download(address: str, target: Path, size: int | None = None, sha256: str | 
             `limits.MAX_WEIGHTS_BYTES` or the disk, or is not the one expected.
     """
     shown = source_address(address)
-    if urlsplit(address).scheme not in ("http", "https"):
-        raise UserError(f"{shown} is no address of http or https")
+    if not buckets.is_address(address) and urlsplit(address).scheme not in ("http", "https"):
+        raise UserError(f"{shown} is no address of http or https, nor of {' or '.join(buckets.SCHEMES)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch(exist_ok=False)
+    if buckets.is_address(address):
+        _fetch_stored(address, target)
+    else:
+        _fetch(address, target, shown)
+    fetched, found = target.stat().st_size, file_sha256(target)
+    if (size and fetched != size) or (sha256 and found != sha256):
+        expected = " and ".join(filter(None, (size and f"{size:,} bytes", sha256 and f"SHA-256 {sha256}")))
+        raise UserError(
+            f"{shown} is not the file that was published: it has {fetched:,} bytes and SHA-256 {found}, expected are "
+            f"{expected}; nothing was imported"
+        )
+    return found
+
+
+def _fetch(address: str, target: Path, shown: str) -> None:
+    """Writes what a server sends to `target`, in as many attempts as it takes, up to `ATTEMPTS`."""
     version, problem = "", ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -71,14 +87,16 @@ def download(address: str, target: Path, size: int | None = None, sha256: str | 
             problem = plain(one_line(error))
     else:
         raise UserError(f"{shown} could not be fetched: {problem}; nothing was imported, try again later")
-    fetched, found = target.stat().st_size, file_sha256(target)
-    if (size and fetched != size) or (sha256 and found != sha256):
-        expected = " and ".join(filter(None, (size and f"{size:,} bytes", sha256 and f"SHA-256 {sha256}")))
-        raise UserError(
-            f"{shown} is not the file that was published: it has {fetched:,} bytes and SHA-256 {found}, expected are "
-            f"{expected}; nothing was imported"
-        )
-    return found
+
+
+def _fetch_stored(address: str, target: Path) -> None:
+    """Writes a file in a bucket to `target`; its library repeats what breaks off."""
+    stored = bucket_files.listed(address)
+    if [file.name for file in stored.values()] != [address]:
+        raise UserError(f"{plain(address)} is a folder, not a file; nothing was imported")
+    file = stored.popitem()[1]
+    check_disk_space(target.parent, file.size)
+    file.fetch(target, limits.MAX_WEIGHTS_BYTES)
 
 
 def _open(address: str, place: int, version: str) -> http.client.HTTPResponse:

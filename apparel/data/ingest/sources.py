@@ -1,4 +1,4 @@
-"""Sources of an import: a folder, an archive or a git repository, opened as one list of files."""
+"""Sources of an import: a folder, an archive, a git repository or a bucket, opened as one list of files."""
 
 import hashlib
 import os
@@ -11,9 +11,9 @@ from pathlib import Path, PureWindowsPath
 from tqdm import tqdm
 
 from apparel.data.ingest import git_source
-from apparel.data.ingest.archives import Entry, is_archive, unpack_archive
+from apparel.data.ingest.archives import Entry, check_disk_space, is_archive, unpack_archive
 from apparel.errors import UserError, plain
-from apparel.utils import limits
+from apparel.utils import bucket_files, buckets, limits
 from apparel.utils.addresses import mask_options
 from apparel.utils.limits import UnpackLimits
 
@@ -33,35 +33,35 @@ def open_source(source: str, rev: str | None, only: Sequence[str], work: Path) -
     """Opens a source and unpacks the archives in it, and the archives in those.
 
     Args:
-        source: a path or a git address, as typed.
+        source: a path, a git address, or an address in a bucket, as typed.
         rev: a commit, branch or tag of a git repository; its HEAD by default.
         only: shell patterns of the files, folders or archives to import, or of files in an archive; none means all.
         work: an empty folder for what is fetched and unpacked.
 
     Raises:
-        UserError: there is no such source, it is not a folder, archive or repository, an archive is refused, files are
-            pointers of Git LFS, or no file matches the patterns.
+        UserError: there is no such source, it is not a folder, archive, repository or bucket, an archive is refused,
+            files are pointers of Git LFS, or no file matches the patterns.
     """
     kind = _source_kind(source)
     if rev and kind != "git":
         raise UserError(f"--rev is for git repositories, and {source} is not one")
     origin = {"source": source_address(source), "kind": kind}
+    is_file = kind == "file"
     if kind == "git":
         files, revision = _git_files(source, rev, only, work)
         origin |= {"rev": rev or "HEAD"} | revision
+    elif kind == "bucket":
+        files, is_file = _bucket_files(source, only, work / "fetched")
+    else:
+        files = [Entry(Path(source).name, Path(source))] if is_file else _matching_files(Path(source), only)
     if only:
         origin["only"] = list(only)
-    if kind == "file":
-        files = [Entry(Path(source).name, Path(source))]
-        unpacked = _unpack_archives(files, work / "unpacked")
-        entries = [
-            entry for entry in unpacked if _matches(entry.name, only) or _matches(entry.name.partition("/")[2], only)
-        ]
-    else:
-        if kind == "folder":
-            files = _matching_files(Path(source), only)
-        _check_no_pointers(files)
-        entries = [entry for entry in _unpack_archives(files, work / "unpacked") if _matches(entry.name, only)]
+    _check_no_pointers(files)
+    entries = [
+        entry
+        for entry in _unpack_archives(files, work / "unpacked")
+        if _matches(entry.name, only) or (is_file and _matches(entry.name.partition("/")[2], only))
+    ]
     origin["archives"] = [_describe(entry) for entry in _sorted(files) if is_archive(entry.name)]
     if loose := [entry for entry in _sorted(files) if not is_archive(entry.name)]:
         origin["loose"] = _describe_all(loose)
@@ -87,10 +87,14 @@ def file_sha256(path: Path) -> str:
 
 
 def _source_kind(source: str) -> str:
-    """Returns "file", "folder" or "git"."""
+    """Returns "file", "folder", "git" or "bucket"."""
     path = Path(source)
     if not source:
-        raise UserError("SOURCE is empty; name a folder, an archive, or the address of a git repository")
+        raise UserError(
+            "SOURCE is empty; name a folder, an archive, or an address in a bucket, or that of a git repository"
+        )
+    if buckets.is_address(source):
+        return "bucket"
     if path.is_file():
         return "file"
     bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
@@ -112,6 +116,24 @@ def _git_files(source: str, rev: str | None, only: Sequence[str], work: Path) ->
         worktree = [entry for entry in _walk(Path(source)) if _matches(entry.name, only)]
         git_source.print_uncommitted([entry for entry in worktree if not entry.path.is_symlink()], files)
     return files, {"revision": commit} | ({"submodules": submodules} if submodules else {})
+
+
+def _bucket_files(source: str, only: Sequence[str], work: Path) -> tuple[list[Entry], bool]:
+    """Fetches the files below an address that match, and archives that may hold matching files.
+
+    Returns:
+        The files, and whether the address is that of a file.
+    """
+    stored = bucket_files.listed(source)
+    is_file = [file.name for file in stored.values()] == [source.rstrip("/")]
+    chosen = {
+        name: file for name, file in stored.items() if is_file or _matches(name, only) or _has_matches(name, only)
+    }
+    work.mkdir(parents=True)
+    check_disk_space(work, sum(file.size for file in chosen.values()))
+    entries = [Entry(name, work / f"{number:06}") for number, name in enumerate(chosen)]  # no name becomes a path
+    bucket_files.fetch_all([(chosen[entry.name], entry.path) for entry in entries], limits.MAX_WEIGHTS_BYTES)
+    return entries, is_file
 
 
 def _check_no_pointers(entries: Sequence[Entry]) -> None:

@@ -81,6 +81,8 @@ def test_an_ensemble_that_is_not_there_is_named_with_those_that_are():
     assert ensembles.find("two") == ensembles.find("configs/ensembles/two.yaml")
     with pytest.raises(UserError, match="no ensemble 'tow' in configs/ensembles; there are: two"):
         ensembles.find("tow")
+    with pytest.raises(UserError, match=r"gs://b/two\.yaml: the file of an ensemble lies on this machine"):
+        ensembles.find("gs://b/two.yaml")
 
 
 def test_a_member_that_may_have_been_trained_on_the_photos_is_refused(monkeypatch):

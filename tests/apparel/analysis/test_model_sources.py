@@ -9,7 +9,7 @@ from apparel.analysis import model_sources
 from apparel.errors import UserError
 from apparel.tracking.registry import Registry
 from apparel.versioning import dvc_hash
-from tests.support import ensembles, measured_project, registered_models
+from tests.support import ensembles, measured_project, memory_bucket, registered_models
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +94,38 @@ def test_without_a_trained_model_the_remedy_is_to_train_one(tmp_path, monkeypatc
 def test_an_ensemble_is_found_by_name_and_path(in_mlflow):
     path = ensembles.write("members: [{model: workspace, mirrored: true}]", "champion-too")
     assert model_sources.resolve("champion-too") == model_sources.resolve(str(path)) == path
+
+
+def test_a_model_in_a_bucket_is_copied_once_for_each_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(model_sources, "KEPT", tmp_path / "kept")
+    address = memory_bucket.make(monkeypatch)
+    memory_bucket.write(f"{address}/model/pipeline.config", b"one")
+    memory_bucket.write(f"{address}/model/checkpoint/ckpt-0.index", b"weights")
+    memory_bucket.write(f"{address}/detector.tflite", b"tflite")
+    first = model_sources.resolve(f"{address}/model")
+    assert (first / "pipeline.config").read_bytes() == b"one"
+    assert (first / "checkpoint" / "ckpt-0.index").read_bytes() == b"weights"
+    assert model_sources.resolve(f"{address}/model/") == first
+    memory_bucket.write(f"{address}/model/pipeline.config", b"two")
+    second = model_sources.resolve(f"{address}/model")
+    assert (second / "pipeline.config").read_bytes() == b"two"
+    file = model_sources.resolve(f"{address}/detector.tflite")
+    assert (file.name, file.read_bytes()) == ("detector.tflite", b"tflite")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("nothing", "nothing is stored at this address"),
+        ("photos", "holds no model: neither pipeline.config nor saved_model.pb"),
+        ("two.yaml", "the file of an ensemble lies on this machine"),
+    ],
+)
+def test_an_address_without_a_model_is_refused(tmp_path, monkeypatch, name, problem):
+    monkeypatch.chdir(tmp_path)
+    address = memory_bucket.make(monkeypatch)
+    memory_bucket.write(f"{address}/photos/a.jpg", b"photo")
+    memory_bucket.write(f"{address}/two.yaml", b"members: []")
+    with pytest.raises(UserError, match=problem):
+        model_sources.resolve(f"{address}/{name}")

@@ -1,6 +1,7 @@
 import argparse
 import io
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,28 @@ def test_a_port_in_use_is_refused():
         with pytest.raises(UserError, match=f"127.0.0.1:{port} .*--port"):
             arguments.check_port_free("127.0.0.1", port)
     arguments.check_port_free("127.0.0.1", 0)
+
+
+def test_a_path_or_an_address(tmp_path):
+    assert arguments.path_or_address("a/b") == arguments.local_path("a/b") == Path("a/b")
+    assert arguments.path_or_address("gs://bucket/a/") == "gs://bucket/a"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ftp://host/a", "expected a path, or an address of gs://"),
+        ("gs://", "is no address of a folder"),
+        ("gs://b/../a", "is no address of a folder"),
+        ("s3://me:word@bucket/a", "an address with a password"),
+    ],
+)
+def test_what_is_neither_is_refused(text, said):
+    with pytest.raises(argparse.ArgumentTypeError, match=said) as error:
+        arguments.path_or_address(text)
+    assert "word@" not in str(error.value)
+
+
+def test_an_address_where_only_a_path_works_names_the_remedy():
+    with pytest.raises(argparse.ArgumentTypeError, match=r"not 'gs://b/sweep\.yaml'; `gcloud storage cp`"):
+        arguments.local_path("gs://b/sweep.yaml")

@@ -82,6 +82,10 @@ def test_what_cannot_work_is_refused_first(call, arguments, said):
         call(*arguments)
 
 
+def test_predictions_may_go_to_a_bucket():
+    cloud_submit.check_rest("predict", ["gs://b/x", "--out", "gs://b/y"])
+
+
 @pytest.mark.parametrize("rest", [["--trails", "8"], ["--workers", "0"]])
 def test_an_option_that_the_command_does_not_have_is_its_own_error(rest, capsys):
     with pytest.raises(SystemExit):

@@ -12,7 +12,7 @@ from apparel.cli import compare
 from apparel.errors import UserError
 from apparel.inference import speed
 from apparel.inference.speed import Speed
-from tests.support import chromium, measured_project, project_copy
+from tests.support import chromium, measured_project, memory_bucket, project_copy
 
 NAMES = [f"{number} <b>.png" for number in range(20)]
 
@@ -111,3 +111,11 @@ def test_arguments_that_do_not_go_together_are_refused(run):
         run("HEAD", speed=True, recorded=True, threads=3)
     with pytest.raises(UserError, match="'1234567' is no commit or experiment"):
         run("1234567", speed=True)
+
+
+def test_pages_go_to_a_bucket(run, timed, monkeypatch):
+    address = memory_bucket.make(monkeypatch)
+    assert f"pictures and more: {address}/c.html" in run("HEAD~1", "workspace", html=f"{address}/c.html")
+    said = run("workspace", speed=True, html=f"{address}/speed.html")
+    assert f"picture: {address}/speed.html, numbers: {address}/speed.csv" in said
+    assert sorted(memory_bucket.files(address)) == ["c.html", "speed.csv", "speed.html"]

@@ -12,7 +12,7 @@ from apparel.evaluation import export_metrics, exports
 from apparel.evaluation.export_figures import TRAINED
 from apparel.inference import speed_record, tensorflow_network
 from apparel.models.export import formats
-from tests.support import exported_formats, tiny_detector
+from tests.support import exported_formats, memory_bucket, tiny_detector
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -90,3 +90,14 @@ def test_no_or_an_unknown_format_is_refused(capsys):
             parse(*arguments)
     assert "saved_model" in capsys.readouterr().err
     assert parse("--format", "tflite").out == Path("data/results/export")
+
+
+def test_formats_go_to_a_bucket(written, tmp_path, monkeypatch, capsys):
+    detector = tensorflow_network.Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES)
+    monkeypatch.chdir(tmp_path)
+    detector.save(tmp_path / "model")
+    address = memory_bucket.make(monkeypatch)
+    memory_bucket.write(f"{address}/out/onnx/old.onnx", b"")
+    export.main(parse("--model", str(tmp_path / "model"), "--out", f"{address}/out", "--format", "onnx"))
+    assert capsys.readouterr().out.splitlines()[-1] == f"{address}/out/onnx/detector.onnx: 2.3 MB"
+    assert list(memory_bucket.files(address)) == ["out/onnx/detector.onnx"]

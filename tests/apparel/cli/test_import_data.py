@@ -21,10 +21,11 @@ from PIL import Image
 from apparel import paths
 from apparel.annotations.records import Box
 from apparel.cli import import_data
-from apparel.data.ingest import recovery, staging
+from apparel.data.ingest import recovery, sources, staging
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
 from apparel.utils import yaml
+from tests.support import memory_bucket
 from tests.support.repository import COCO, ROOT
 
 
@@ -479,3 +480,22 @@ def test_no_tensorflow_is_imported_before_weights_are_there(project):
     program += "assert not {'tensorflow', 'h5py'} & sys.modules.keys()"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+def test_photos_and_weights_are_imported_from_a_bucket(project, monkeypatch):
+    import h5py
+
+    address = memory_bucket.make(monkeypatch)
+    memory_bucket.write(f"{address}/in/shop.zip", (project.parent / "shop.zip").read_bytes())
+    run(f"{address}/in", "--name", "shop")
+    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
+    origin = json.loads((paths.DATA / "shop" / "source.json").read_text(encoding="utf-8"))
+    assert (origin["source"], origin["kind"]) == (f"{address}/in", "bucket")
+    assert origin["archives"][0]["sha256"] == sources.file_sha256(project.parent / "shop.zip")
+    with h5py.File(project.parent / "mobilenet.h5", "w") as file:
+        file.attrs["layer_names"] = [b"layer"]
+    memory_bucket.write(f"{address}/weights/mobilenet.h5", (project.parent / "mobilenet.h5").read_bytes())
+    run(f"{address}/weights/mobilenet.h5", "--checkpoint", "--name", "imagenet")
+    assert (paths.PRETRAINED / "imagenet" / "mobilenet.h5").is_file()
+    origin = json.loads((paths.PRETRAINED / "imagenet.source.json").read_text(encoding="utf-8"))
+    assert origin["loose"]["files"] == 1

@@ -8,6 +8,7 @@ from apparel import paths
 from apparel.cli import inspect_data
 from apparel.data.synthetic import dataset
 from apparel.errors import UserError
+from tests.support import memory_bucket
 from tests.support.repository import ROOT
 
 
@@ -45,3 +46,12 @@ def test_what_is_no_data_set_is_refused(project, name):
 def test_a_page_that_would_be_a_folder_is_refused(project, page):
     with pytest.raises(UserError, match="is a folder; name a file"):
         run("shop", "--html", page)
+
+
+def test_a_page_goes_to_a_bucket_and_a_data_set_does_not_come_from_one(project, capsys, monkeypatch):
+    address = memory_bucket.make(monkeypatch)
+    run("shop", "--html", f"{address}/page.html")
+    assert memory_bucket.files(address)["page.html"].startswith(b"<!doctype html>")
+    assert f"pictures and more: {address}/page.html" in capsys.readouterr().out
+    with pytest.raises(UserError, match="`apparel import gs://bucket/shop --name NAME` makes one"):
+        run("gs://bucket/shop")

@@ -10,6 +10,7 @@ from apparel import cli
 from apparel.analysis import model_sources
 from apparel.analysis.predictions import choose_network
 from apparel.errors import UserError
+from tests.support import memory_bucket
 from tests.support.whole_photo_network import WholePhotoNetwork
 
 
@@ -48,3 +49,14 @@ def test_what_cannot_work_is_refused_before_anything_is_written(predict, argumen
     with pytest.raises(UserError):
         predict(*arguments)
     assert not Path("predictions").exists()
+
+
+def test_the_output_goes_to_a_bucket_and_no_folder_is_called_like_it(predict, capsys, monkeypatch):
+    address = memory_bucket.make(monkeypatch)
+    predict("--out", f"{address}/found", "--json")
+    assert f"look through them: {address}/found/index.html" in capsys.readouterr().out
+    written = memory_bucket.files(f"{address}/found")
+    assert {"run.json", "photos.csv", "detections.csv", "detections.jsonl", "index.html"} <= written.keys()
+    assert sorted(map(str, Path().iterdir())) == ["shop"]
+    predict("--out", f"{address}/found", "--json", "--dry-run")
+    assert f"the output would be {address}/found" in capsys.readouterr().out

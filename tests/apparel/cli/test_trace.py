@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from apparel.analysis import trace, trace_text
 from apparel.cli import trace as command
 from apparel.errors import UserError
 from apparel.versioning import dvc_hash
-from tests.support import traced_project
+from tests.support import memory_bucket, traced_project
 from tests.support.traced_project import DETECTIONS, edit
 
 
@@ -51,3 +52,11 @@ def test_odd_names_can_be_printed(shop, capsys):
     for as_json in (True, False):
         command.main(Namespace(what=str(copy), json=as_json, files=False))
         assert not re.search("[\x1b\udcff]", capsys.readouterr().out)
+
+
+def test_a_copy_in_a_bucket_is_traced_by_its_content(shop, capsys, monkeypatch):
+    address = f"{memory_bucket.make(monkeypatch)}/kept.csv"
+    memory_bucket.write(address, Path(DETECTIONS).read_bytes())
+    command.main(Namespace(what=address, json=True, files=False))
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["what"], printed["whole"]) == (address, True)

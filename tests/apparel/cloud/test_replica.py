@@ -42,6 +42,18 @@ def test_predictions_lie_where_they_are_sent_from(machine, tmp_path):
     assert ending == {"rank": 1, "failure": "", "log": "", "experiments": {}}
 
 
+def test_predictions_that_go_to_a_bucket_are_not_sent_again(machine):
+    arguments = ["gs://b/photos", "--out=gs://b/found"]
+    assert machine(arguments=arguments)[1:] == [("apparel", "predict", *arguments)]
+
+
+def test_variables_of_the_job_are_set_where_the_machine_has_none(machine, monkeypatch):
+    monkeypatch.setenv("APPAREL_STORAGE", "grpc://mine:1")
+    machine(variables={"APPAREL_STORAGE": "grpc://db:13000", "APPAREL_CHECKPOINTS": "gs://b/checkpoints"})
+    assert replica.os.environ["APPAREL_STORAGE"] == "grpc://mine:1"
+    assert replica.os.environ["APPAREL_CHECKPOINTS"] == "gs://b/checkpoints"
+
+
 def test_a_sweep_gets_its_options_and_dvc_the_remote_of_the_job(machine, tmp_path):
     assert machine(task="sweep", arguments=["--trials", "8"]) == [
         ("dvc", "pull", "--run-cache", "--allow-missing"), ("apparel", "sweep", "--trials", "8"),

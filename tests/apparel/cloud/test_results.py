@@ -7,8 +7,8 @@ import tarfile
 import pytest
 
 from apparel.cloud import results
-from apparel.cloud.storage import Folder
 from apparel.errors import UserError
+from apparel.utils.buckets import Folder
 
 RUN, MODEL = "0" * 32, "1" * 32 + ".dir"
 

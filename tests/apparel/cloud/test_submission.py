@@ -107,7 +107,7 @@ def test_more_machines_are_for_sweeps():
 
 def test_what_gcloud_refuses_leaves_no_folder_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = submission.storage.Folder(tmp_path.as_uri() + "/jobs/one")
+    folder = submission.buckets.Folder(tmp_path.as_uri() + "/jobs/one")
     folder.write("job.json", b"{}")
     job = submission.Job("one", "train", [], folder.address, REMOTE)
 

@@ -34,6 +34,8 @@ def test_an_address_is_shown_without_its_password_and_a_wrong_one_is_refused():
     assert "secret" not in str(refused.value)
     with pytest.raises(UserError, match="cannot open the storage"):
         storage.open_storage("nosuch://x")
+    with pytest.raises(UserError, match="gs://bucket/x is a bucket, and the workers of a sweep share a database"):
+        storage.open_storage("gs://bucket/x")
 
 
 @pytest.mark.parametrize("password", ["p4ss@w0rd", "p4ss:w0rd", "p4ss/w0rd", "p4ss%40w0rd", "p4ss#w0rd"])

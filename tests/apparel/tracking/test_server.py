@@ -128,7 +128,7 @@ def test_no_password_is_on_the_command_line_of_mlflows_server(monkeypatch):
     assert started["environment"]["MLFLOW_BACKEND_STORE_URI"] == "postgresql://me:secret@db/mlflow"
 
 
-@pytest.mark.parametrize("address", ["localhost:5000", "server.example:80/", "http://", "https:/"])
+@pytest.mark.parametrize("address", ["localhost:5000", "server.example:80/", "http://", "https:/", "gs://bucket/runs"])
 def test_an_address_that_could_never_be_reached_is_refused_before_anything_waits_for_it(monkeypatch, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     with pytest.raises(UserError, match="MLFLOW_TRACKING_URI is"):

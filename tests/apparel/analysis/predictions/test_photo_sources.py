@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from apparel.analysis.predictions import photo_sources
-from apparel.analysis.predictions.photo_sources import PhotoSources, sorted_on_disk
+from apparel import images
+from apparel.analysis.predictions.photo_sources import PhotoSources
 from apparel.errors import UserError
+from tests.support import memory_bucket
 
 
 def png(colour="red"):
@@ -160,8 +161,21 @@ def test_a_run_does_not_take_its_own_pictures_for_photos(folder):
     assert [photo.name for photo in photos] == ["shop/a.png", "shop/without-suffix"]
 
 
-def test_more_names_than_are_held_are_sorted_on_the_disk(monkeypatch):
-    monkeypatch.setattr(photo_sources, "NAMES_IN_MEMORY", 7)
-    names = [f"{number * 37 % 100:03}\n\udcff" for number in range(100)]
-    for count in (0, 6, 7, 8, 14, 100):
-        assert list(sorted_on_disk(names[:count])) == sorted(names[:count])
+def test_a_list_in_a_bucket_leads_to_buckets_alone(folder, monkeypatch):
+    address = memory_bucket.make(monkeypatch)
+    lines = f"a.png\n{address}/b.png\n../b.png\n{folder}/shop/a.png\n"
+    memory_bucket.write(f"{address}/lists/autumn.txt", lines.encode())
+    memory_bucket.write(f"{address}/lists/a.png", png())
+    memory_bucket.write(f"{address}/b.png", png("blue"))
+    names, _ = names_and_problems(f"{address}/lists/autumn.txt")
+    assert names[:2] == [f"{address}/lists/a.png", f"{address}/b.png"]
+    assert [reason for _, reason in names[2:]] == ["nothing is stored at this address"] * 2
+    assert names_and_problems(f"{address}/lists") == ([f"{address}/lists/a.png"], 1)
+
+
+def test_a_photo_in_a_bucket_is_read_within_the_limit(folder, monkeypatch):
+    address = memory_bucket.make(monkeypatch)
+    memory_bucket.write(f"{address}/a.png", png())
+    monkeypatch.setattr(images, "MAX_BYTES", 10)
+    ((name, reason),), _ = names_and_problems(f"{address}/a.png")
+    assert name == f"{address}/a.png" and "more than the 10" in reason

@@ -16,7 +16,7 @@ from apparel.data.ingest.import_source import import_source
 from apparel.data.ingest.sources import file_sha256
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
-from tests.support import project_copy
+from tests.support import memory_bucket, project_copy
 
 TARGET, RECORD = Path("data/shop"), Path("data/shop/source.json")
 
@@ -131,3 +131,13 @@ def test_a_damaged_download_is_refused_and_nothing_stays(mirror):
     with pytest.raises(UserError, match=rf"{FILE}\.tar\.gz answers 404"):
         import_weights(NAME)
     assert not any(WEIGHTS.parent.iterdir())
+
+
+def test_weights_come_from_a_mirror_in_a_bucket(mirror, monkeypatch):
+    address = memory_bucket.make(monkeypatch)
+    memory_bucket.fill(f"{address}/models/object_detection", mirror)
+    monkeypatch.setenv(model_zoo.MIRROR_VARIABLE, address)
+    imported, record = import_weights(NAME)
+    origin = json.loads(record.read_text(encoding="utf-8"))
+    assert imported and origin["sha256"] == file_sha256(mirror / f"{FILE}.tar.gz")
+    assert origin["fetched_from"] == f"{address}/models/object_detection/{FILE}.tar.gz"

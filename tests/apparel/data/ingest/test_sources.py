@@ -8,6 +8,7 @@ import pytest
 
 from apparel.data.ingest import sources
 from apparel.errors import UserError
+from tests.support import memory_bucket
 
 AUTHOR = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
 
@@ -240,3 +241,52 @@ def test_other_sources_are_refused(repository, tmp_path, source, rev, message):
 )
 def test_no_absolute_path_and_no_password_is_recorded(source, expected):
     assert sources.source_address(source) == expected
+
+
+@pytest.fixture
+def bucket(folder, monkeypatch):
+    """A bucket with the files of the folder; address of it."""
+    address = f"{memory_bucket.make(monkeypatch)}/shop"
+    memory_bucket.fill(address, folder)
+    return address
+
+
+def test_a_bucket_gives_what_a_folder_gives(bucket, folder, tmp_path):
+    files, origin = read(f"{bucket}/", tmp_path)
+    assert files == ALL and list(files) == sorted(files)
+    _, of_folder = read(folder, tmp_path / "again")
+    assert origin == of_folder | {"source": f"{bucket}/", "kind": "bucket"}
+    assert sorted(path.name for path in (tmp_path / "work" / "fetched").iterdir()) == ["000000", "000001", "000002"]
+
+
+def test_only_matching_files_are_fetched_from_a_bucket(bucket, tmp_path):
+    files, _ = read(bucket, tmp_path, only=["a/one.zip/in"])
+    assert list(files) == ["a/one.zip/in/x"]
+    assert len(list((tmp_path / "work" / "fetched").iterdir())) == 1
+    with pytest.raises(UserError, match=r"nothing in memory://.*/shop matches --only no"):
+        read(bucket, tmp_path / "again", only=["no"])
+
+
+def test_an_archive_in_a_bucket_as_the_source(bucket, tmp_path):
+    files, origin = read(f"{bucket}/two.tar.gz", tmp_path, only=["deep"])
+    assert files == {"two.tar.gz/deep/one.zip/in/x": b"zipped"}
+    assert origin["archives"][0]["name"] == "two.tar.gz"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rev", "message"),
+    [("/nothing", None, "nothing is stored at this address"), ("", "v1", "--rev is for git"), ("/../x", None, "is no")],
+)
+def test_a_bucket_that_cannot_be_a_source_is_refused(bucket, tmp_path, suffix, rev, message):
+    with pytest.raises(UserError, match=message):
+        read(f"{bucket}{suffix}", tmp_path, rev=rev)
+
+
+def test_the_disk_has_room_before_anything_is_fetched(bucket, tmp_path, monkeypatch):
+    def full(folder, size):
+        raise UserError(f"no disk space: {size} bytes")
+
+    monkeypatch.setattr(sources, "check_disk_space", full)
+    with pytest.raises(UserError, match=r"no disk space: \d+ bytes"):
+        read(bucket, tmp_path)
+    assert list((tmp_path / "work" / "fetched").iterdir()) == []
