@@ -24,6 +24,7 @@ class Data(Section):
     """The data set, and its classes; their order gives the class ids, from 1."""
 
     name: Name
+    unlabelled: Name
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
 
     @field_validator("classes", mode="before")
@@ -133,6 +134,11 @@ class Train(Section):
     min_negatives_per_photo: Annotated[int, Field(ge=0, lt=2**31)]
     freeze: Literal["none", "batch_norm", "early", "backbone"]
     moving_average: Annotated[float, Field(ge=0, lt=1)]
+    teacher: Literal["none", "mean", "labels"]
+    unlabelled_ratio: Annotated[float, Field(gt=0, le=8)]
+    unlabelled_weight: Annotated[float, Field(gt=0, le=100)]
+    ramp_up_fraction: Annotated[float, Field(ge=0, lt=1)]
+    teacher_threshold: Annotated[float, Field(ge=0.1, le=0.99)]
     precision: Literal["float32", "bfloat16"]
     min_precision: Annotated[float, Field(ge=0.5, le=0.99)] | None
     validate_every: Count
@@ -155,6 +161,12 @@ class Train(Section):
     def _another_photo_to_paste_from(self) -> "Train":
         if self.copy_paste and self.batch_size == 1:
             raise ValueError("copy_paste takes garments of the next photo of the batch: set batch_size to 2 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _mean_teacher_has_weights(self) -> "Train":
+        if self.teacher == "mean" and not self.moving_average:
+            raise ValueError("teacher is 'mean', which is the average of the weights: set moving_average to 0.99")
         return self
 
 
@@ -212,6 +224,14 @@ class Params(Section):
         if self.train.freeze in ("early", "backbone") and self.train.checkpoint == "none":
             frozen = f"train.freeze is '{self.train.freeze}'"
             raise ValueError(f"{frozen}, but train.checkpoint is 'none': random weights would stay random")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_has_photos(self) -> "Params":
+        teacher, unlabelled = self.train.teacher, self.data.unlabelled
+        if (teacher == "none") != (unlabelled == "none"):
+            remedy = "set both, or neither"
+            raise ValueError(f"train.teacher is '{teacher}', but data.unlabelled is '{unlabelled}': {remedy}")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ DVC_YAML = Path("dvc.yaml")
 CONFIGS = Path("configs")
 DATA = Path("data")
 PRETRAINED = DATA / "pretrained"
+UNLABELLED = DATA / "unlabelled"
 RESULTS = DATA / "results"
 
 CHECKED = RESULTS / "check" / "ok.txt"
@@ -19,6 +20,7 @@ PHOTOS_TABLE = CONVERT / "photos.csv"
 CONVERT_REPORT = CONVERT / "convert.json"
 
 SPLIT = RESULTS / "split"
+UNLABELLED_TABLE = SPLIT / "unlabelled.csv"
 TFRECORD = RESULTS / "tfrecord"
 
 TRAIN = RESULTS / "train"

@@ -148,7 +148,7 @@ def test_git_ignores_what_dvc_keeps_and_dvc_sees_what_git_keeps(tmp_path):
     shutil.copy2(ROOT / ".gitignore", tmp_path)
     git(tmp_path, "init", "--quiet")
     with Repo.init(str(tmp_path)) as repo:
-        kept = ["data/shop/photos", "data/shop/lists", "data/pretrained/coco"]
+        kept = ["data/shop/photos", "data/shop/lists", "data/pretrained/coco", "data/unlabelled/shop"]
         for name in kept:
             (tmp_path / name).mkdir(parents=True)
             (tmp_path / name / "file").write_text("of the data")

@@ -112,7 +112,11 @@ def _licences(results: ResultSet, reader: _FileReader) -> list[tuple[str, str, s
         of_weights = ("none: training started from random weights", "none needed")
     else:
         of_weights = _record(reader, paths.PRETRAINED / f"{checkpoint}.source.json")
-    return [(f"data set {data or UNKNOWN}", *of_data), (f"starting weights {checkpoint or UNKNOWN}", *of_weights)]
+    rows = [(f"data set {data or UNKNOWN}", *of_data), (f"starting weights {checkpoint or UNKNOWN}", *of_weights)]
+    unlabelled = results.params.get("data.unlabelled", "none")
+    if unlabelled != "none":
+        rows.append((f"photos {unlabelled}", *_record(reader, paths.UNLABELLED / f"{unlabelled}.source.json")))
+    return rows
 
 
 def _record(reader: _FileReader, path: Path) -> tuple[str, str]:

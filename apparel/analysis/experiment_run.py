@@ -50,12 +50,13 @@ class Run:
         return "\n".join([*lines, shlex.join(self.command)])
 
     def missing_imports(self) -> list[str]:
-        """The recipe's commands that import its data set and its weights, where these are not here nor known to DVC."""
-        name, checkpoint = self.params.data.name, self.params.train.checkpoint
+        """The recipe's commands that import its photos and its weights, where these are not here nor known to DVC."""
+        name, checkpoint, unlabelled = self.params.data.name, self.params.train.checkpoint, self.params.data.unlabelled
         imports = self.recipe.imports if self.recipe else {}
         missing = {
             paths.DATA / name: name not in prerequisites.data_sets(),
             paths.PRETRAINED / checkpoint: checkpoint not in prerequisites.weights(),
+            paths.UNLABELLED / unlabelled: unlabelled not in prerequisites.unlabelled(),
         }
         folders = [folder.as_posix() for folder, is_missing in missing.items() if is_missing]
         return [imports[folder] for folder in folders if folder in imports]

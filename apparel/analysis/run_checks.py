@@ -67,7 +67,7 @@ def check_data(config: params.Params, stages: list[str], isolated: bool) -> None
     if "convert" in stages and paths.photos(name).is_dir() and paths.annotations(name).is_dir():
         options = config.convert.model_dump(exclude={"strict"})
         convert_data_set(paths.photos(name), paths.annotations(name), config.data.classes, **options)
-    needed, free = bytes_needed(name, stages, isolated), shutil.disk_usage(".").free
+    needed, free = bytes_needed(config, stages, isolated), shutil.disk_usage(".").free
     if needed > free:
         raise UserError(
             f"the disk has {free / 1e6:,.0f} MB free, and this run needs about {needed / 1e6:,.0f} MB; see "
@@ -75,10 +75,10 @@ def check_data(config: params.Params, stages: list[str], isolated: bool) -> None
         )
 
 
-def bytes_needed(name: str, stages: list[str], isolated: bool) -> int:
+def bytes_needed(config: params.Params, stages: list[str], isolated: bool) -> int:
     """About how many bytes these stages write: TFRecords and DVC's copy of them, the training, an isolated copy."""
-    folder = paths.photos(name)
-    photos = sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
+    folders = [paths.photos(config.data.name), paths.UNLABELLED / config.data.unlabelled]
+    photos = sum(path.stat().st_size for folder in folders if folder.is_dir() for path in folder.iterdir())
     copies = 2 * ("tfrecord" in stages) + 2 * isolated
     return copies * photos + ("train" in stages) * MODEL_BYTES
 

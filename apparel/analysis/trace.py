@@ -21,6 +21,9 @@ from apparel.versioning.dvc_lock import Lock
 RUN_ID = re.compile("[0-9a-f]{32}")
 """MLflow's id of a run, a hash without dashes."""
 
+UNLABELLED = "unlabelled photos"
+"""Kind of the link to photos that nobody labelled, with what a teacher wrote beside them."""
+
 
 class Target(NamedTuple):
     """What is traced."""
@@ -188,7 +191,7 @@ def _source_links(links: list[Link], tree: Path) -> Iterator[Link]:
         if link.kind == "photos":
             drawn = Link("source", path.parent.as_posix(), "drawn by the stage draw", "lock")
             yield drawn if path.parent.name == "demo" else _source_link(path.parent / "source.json", tree)
-        if link.kind == "start checkpoint" and path.name != "none":
+        if link.kind in ("start checkpoint", UNLABELLED) and path.name != "none":
             yield _source_link(path.with_name(f"{path.name}.source.json"), tree)
 
 
@@ -212,4 +215,6 @@ def link_kind(path: str) -> str:
         return {"convert": "labels", "tfrecord": "TFRecords", "train": "training", "eval": "results"}.get(stage, stage)
     if pure.is_relative_to(paths.PRETRAINED):
         return "start checkpoint"
+    if pure.is_relative_to(paths.UNLABELLED):
+        return UNLABELLED
     return "pipeline file" if pure.is_relative_to(paths.CONFIGS) else pure.name

@@ -1,4 +1,4 @@
-"""`apparel import`: imports a data set or starting weights, and tracks them with DVC."""
+"""`apparel import`: imports a data set, unlabelled photos or starting weights, and tracks them with DVC."""
 
 import argparse
 from pathlib import Path
@@ -14,11 +14,13 @@ EXAMPLES = """examples:
   apparel import shop.zip --name shop --dry-run                shows what would be imported
   apparel import gs://bucket/shop --name shop                  what lies below an address, or an archive there; or s3://
   apparel import https://github.com/a/b --rev v1 --name shop --only 'samples/*' --only 'annotations/*'
+  apparel import more.zip --unlabelled --name shop             photos alone, which a teacher labels (docs/training.md)
   apparel import ssd_mobilenet_v1.tar.gz --checkpoint --name coco
   apparel import --checkpoint ssd_mobilenet_v1_coco --name coco    fetched from TensorFlow's model zoo
 
 Photos, annotations (PASCAL VOC XML, YOLO, COCO JSON, FIAT CSV, CSV with corners) and lists may be anywhere in SOURCE,
-in archives or not. They are copied to data/NAME/photos, annotations and lists; weights to data/pretrained/NAME."""
+in archives or not. They are copied to data/NAME/photos, annotations and lists; weights to data/pretrained/NAME;
+unlabelled photos to data/unlabelled/NAME."""
 
 
 def _class_names(text: str) -> list[str]:
@@ -43,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="import only these folders, archives or files of SOURCE, or of an archive in it; may be repeated",
     )
     parser.add_argument("--checkpoint", action="store_true", help="SOURCE holds starting weights, or is their name")
+    parser.add_argument("--unlabelled", action="store_true", help="import the photos of SOURCE alone, to learn from")
     parser.add_argument(
         "--list", action="store_true", help="list the weights that have names, with SOURCE in it or all"
     )
@@ -77,8 +80,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.abandon is not None or not arguments.source or not arguments.name:
         raise UserError("expected `apparel import SOURCE --name NAME`, or `apparel import --abandon [NAME]` alone")
     staging.check_import_name(arguments.name)
-    target = (paths.PRETRAINED if arguments.checkpoint else paths.DATA) / arguments.name
-    record = target.with_name(f"{target.name}.source.json") if arguments.checkpoint else target / "source.json"
+    target, record = _places(arguments)
     is_here = Path(arguments.source).exists()
     source = str(Path(arguments.source).resolve()) if is_here else address_only(arguments.source)
     request = [source, arguments.rev, arguments.only, arguments.classes]
@@ -89,10 +91,27 @@ def main(arguments: argparse.Namespace) -> None:
             from apparel.data.ingest.import_source import import_source
 
             options = {"checkpoint": arguments.checkpoint, "dry_run": arguments.dry_run}
-            options["without_labels"] = arguments.without_labels
+            options |= {"without_labels": arguments.without_labels, "photos_alone": arguments.unlabelled}
             imported = import_source(arguments.source, request, target, record, **options)
     if imported:
-        print(_next_steps(target, arguments.checkpoint))
+        print(_next_steps(target))
+
+
+def _places(arguments: argparse.Namespace) -> tuple[Path, Path]:
+    """The folder that is imported to, and the file that records the source.
+
+    Raises:
+        UserError: the options exclude each other.
+    """
+    if arguments.checkpoint and arguments.unlabelled:
+        raise UserError("--checkpoint is for weights, --unlabelled for photos: give one of them")
+    if arguments.unlabelled and arguments.classes:
+        raise UserError("--classes is for labels, and --unlabelled imports none")
+    if not (arguments.checkpoint or arguments.unlabelled):
+        target = paths.DATA / arguments.name
+        return target, target / "source.json"
+    target = (paths.PRETRAINED if arguments.checkpoint else paths.UNLABELLED) / arguments.name
+    return target, target.with_name(f"{target.name}.source.json")
 
 
 def _published_name(source: str | None) -> str | None:
@@ -110,15 +129,18 @@ def _abandon(name: str | None) -> None:
     print("no import is left unfinished")
 
 
-def _next_steps(target: Path, checkpoint: bool) -> str:
+def _next_steps(target: Path) -> str:
     """Writes a recipe for a data set, and returns the commands to run after an import."""
-    if not checkpoint:
+    if target.parent == paths.DATA:
         from apparel.analysis import recipe_writer
 
         return recipe_writer.after_import(target.name)
-    from apparel.models.checkpoint_params import read_checkpoint_params
+    if target.parent == paths.UNLABELLED:
+        command = f"apparel run -S data.unlabelled={target.name} -S train.teacher=mean -S train.moving_average=0.99"
+    else:
+        from apparel.models.checkpoint_params import read_checkpoint_params
 
-    params = {"checkpoint": target.name} | read_checkpoint_params(target)
-    command = f"apparel run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}"
+        params = {"checkpoint": target.name} | read_checkpoint_params(target)
+        command = f"apparel run {' '.join(f'-S train.{key}={value}' for key, value in params.items())}"
     lines = [f"imported into {target.as_posix()} and tracked by DVC; next:", f"git add {paths.DATA}", command]
     return "\n  ".join(lines)

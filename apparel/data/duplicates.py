@@ -118,6 +118,32 @@ def compare_hashes(hashes: Mapping[str, PhotoHash], names: Sequence[str]) -> pd.
     return _pair_table(dict.fromkeys(siblings, "by name") | alike)
 
 
+def compare_folders(hashes: Mapping[str, PhotoHash], others: Mapping[str, PhotoHash]) -> pd.DataFrame:
+    """Returns the pairs of near duplicates with one photo in each of two folders, both given by their hashes.
+
+    Returns:
+        A table as of `compare_hashes`, `first` of `hashes` and `second` of `others`.
+    """
+    keys = [(side, name) for side, folder in enumerate((hashes, others)) for name in sorted(folder)]
+    photos = [(hashes, others)[side][name] for side, name in keys]
+    sides = np.array([side for side, _ in keys])
+    kinds = _pairs_by_keypoints([photo.keypoints for photo in photos], sides)
+    for one, other in near_pairs([photo.bits for photo in photos]):
+        if sides[one] != sides[other]:
+            same = photos[one].digest == photos[other].digest
+            kinds[one, other] = "same file" if same else kinds.get((one, other), "same picture")
+    # A folder before the name tells the two of one name apart; names of copies are told by the last part.
+    names = [f"{side}/{name}" for side, name in keys]
+    alike = {(names[one], names[other]) for one, other in kinds}
+    siblings = pd.DataFrame(source_names.find_siblings(names, alike), columns=PAIR_COLUMNS[:2])
+    groups = group_duplicates({*siblings["first"], *siblings["second"]}, siblings)
+    by_name = {
+        (keys[number][1], keys[other][1]): "by name"
+        for number, other in _across(groups, {name: number for number, name in enumerate(names)}, sides)
+    }
+    return _pair_table(by_name | {(keys[one][1], keys[other][1]): kind for (one, other), kind in kinds.items()})
+
+
 def summary(pairs: pd.DataFrame) -> str:
     """Returns the number of photos, groups and pairs of each kind, in words."""
     if pairs.empty:
@@ -149,11 +175,29 @@ def _pair_table(kinds: Mapping[tuple[str, str], str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PAIR_COLUMNS, dtype="str")
 
 
-def _pairs_by_keypoints(photos: Sequence[StoredKeypoints]) -> dict[tuple[int, int], str]:
-    """Returns the kind of each pair of photos, by position, of which one can be aligned with the other."""
+def _across(groups: Mapping[str, str], numbers: Mapping[str, int], sides: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Pairs of photos of one group on different sides, by position."""
+    members: dict[str, list[int]] = {}
+    for name, group in groups.items():
+        members.setdefault(group, []).append(numbers[name])
+    for group in members.values():
+        yield from ((one, other) for one in group for other in group if sides[one] < sides[other])
+
+
+def _pairs_by_keypoints(
+    photos: Sequence[StoredKeypoints], sides: np.ndarray | None = None
+) -> dict[tuple[int, int], str]:
+    """Returns the kind of each pair of photos, by position, of which one can be aligned with the other.
+
+    Args:
+        photos: their keypoints.
+        sides: `(photos,)`, two numbers: only photos of different ones are aligned.
+    """
     from tqdm import tqdm
 
     numbers = candidates.find_candidates(photos)
+    if sides is not None:
+        numbers = numbers[sides[numbers[:, 0]] != sides[numbers[:, 1]]]
     work = _in_threads(partial(_kind_of_copy, photos), numbers)
     kinds: dict[tuple[int, int], str] = {}
     for row, kind in zip(

@@ -12,6 +12,10 @@ from apparel.versioning import dvc_hash
 
 FILE_NAME = "index.json"
 
+UNLABELLED = "unlabelled"
+"""The split of photos that nobody labelled, with the boxes that a teacher wrote beside them; only where there are any.
+"""
+
 MAX_BYTES = 10_000_000
 """Bytes of an index; a shard of a hundred photos takes a few hundred."""
 
@@ -40,7 +44,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class SplitIndex:
-    """One split: train, val or test.
+    """One split: train, val or test, or `UNLABELLED`.
 
     Attributes:
         photos: how many photos it has, those without boxes included.

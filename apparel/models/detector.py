@@ -112,7 +112,8 @@ class Detector:
 
         Args:
             batch: as `inputs.evaluation_batches` or `training.input_pipeline.training_batches` makes it; photos for
-                which its `real` is False do not count.
+                which its `real` is False do not count, nor anchors on its `ignored`, float32 (B, M, 4), where it has
+                such boxes, in 0..1 of the photo's sides.
             training: whether batch normalisation uses the batch's statistics and updates its own.
 
         Returns:
@@ -120,11 +121,17 @@ class Detector:
             `regularization_loss` (scalars), and the predictions that the API's `postprocess` takes.
         """
         self._set_phase(training)
-        if self.criterion.is_of_the_api:
+        if self.criterion.is_of_the_api and "ignored" not in batch:
             losses, predictions = self._losses_of_the_api(batch)
         else:
-            boxes, real = batch["boxes"] * _photo_share(batch), batch.get("real", tf.ones(batch["image"].shape[:1]))
-            truth = ssd_losses.Truth(boxes, batch["classes"], batch["weights"], tf.cast(real, tf.float32))
+            share, real = _photo_share(batch), batch.get("real", tf.ones(batch["image"].shape[:1]))
+            truth = ssd_losses.Truth(
+                batch["boxes"] * share,
+                batch["classes"],
+                batch["weights"],
+                tf.cast(real, tf.float32),
+                batch["ignored"] * share if "ignored" in batch else None,
+            )
             predictions = self._predict(batch["image"], batch["true_shape"])
             losses = ssd_losses.losses(self.model, self.criterion, truth, predictions)
         losses["regularization_loss"] = sum_in_order(self.model.regularization_losses())

@@ -73,6 +73,8 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     _set_backbone(meta_architecture, model, train)
     set_losses(meta_architecture, model, train)
     _set_negatives(meta_architecture, model, train)
+    if train.teacher != "none" and meta_architecture != "ssd":
+        raise UserError(f"train.teacher is '{train.teacher}', but {train.detector} is no SSD: set it to none")
     if train.anchors == "fitted":
         _check_fitted_anchors(config, train)
     _set_training(config, train, steps)

@@ -24,8 +24,15 @@ def check_parameters(config: params.Params) -> None:
             parameters; names all that is wrong, each with the nearest name.
     """
     problems = []
-    for check in (_data_set_problem, _lists_problem, _pipeline_problem, _weights_problem, _export_problem):
-        if problem := check(config):
+    for find_problem in (
+        _data_set_problem,
+        _lists_problem,
+        _unlabelled_problem,
+        _pipeline_problem,
+        _weights_problem,
+        _export_problem,
+    ):
+        if problem := find_problem(config):
             problems.append(problem)
     if problems:
         raise UserError("; ".join(problems))
@@ -44,6 +51,8 @@ def check_copies(config: params.Params) -> None:
     folders = [] if _is_drawn(data) else [data / name for name in ("photos", "annotations", "lists")]
     if config.train.checkpoint != "none" and packaged_weights.read(paths.PRETRAINED / config.train.checkpoint) is None:
         folders.append(paths.PRETRAINED / config.train.checkpoint)
+    if config.data.unlabelled != "none":
+        folders.append(paths.UNLABELLED / config.data.unlabelled)
     unknown = [folder for folder in folders if folder.is_dir() and not _dvc_file(folder).is_file()]
     if unknown and (tracked := git.tracked_files()):
         unknown = [path for path in unknown if not any(name.startswith(f"{path.as_posix()}/") for name in tracked)]
@@ -68,6 +77,12 @@ def weights() -> list[str]:
     return sorted(known | {path.name for path in paths.PRETRAINED.glob("*") if path.is_dir()} | {"none"})
 
 
+def unlabelled() -> list[str]:
+    """The names of the folders of unlabelled photos, there or only known to DVC, and `none`."""
+    known = {path.name.removesuffix(".dvc") for path in paths.UNLABELLED.glob("*.dvc")}
+    return sorted(known | {path.name for path in paths.UNLABELLED.glob("*") if path.is_dir()} | {"none"})
+
+
 def _data_set_problem(config: params.Params) -> str | None:
     name = config.data.name
     folder = paths.DATA / name
@@ -86,6 +101,26 @@ def _lists_problem(config: params.Params) -> str | None:
         if name and folder.is_dir() and not (folder / name).is_file():
             lists = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
             return f"split.{key}: there is no list '{name}' in {folder.as_posix()}{nearest(name, lists)}"
+    return None
+
+
+def _unlabelled_problem(config: params.Params) -> str | None:
+    name = config.data.unlabelled
+    folder = paths.UNLABELLED / name
+    if name == "none":
+        return None
+    if name not in unlabelled():
+        return (
+            f"data.unlabelled: there are no photos 'data/unlabelled/{name}'{nearest(name, unlabelled())} "
+            f"(new ones: apparel import SOURCE --unlabelled --name {name})"
+        )
+    if problem := _not_checked_out(folder):
+        return problem
+    if config.train.teacher == "labels" and not any(folder.glob("*.xml")):
+        return (
+            f"train.teacher is 'labels', and there are none in {folder.as_posix()}: "
+            f"apparel predict {folder.as_posix()} --model MODEL --xml writes them"
+        )
     return None
 
 

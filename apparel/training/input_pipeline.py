@@ -44,16 +44,16 @@ def training_batches(
     """
     config = multi_scale.at_largest(config, train)
     files = inputs.record_files(index, "train")
-    buffer_size = _shuffle_buffer(files, index.splits["train"].photos)
+    buffer_size = shuffle_buffer(files, index.splits["train"].photos)
     repeat_factors = _repeat_factors(index) if train.class_balance == "sampling" else None
-    one_pass = _one_pass(files, buffer_size, train.seed, repeat_factors)
+    one_pass = shuffled_passes(files, buffer_size, train.seed, repeat_factors)
 
     @tf.autograph.experimental.do_not_convert
     def prepare(epoch, number, pass_seed, record):
         example = examples.parse_example(record)
-        weights = _weight_of_class(index, train.class_balance)
+        weights = weight_of_class(index, train.class_balance)
         photo_seed = tf.random.fold_in(pass_seed, tf.cast(number, tf.int32), alg="philox")
-        image, true_shape, boxes, classes, box_weights = _augment_and_resize(
+        image, true_shape, boxes, classes, box_weights = augment_and_resize(
             config,
             photo_seed,
             example["image"],
@@ -77,13 +77,13 @@ def training_batches(
         batches = batches.map(lambda batch: copy_paste.combine(batch, train.copy_paste))
     if train.mosaic:
         batches = batches.map(mosaic.combine)
-    batches = batches.map(_with_last_position)
+    batches = batches.map(with_last_position)
     if train.multi_scale:
         batches = batches.map(lambda batch: multi_scale.resize(batch, train))
     return batches.prefetch(4)
 
 
-def _augment_and_resize(config: PipelineConfig, seed: tf.Tensor, encoded: tf.Tensor, boxes, classes, weights):
+def augment_and_resize(config: PipelineConfig, seed: tf.Tensor, encoded: tf.Tensor, boxes, classes, weights):
     """Augments one photo, JPEG or PNG bytes, as the pipeline file says: image, true shape, boxes, classes, weights.
 
     Steps that only move pixels run on 8 bits a colour. The last steps that only change colours run after the resizing,
@@ -100,7 +100,7 @@ def _augment_and_resize(config: PipelineConfig, seed: tf.Tensor, encoded: tf.Ten
     return image, true_shape, *truth
 
 
-def _one_pass(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:
+def shuffled_passes(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:
     """A function from an epoch to a dataset of its records, shuffled: epoch, number of the record, seed, record."""
     seed = tf.constant([seed, 0], tf.int32)
 
@@ -130,13 +130,13 @@ def class_weights(index: Index) -> dict[str, float]:
     return {name: (rarest / boxes[name]) ** 0.5 for name in index.classes}
 
 
-def _weight_of_class(index: Index, class_balance: str) -> tf.Tensor:
+def weight_of_class(index: Index, class_balance: str) -> tf.Tensor:
     """Float32 (classes,)."""
     weights = class_weights(index)
     return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index.classes], tf.float32)
 
 
-def _shuffle_buffer(files: list[str], photos: int) -> int:
+def shuffle_buffer(files: list[str], photos: int) -> int:
     size = sum(Path(file).stat().st_size for file in files)
     return max(1, min(SHUFFLE_PHOTOS, SHUFFLE_BYTES * photos // max(1, size)))
 
@@ -161,5 +161,5 @@ def _repeated(record, number, pass_seed, repeat_factors) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(record[tf.newaxis]).repeat(tf.cast(tf.floor(factor + draw), tf.int64))
 
 
-def _with_last_position(batch: Batch) -> Batch:
+def with_last_position(batch: Batch) -> Batch:
     return batch | {"epoch": batch["epoch"][-1], "position": batch["position"][-1]}

@@ -26,6 +26,7 @@ from apparel.models.tfod.model import early_layers, freeze_batch_norm
 from apparel.models.tfod.optimizer import learning_rate_at
 from apparel.models.thresholds import Thresholds
 from apparel.params import Train
+from apparel.training import teacher
 from apparel.training.checkpoints import Checkpoints, Progress
 from apparel.training.input_pipeline import training_batches
 from apparel.training.optimizers import Optimizers
@@ -66,14 +67,10 @@ class Training:
         self.optimizers = Optimizers(detector, self.trainable, train.backbone_learning_rate)
         averaged = detector.model.variables if train.moving_average else []
         self.averages = [tf.Variable(variable, trainable=False) for variable in averaged]
-        self.checkpoints = Checkpoints(
-            folder,
-            detector.model,
-            **self.optimizers.by_name,
-            step=self.step,
-            position=self.position,
-            averages=self.averages,
-        )
+        self.teacher = teacher.teacher_of(detector, index, train, self.averages, self.steps)
+        state = {"step": self.step, "position": self.position, "averages": self.averages}
+        state |= self.optimizers.by_name | (self.teacher.state if self.teacher else {})
+        self.checkpoints = Checkpoints(folder, detector.model, **state)
 
     def run(self, report: Report) -> Progress:
         """Trains until the last step, or until `train.patience` validations brought no improvement.
@@ -114,15 +111,19 @@ class Training:
         Args:
             batch: of `batches`: `image` float32 (B, H, W, 3), 0 to 255, `true_shape` int32 (B, 3), `boxes` float32
                 (B, N, 4) ymin, xmin, ymax, xmax in 0..1, `classes` float32 (B, N, classes) one-hot, `weights` float32
-                (B, N), 0 for padding, `epoch` and `position` int64 scalars.
+                (B, N), 0 for padding, `epoch` and `position` int64 scalars; with a teacher `unlabelled`, too.
 
         Returns:
-            Scalars by metric name: `train/loss`, the total, `train/<loss>` for each loss of `Detector.losses`, and
-            `learning_rate`.
+            Scalars by metric name: `train/loss`, the total, `train/<loss>` for each loss of `Detector.losses` and
+            `learning_rate`; with a teacher `train/unlabelled_loss`, weighted, and `train/pseudo_boxes`, the boxes that
+            an unlabelled photo taught.
         """
+        labelled = self.teacher.label(batch["unlabelled"]) if self.teacher else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:  # frozen first layers leave no trace on it
             tape.watch(self.trainable)
             losses, _ = self.detector.losses(batch, training=True)
+            if labelled:
+                losses["unlabelled_loss"] = self.teacher.loss(labelled, self.step)
             total = total_loss(losses)
         rate = learning_rate_at(self.detector.config, self.step)
         gradients = tape.gradient(total, self.trainable)
@@ -133,19 +134,21 @@ class Training:
         self.step.assign_add(1)
         self.position.assign([batch["epoch"], batch["position"]])
         self._update_averages()
-        return {"train/loss": total} | {f"train/{name}": losses[name] for name in losses} | {"learning_rate": rate}
+        values = {"loss": total} | losses | (teacher.pseudo_boxes(labelled) if labelled else {})
+        return {f"train/{name}": value for name, value in values.items()} | {"learning_rate": rate}
 
     def batches(self) -> tf.data.Dataset:
         """The training batches that follow those of the steps made so far."""
         epoch, position = self.position.numpy().tolist()
-        return training_batches(self.index, self.detector.config, self.train, epoch, position)
+        batches = training_batches(self.index, self.detector.config, self.train, epoch, position)
+        return self.teacher.beside(batches) if self.teacher else batches
 
     def _batches_while_tracing(self) -> Iterator[Batch]:
         """An iterator of `batches`, which TensorFlow makes in a thread while the step is traced: both take seconds."""
         batches = self.batches()
         with ThreadPoolExecutor(1) as thread, _naming_pipeline_file(self.train.detector):
             iterator = thread.submit(iter, batches)
-            if all(spec.shape.is_fully_defined() for spec in batches.element_spec.values()):
+            if all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(batches.element_spec)):
                 self.train_step.get_concrete_function(batches.element_spec)
         return iterator.result()
 
@@ -170,7 +173,7 @@ class Training:
         if not all(abs(value) < float("inf") for value in values.values()):
             raise UserError(f"the loss is no longer a finite number at step {step}: lower train.learning_rate")
         sums = self.progress.sums
-        for name in AVERAGED_LOSSES:
+        for name in AVERAGED_LOSSES + (teacher.MEASURED if self.teacher else ()):
             sums[name] = sums.get(name, 0.0) + values.get(name, 0.0)
         sums["steps"] = sums.get("steps", 0) + 1
 

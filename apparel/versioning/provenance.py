@@ -96,6 +96,8 @@ def data(params: Params) -> dict[str, dict[str, Any]]:
     name = params.data.name
     checkpoint = paths.PRETRAINED / params.train.checkpoint
     inputs = [paths.photos(name), paths.annotations(name), paths.lists(name), checkpoint, paths.TFRECORD]
+    if params.data.unlabelled != "none":
+        inputs.append(paths.UNLABELLED / params.data.unlabelled)
     stages = (_yaml(Path("dvc.lock")).get("stages") or {}).values()
     # Outputs win over dependencies: later stages, which have yet to run again, read older content the last time.
     in_lock = {entry["path"]: entry for side in ("deps", "outs") for stage in stages for entry in stage.get(side, [])}

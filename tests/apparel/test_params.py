@@ -216,3 +216,15 @@ def test_a_fold_is_judged_on_val_and_all_else_on_test() -> None:
     values["split"]["fold"] = "2/5 of all"
     assert params.parse(values).split.judged == "val"
     assert params.parse_fold("2/5 of all") == (2, 5, True) and params.parse_fold("12/20") == (12, 20, False)
+
+
+def test_a_teacher_needs_photos_and_photos_need_a_teacher() -> None:
+    for section, key, value in (("data", "unlabelled", "shop"), ("train", "teacher", "labels")):
+        with pytest.raises(UserError, match=r"teacher is '.*', but data\.unlabelled is '.*': set both, or neither"):
+            params.parse(changed(section, key, value))
+    values = changed("data", "unlabelled", "shop")
+    values["train"]["teacher"] = "mean"
+    with pytest.raises(UserError, match=r"teacher is 'mean', .*: set moving_average to 0.99"):
+        params.parse(values)
+    values["train"]["moving_average"] = 0.99
+    assert params.parse(values).train.teacher == "mean"

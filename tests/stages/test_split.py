@@ -25,9 +25,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def configure(monkeypatch, **changes):
+def configure(monkeypatch, unlabelled="none", **changes):
     loaded = params.load(ROOT / "params.yaml")
-    data = loaded.data.model_copy(update={"name": "shop", "classes": ("Tops",)})
+    data = loaded.data.model_copy(update={"name": "shop", "classes": ("Tops",), "unlabelled": unlabelled})
     split_params = loaded.split.model_copy(update=changes)
     monkeypatch.setattr(params, "load", lambda: loaded.model_copy(update={"data": data, "split": split_params}))
 
@@ -73,3 +73,20 @@ def test_a_fold_is_val_and_test_stays_or_is_divided(project, monkeypatch, capsys
     assert set(table["split"]) == photos and len(table) == 20
     assert boxes.read_labels(paths.SPLIT / "test.csv").empty == ("test" not in photos)
     assert "test has no box" not in capsys.readouterr().out
+
+
+def test_unlabelled_photos_have_a_table_that_is_hashed_with_the_others(project, monkeypatch, capsys):
+    folder = paths.UNLABELLED / "more"
+    folder.mkdir(parents=True)
+    Image.effect_noise((64, 64), 90).save(folder / "new.png")
+    (folder / "00.png").write_bytes((paths.photos("shop") / "00.png").read_bytes())
+    (paths.lists("shop") / "test.csv").write_text("filename\n00.png\n05.png\n", encoding="utf-8")
+    configure(monkeypatch, unlabelled="more", test_list="test.csv")
+    split.main()
+    table = csv_tables.read(paths.UNLABELLED_TABLE, ["filename", "use", "other"])
+    assert table.to_numpy().tolist() == [["00.png", "left out", "00.png"], ["new.png", "used", ""]]
+    assert b"unlabelled.csv" in outputs()["md5.json"]
+    assert (
+        "unlabelled photos: 1 of 2 used; left out: near duplicate of one in test: same file 1"
+        in capsys.readouterr().out
+    )

@@ -2,11 +2,14 @@ import pandas as pd
 import pytest
 
 from apparel import boxes, paths
+from apparel.analysis.predictions.voc_xml import annotation_xml
+from apparel.data import unlabelled
 from apparel.data.index import read_index
 from apparel.errors import UserError
 from apparel.utils import csv_tables
 from stages import tfrecord
 from tests.support import photo_files
+from tests.support.detection_tables import detections
 from tests.support.repository import ROOT
 
 PARAMS = ROOT / "params.yaml"
@@ -65,3 +68,31 @@ def test_a_photo_that_vanished_is_named(project):
     with pytest.raises(UserError, match=r"missing: .*t\.jpg;"):
         tfrecord.main()
     assert not paths.TFRECORD.exists()
+
+
+def test_unlabelled_photos_that_are_used_are_a_split_of_their_own_with_the_boxes_beside_them(project):
+    plain = files_of(project)
+    text = paths.PARAMS.read_text(encoding="utf-8").replace("unlabelled: none", "unlabelled: more")
+    paths.PARAMS.write_text(text.replace("teacher: none", "teacher: labels"), encoding="utf-8")
+    folder = paths.UNLABELLED / "more"
+    folder.mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        photo_files.garment().save(folder / name)
+    (folder / "b.xml").write_bytes(annotation_xml("b.jpg", photo_files.SIZE, detections(("Tops", 0.9, (0, 0, 9, 9)))))
+    uses = {"a.jpg": "used", "b.jpg": "used", "c.jpg": "left out"}
+    rows = [(name, *photo_files.SIZE, use, "", "") for name, use in uses.items()]
+    csv_tables.write(pd.DataFrame(rows, columns=unlabelled.COLUMNS), paths.UNLABELLED_TABLE)
+    with_them = files_of(project)
+    assert {name: data for name, data in with_them.items() if name in plain and name != "index.json"} == {
+        name: data for name, data in plain.items() if name != "index.json"
+    }
+    index = read_index(paths.TFRECORD)
+    assert sorted(names_in("unlabelled", index)) == ["a.jpg", "b.jpg"]
+    counts = index.splits["unlabelled"]
+    assert (counts.photos, counts.boxes, counts.boxes_per_class["Tops"]) == (2, 1, 1)
+
+
+def files_of(project):
+    """The files that the stage writes, by name."""
+    tfrecord.main()
+    return {path.name: path.read_bytes() for path in paths.TFRECORD.iterdir()}

@@ -20,6 +20,7 @@ SHIPPED_DATA = (
     "data/demo/params.yaml",
     "data/pretrained/none/",
     "data/pretrained/efficientnet_lite",
+    "data/unlabelled/none/",
 )
 """What the project itself has under data/; all else there is results or somebody's data set."""
 

@@ -1,5 +1,6 @@
 """A detector, records and parameters small enough to train within a test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,25 @@ def train_params(**changes) -> params.Train:
     return params.load(ROOT / paths.PARAMS).train.model_copy(update=small | changes)
 
 
-def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES) -> Index:
-    """Writes photos of one square each, and their TFRecords where the stages look for them; returns the index."""
+def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES, unlabelled: int = 0) -> Index:
+    """Writes photos of one square each, and their TFRecords where the stages look for them; returns the index.
+
+    Of the unlabelled photos, each second one has labels.
+    """
     random = np.random.default_rng(0)
     drawn = [_draw(folder / f"photo-{number}.png", number % len(classes), random) for number in range(photos)]
     splits = {"train": drawn[: photos // 2], "val": drawn[photos // 2 :], "test": drawn[:1]}
+    if unlabelled:
+        more = [
+            _draw(folder / f"more-{number}.png", number // 2 % len(classes), random) for number in range(unlabelled)
+        ]
+        splits["unlabelled"] = [photo if number % 2 else without_labels(photo) for number, photo in enumerate(more)]
     return shards.write_shards(splits, classes, 4, folder / paths.TFRECORD)
+
+
+def without_labels(photo: Photo) -> Photo:
+    """The photo without its boxes."""
+    return replace(photo, boxes=photo.boxes[:0], class_ids=photo.class_ids[:0], difficult=photo.difficult[:0])
 
 
 def _draw(path: Path, kind: int, random: np.random.Generator) -> Photo:

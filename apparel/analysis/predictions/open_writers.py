@@ -1,7 +1,8 @@
 """Writers of a prediction run for the options that its command was given."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from apparel.analysis.predictions.crops import Crops
 from apparel.analysis.predictions.json_lines import JsonLines
@@ -21,6 +22,7 @@ def open_writers(
     pictures: bool = False,
     crops: bool = False,
     xml: bool = False,
+    maker: Mapping[str, Any] | None = None,
 ) -> list[Writer]:
     """The writers, thumbnails for the page first.
 
@@ -31,6 +33,7 @@ def open_writers(
         pictures: write `pictures/`, photos with boxes.
         crops: write `crops/`, a file a detection.
         xml: write XML files beside the photos, or below `xml/` for photos that are no files of this machine.
+        maker: who made them, see `VocXml`.
     """
     writers: list[Writer] = [Thumbnails(folder / THUMBNAILS)]
     if json:
@@ -40,5 +43,5 @@ def open_writers(
     if crops:
         writers.append(Crops(folder / "crops"))
     if xml:
-        writers.append(VocXml(folder / "xml"))
+        writers.append(VocXml(folder / "xml", maker))
     return writers

@@ -70,7 +70,9 @@ def run(
             bucket.check_whole(written)
         if written:
             print(f"goes on after {written:,} photos", flush=True)
-        writers = open_writers.open_writers(folder, metadata.classes, **dict.fromkeys(outputs, True))
+        writers = open_writers.open_writers(
+            folder, metadata.classes, **dict.fromkeys(outputs, True), maker=run_folder.maker(header)
+        )
         try:
             total = count_photos(photos, COUNT_SECONDS) if sys.stderr.isatty() else None
             with tqdm(desc="detecting", unit=" photos", total=total, disable=None) as progress:

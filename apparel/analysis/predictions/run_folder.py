@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from apparel.errors import UserError
 from apparel.utils import files, limits
@@ -50,6 +51,14 @@ class RunHeader:
 
 FREE = ("command", "file", "version")
 """Fields that may differ where a run goes on."""
+
+MAKER = ("version", "model", "detector", "runtime", "thresholds", "lowest_score")
+"""Fields that say who made labels, without those that name places of one machine."""
+
+
+def maker(header: RunHeader) -> dict[str, Any]:
+    """Who makes the labels of a run: what they depend on besides the photos."""
+    return {name: value for name, value in asdict(header).items() if name in MAKER}
 
 
 def default_folder(sources: Sequence[str]) -> Path:

@@ -1,18 +1,22 @@
 """Detections as PASCAL VOC XML files like LabelImg's, to correct by hand and to train on."""
 
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lxml import etree
 from PIL import Image
 
+from apparel import paths
 from apparel.analysis.predictions.output_names import local_file, picture_path
 from apparel.boxes import CORNERS
 from apparel.data.ingest.file_kinds import IMAGE_SUFFIXES
-from apparel.errors import plain, some_of
+from apparel.errors import UserError, plain, some_of
 from apparel.inference.writer import WrittenDetection
+from apparel.utils import files
 from apparel.utils.names import file_name
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -22,6 +26,10 @@ NAMED = 3
 """Files that the closing sentence names; more are counted."""
 
 
+LABELLED_BY = "labelled_by.json"
+"""File in a folder of data/unlabelled: which model wrote the XML files there, by which thresholds."""
+
+
 class VocXml:
     """Writes an XML file beside each photo; an `apparel.inference.writer.Writer`.
 
@@ -29,22 +37,38 @@ class VocXml:
     those whose names differ in the suffix alone, such as `a.jpg` and `a.png`, since `a.xml` beside them could be either
     one's. A file that exists with other content, such as labels drawn by hand, is left as it is. A photo without
     detections gets a file without objects.
+
+    In a folder of data/unlabelled, where a training takes the files as labels, `LABELLED_BY` says who made them, and
+    detections below their thresholds, where there are any, are written as difficult: the training ignores them.
+
+    Args:
+        folder: for files that are not beside their photos.
+        maker: content of `LABELLED_BY`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, maker: Mapping[str, Any] | None = None) -> None:
+        self._folder, self._maker = folder, dict(maker or {})
+        self._recorded: set[Path] = set()
         self._kept: list[str] = []
         self._ambiguous: list[str] = []
 
     def write(self, name: str, photo: Image.Image, detections: Sequence[WrittenDetection]) -> None:
-        """Writes the detections at or above their thresholds."""
+        """Writes the detections at or above their thresholds.
+
+        Raises:
+            UserError: the photo is one of data/unlabelled, where labels of another model or other thresholds are.
+        """
         local = local_file(name)
         if local and _shares_stem(local):
             self._ambiguous.append(plain(name) if len(self._ambiguous) < NAMED else "")
             local = None
         path = local.with_suffix(".xml") if local else self._folder / picture_path(name, ".xml")
-        shown = [detection for detection in detections if detection.is_shown]
-        if not _create(path, annotation_xml(name, photo.size, shown)):
+        is_unlabelled = path.parent.resolve().parent == paths.UNLABELLED.resolve()
+        if is_unlabelled and path.parent not in self._recorded:
+            _record_maker(path.parent, self._maker)
+            self._recorded.add(path.parent)
+        written = [detection for detection in detections if detection.is_shown or is_unlabelled]
+        if not _create(path, annotation_xml(name, photo.size, written)):
             self._kept.append(plain(str(path)) if len(self._kept) < NAMED else "")
 
     def close(self) -> str | None:
@@ -58,7 +82,34 @@ class VocXml:
                 f"{len(self._ambiguous):,} photos share their names but for the suffix with others beside them, so "
                 f"their XML files are in {self._folder}: {some_of(self._ambiguous, NAMED)}"
             )
+        for folder in sorted(self._recorded):
+            name = folder.name
+            remarks.append(
+                f"labels of {folder}, made by the model of {LABELLED_BY} there; to train on them:\n  dvc add {folder}\n"
+                f"  git add {folder}.dvc\n  apparel run -S data.unlabelled={name} -S train.teacher=labels"
+            )
         return "\n".join(remarks) or None
+
+
+def _record_maker(folder: Path, maker: Mapping[str, Any]) -> None:
+    """Writes `LABELLED_BY`, so that DVC hashes it with the labels.
+
+    Raises:
+        UserError: it is there with other content.
+    """
+    record, content = folder / LABELLED_BY, json.loads(json.dumps(maker))
+    try:
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        files.write_json(record, content)
+        return
+    except (OSError, ValueError):
+        earlier = None
+    if earlier != content:
+        raise UserError(
+            f"{folder} has labels of another model, or by other thresholds, as {record.name} says; to replace them: "
+            f"rm {folder}/*.xml {record}"
+        )
 
 
 def _shares_stem(photo: Path) -> bool:
@@ -92,7 +143,7 @@ def annotation_xml(name: str, size: tuple[int, int], detections: Sequence[Writte
         _text(element, "name", detection.name)
         _text(element, "pose", "Unspecified")
         _text(element, "truncated", str(int(touches)))
-        _text(element, "difficult", "0")
+        _text(element, "difficult", str(int(not detection.is_shown)))
         box = etree.SubElement(element, "bndbox")
         for corner, value in zip(CORNERS, corners, strict=True):
             _text(box, corner, str(value))

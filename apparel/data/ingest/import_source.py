@@ -1,9 +1,9 @@
-"""Import of a data set or of starting weights: open the source, stage its files, move them in, track them with DVC."""
+"""Import of photos, labelled or not, or of starting weights: open the source, stage its files, track them with DVC."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apparel.data.ingest import dataset, model_zoo, recovery, sources, staging, weights
+from apparel.data.ingest import dataset, model_zoo, recovery, sources, staging, unlabelled, weights
 
 
 def import_source(
@@ -14,6 +14,7 @@ def import_source(
     checkpoint: bool,
     dry_run: bool,
     without_labels: bool = False,
+    photos_alone: bool = False,
 ) -> bool:
     """Imports a source and records where it came from.
 
@@ -21,11 +22,12 @@ def import_source(
         source: a path or a git address, as typed, or the name of published weights.
         request: the source with its path resolved, its git revision or None, the patterns of what to import, and the
             names of YOLO's classes or None; an interrupted import is recognised by it.
-        target: the folder of the data set or of the weights.
+        target: the folder of the data set, of the photos or of the weights.
         record: the JSON file that says where they came from.
         checkpoint: whether the source holds starting weights, not photos.
         dry_run: whether to stop before anything is moved.
         without_labels: whether photos may come without a label.
+        photos_alone: whether the source's photos are imported as unlabelled ones, without their annotations.
 
     Returns:
         Whether it was imported, which a dry run is not.
@@ -48,6 +50,8 @@ def import_source(
         opened = sources.open_source(source, revision, only, folder / "work")
         if checkpoint:
             moves, counts = weights.stage_weights(opened.entries, folder, target)
+        elif photos_alone:
+            moves, counts = unlabelled.stage_unlabelled(opened.entries, folder, target)
         else:
             moves, counts = dataset.stage_data_set(opened.entries, folder, target, classes, without_labels)
         if dry_run:

@@ -136,7 +136,8 @@ def undo_import(folder: Path) -> None:
 
 
 def _staging_folders() -> list[Path]:
-    return sorted([*paths.DATA.glob(f"{PREFIX}*/"), *paths.PRETRAINED.glob(f"{PREFIX}*/")])
+    parents = (paths.DATA, paths.PRETRAINED, paths.UNLABELLED)
+    return sorted(folder for parent in parents for folder in parent.glob(f"{PREFIX}*/"))
 
 
 def _recover(folder: Path) -> dict | None:

@@ -19,8 +19,8 @@ PREFIX = ".import-"
 READY = "ready.json"
 UNDO = "undo.json"  # READY, renamed: the import is being undone
 
-RESERVED_NAMES = {"demo", "pretrained", "results", "none"}
-"""Names under data/ that the project uses, and the word for no starting weights in params.yaml."""
+RESERVED_NAMES = {"demo", "pretrained", "unlabelled", "results", "none"}
+"""Names under data/ that the project uses, and params.yaml's word for no starting weights and no unlabelled photos."""
 
 
 @contextmanager

@@ -22,14 +22,22 @@ QUALITY_FOCAL_BETA = 2.0
 """Exponent of the quality focal loss (Li et al. 2020, arXiv 2006.04388, table 2)."""
 
 
+IGNORED_IOU = 0.5
+"""IoU with an ignored box from which on an anchor is no background: that from which on a box's anchors learn it."""
+
+
 class Truth(NamedTuple):
     """Ground truth of a batch: boxes (B, N, 4) in 0..1 of the network's input, classes (B, N, C) one-hot, weights
-    (B, N), 0 for padding and boxes that do not count, and real (B,), 0 for photos that do not count; all float32."""
+    (B, N), 0 for padding and boxes that do not count, and real (B,), 0 for photos that do not count; all float32.
+
+    `ignored` (B, M, 4), zeros for padding, are boxes that may or may not be objects: anchors on them do not count.
+    """
 
     boxes: tf.Tensor
     classes: tf.Tensor
     weights: tf.Tensor
     real: tf.Tensor
+    ignored: tf.Tensor | None = None
 
 
 class Targets(NamedTuple):
@@ -59,9 +67,11 @@ def losses(model: tf.Module, criterion: "Criterion", truth: Truth, predictions: 
         truth: of the batch.
         predictions: what `model.predict` gave.
     """
-    truth = Truth(*without_padding(*truth[:3]), truth.real)
+    truth = Truth(*without_padding(*truth[:3]), *truth[3:])
     decoded, _ = model._batch_decode(predictions["box_encodings"], predictions["anchors"])
     matches = _matches(model, criterion, truth, predictions, tf.stop_gradient(decoded))
+    if truth.ignored is not None:
+        matches = without_ignored(matches, predictions["anchors"], truth.ignored)
     targets = _targets(model, truth, matches, predictions["anchors"])
     class_losses = _class_losses(model, criterion, predictions, targets, tf.stop_gradient(decoded))
     box_losses = _box_losses(model, criterion, predictions, targets, decoded)
@@ -88,6 +98,12 @@ def quality_focal_losses(logits: tf.Tensor, qualities: tf.Tensor) -> tf.Tensor:
     """
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=qualities, logits=logits)
     return tf.abs(qualities - tf.sigmoid(logits)) ** QUALITY_FOCAL_BETA * cross_entropy
+
+
+def without_ignored(matches: tf.Tensor, anchors: tf.Tensor, ignored: tf.Tensor) -> tf.Tensor:
+    """The matches, int32 (B, A), with -2 in place of -1 for anchors (A, 4) on one of the ignored boxes (B, M, 4)."""
+    overlap = tf.reduce_max(box_overlap.pairwise_iou(anchors[tf.newaxis], ignored), axis=2)
+    return tf.where((matches == -1) & (overlap >= IGNORED_IOU), -2, matches)
 
 
 def _matches(

@@ -69,3 +69,9 @@ def test_files_are_read_at_the_commit_and_here_only_with_the_model_that_is_here(
     assert card_sources._FileReader("HEAD~1", "0.dir").read(path) == b""
     assert card_sources._FileReader(None, "0.dir").read(path) is None
     assert card_sources._FileReader("HEAD", here).read(card_sources.SUMMARY) is None
+
+
+def test_unlabelled_photos_have_a_licence_too(monkeypatch):
+    more = {"data/unlabelled/more.source.json": json.dumps({"source": "more.zip", "licence": "CC0"}).encode()}
+    sources = find(monkeypatch, FILES | more, TAGS, data_name="shop", data_unlabelled="more", train_checkpoint="none")
+    assert sources.licences[-1] == ("photos more", "more.zip", "CC0")

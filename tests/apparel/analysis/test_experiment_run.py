@@ -35,7 +35,8 @@ child.wait()
 def project(tmp_path, monkeypatch):
     """params.yaml and the recipes in a git repository, without data."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    shutil.copytree(ROOT / "data" / "pretrained" / "none", tmp_path / "data" / "pretrained" / "none")
+    for none in ("data/pretrained/none", "data/unlabelled/none"):
+        shutil.copytree(ROOT / none, tmp_path / none)
     (tmp_path / "data" / "demo").mkdir()
     for name in ("params.yaml", "dvc.yaml", "data/demo/dvc.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)

@@ -160,7 +160,9 @@ def test_no_password_of_an_address_is_kept(project, monkeypatch):
     assert requests == [["https://example.com/shop.git", None, [], None]]
 
 
-@pytest.mark.parametrize("name", ["results", "pretrained", "demo", "../x", ".x", "a/b", "", "-x", "a\n", "x.dvc"])
+@pytest.mark.parametrize(
+    "name", ["results", "pretrained", "unlabelled", "demo", "../x", ".x", "a/b", "", "-x", "a\n", "x.dvc"]
+)
 def test_unusable_names_are_refused(name):
     with pytest.raises(UserError, match="--name"):
         run("../shop.zip", f"--name={name}")
@@ -499,3 +501,31 @@ def test_photos_and_weights_are_imported_from_a_bucket(project, monkeypatch):
     assert (paths.PRETRAINED / "imagenet" / "mobilenet.h5").is_file()
     origin = json.loads((paths.PRETRAINED / "imagenet.source.json").read_text(encoding="utf-8"))
     assert origin["loose"]["files"] == 1
+
+
+def test_photos_alone_are_imported_beside_one_another_and_replaced(project, capsys):
+    run("../shop.zip", "--unlabelled", "--name", "more")
+    assert "-S data.unlabelled=more -S train.teacher=mean -S train.moving_average=0.99" in capsys.readouterr().out
+    assert tree(paths.UNLABELLED / "more") == {f"{number}.png" for number in range(4)}
+    assert tree(paths.UNLABELLED) >= {"more.dvc", "more.source.json"}
+    origin = json.loads((paths.UNLABELLED / "more.source.json").read_text(encoding="utf-8"))
+    assert origin["counts"] == {"photos": 4, "repeated": 0, "others": 2, "left_out": 0}
+    with pytest.raises(UserError, match="exists already"):
+        run("../shop.zip", "--unlabelled", "--name", "more")
+    write_shop(project.parent / "shop.zip", photos=2)
+    run("../shop.zip", "--unlabelled", "--name", "more", "--replace")
+    assert tree(paths.UNLABELLED / "more") == {"0.png", "1.png"}
+
+
+def test_options_of_labels_and_weights_do_not_go_with_photos_alone(project):
+    with pytest.raises(UserError, match="--checkpoint is for weights, --unlabelled for photos"):
+        run("../shop.zip", "--unlabelled", "--checkpoint", "--name", "more")
+    with pytest.raises(UserError, match="--unlabelled imports none"):
+        run("../shop.zip", "--unlabelled", "--classes", "a,b", "--name", "more")
+
+
+def test_an_interrupted_import_of_photos_alone_is_undone(project):
+    with staging.staging_folder(paths.UNLABELLED, "more") as folder:
+        (folder / recovery.READY).write_text("damaged")
+    run("--abandon", "more")
+    assert not list(paths.UNLABELLED.glob(".import-*"))

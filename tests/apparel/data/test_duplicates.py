@@ -158,3 +158,22 @@ def test_no_photo_and_one_photo(folder):
 def test_photos_that_cannot_be_decoded_are_named_with_the_reason(folder):
     hashes, unreadable = duplicates.hash_photos(folder, ["noise.jpg", "0.png"])
     assert list(hashes) == ["0.png"] and "noise.jpg" in unreadable["noise.jpg"]
+
+
+def test_two_folders_are_compared_across_alone(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+        garment(0).save(folder / "0.png")
+    garment(0).save(ours / "again.png")
+    garment(1).save(ours / "1.png")
+    ImageOps.mirror(garment(1)).save(theirs / "0_flip.png")
+    garment(2).save(theirs / "1 copy.png")
+    pairs = duplicates.compare_folders(*(duplicates.hash_photos(folder, names(folder))[0] for folder in (ours, theirs)))
+    assert list(pairs.itertuples(index=False, name=None)) == [
+        ("0.png", "0.png", "same file"),
+        ("again.png", "0.png", "same file"),
+        ("1.png", "0_flip.png", "mirrored"),
+        ("0.png", "0_flip.png", "by name"),
+        ("1.png", "1 copy.png", "by name"),
+    ]

@@ -121,3 +121,21 @@ def test_drawn_photos_and_packaged_weights_need_no_dvc_file(project):
     shutil.copytree(ROOT / "data/pretrained/efficientnet_lite0", "data/pretrained/efficientnet_lite0")
     set_params(paths.PARAMS, data={"name": "demo"}, train={"checkpoint": "efficientnet_lite0"})
     prerequisites.check_copies(params.load())
+
+
+def test_unlabelled_photos_have_to_be_there_with_labels_where_these_teach(project):
+    (paths.UNLABELLED / "more").mkdir(parents=True)
+    average = {"moving_average": 0.9}
+    message = refusal(data={"unlabelled": "mor"}, train={"teacher": "mean"} | average)
+    assert "'data/unlabelled/mor'; did you mean 'more'? (new ones: apparel import SOURCE --unlabelled" in message
+    message = refusal(data={"unlabelled": "more"}, train={"teacher": "labels"} | average)
+    assert "apparel predict data/unlabelled/more --model MODEL --xml writes them" in message
+    (paths.UNLABELLED / "more" / "a.xml").touch()
+    prerequisites.check_parameters(params.load())
+    project_copy.git(project, "init", "--quiet")
+    with pytest.raises(UserError, match="data/unlabelled/more are known to neither DVC nor git"):
+        prerequisites.check_copies(params.load())
+    (paths.UNLABELLED / "less.dvc").touch()
+    assert prerequisites.unlabelled() == ["less", "more", "none"]
+    message = refusal(data={"unlabelled": "less"}, train={"teacher": "mean"})
+    assert "data/unlabelled/less is not here; `dvc checkout data/unlabelled/less.dvc`" in message

@@ -98,7 +98,7 @@ def _prepared_both_ways(index: Index, steps: tuple[str, ...], padded: bool = Fal
         keep.pad_to_max_dimension = True
     example = examples.parse_example(next(iter(tf.data.TFRecordDataset(inputs.record_files(index, "train")))))
     arguments = (example["image"], example["boxes"], example["classes"], tf.ones([1]))
-    ways = (input_pipeline._augment_and_resize, _photo_in_one_go)
+    ways = (input_pipeline.augment_and_resize, _photo_in_one_go)
     both = [
         tf.function(lambda seed, way=way: way(config, tf.stack([3, seed]), *arguments), autograph=False) for way in ways
     ]
@@ -151,8 +151,8 @@ def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: Index) 
 def test_large_photos_are_shuffled_among_fewer(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     files = inputs.record_files(index, "train")
     size = sum(Path(file).stat().st_size for file in files)
-    assert input_pipeline._shuffle_buffer(files, 6) == input_pipeline.SHUFFLE_PHOTOS
+    assert input_pipeline.shuffle_buffer(files, 6) == input_pipeline.SHUFFLE_PHOTOS
     monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", size // 2)
-    assert input_pipeline._shuffle_buffer(files, 6) in (2, 3)
+    assert input_pipeline.shuffle_buffer(files, 6) in (2, 3)
     monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", 1)
-    assert input_pipeline._shuffle_buffer(files, 6) == 1
+    assert input_pipeline.shuffle_buffer(files, 6) == 1

@@ -1,10 +1,16 @@
 """XML files of a prediction run: read back by our own reader, and never over another file."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from apparel import paths
+from apparel.analysis.predictions import voc_xml
 from apparel.analysis.predictions.output_names import picture_path
 from apparel.analysis.predictions.voc_xml import VocXml, annotation_xml
 from apparel.annotations import pascal_voc
+from apparel.errors import UserError
 from apparel.utils import files
 from tests.support.detection_tables import HOSTILE_NAMES, detections, photo
 
@@ -109,3 +115,41 @@ def test_hostile_names_go_to_the_output_and_are_read_back(tmp_path, monkeypatch,
     assert path == tmp_path / "out" / picture_path(name, ".xml")
     annotation, _ = pascal_voc.read(path, "x")
     assert [(box.label, box.corners) for box in annotation.boxes] == [("a<b>&?", (0, 39, 4, 40))]
+
+
+MAKER = {"model": "abc", "thresholds": {"Dresses": 0.5}}
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A photo without labels, and one elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    folder = paths.UNLABELLED / "shop"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").touch()
+    (tmp_path / "b.jpg").touch()
+    return folder
+
+
+def test_labels_of_unlabelled_photos_say_who_made_them_and_what_is_uncertain(shop):
+    writer = VocXml(Path("out"), MAKER)
+    writer.write("b.jpg", photo(), FOUND)
+    writer.write("data/unlabelled/shop/a.jpg", photo(), FOUND)
+    remark = writer.close()
+    assert "dvc add data/unlabelled/shop\n" in remark
+    assert "apparel run -S data.unlabelled=shop -S train.teacher=labels" in remark
+    assert json.loads((shop / voc_xml.LABELLED_BY).read_text()) == MAKER
+    labels, _ = pascal_voc.read(shop / "a.xml", "a.xml")
+    assert [(box.label, box.difficult) for box in labels.boxes] == [("Dresses", False), ("Tops", True)]
+    elsewhere, _ = pascal_voc.read(Path("b.xml"), "b.xml")
+    assert [box.label for box in elsewhere.boxes] == ["Dresses"]
+    assert not Path(voc_xml.LABELLED_BY).exists()
+
+
+def test_labels_of_another_model_are_not_mixed_in(shop):
+    for _ in range(2):  # the second is a run that goes on
+        VocXml(Path("out"), MAKER).write("data/unlabelled/shop/a.jpg", photo(), FOUND)
+    (shop / "c.jpg").touch()
+    with pytest.raises(UserError, match=r"labels of another model, .* rm data/unlabelled/shop/\*\.xml"):
+        VocXml(Path("out"), MAKER | {"model": "def"}).write("data/unlabelled/shop/c.jpg", photo(), FOUND)
+    assert not (shop / "c.xml").exists()

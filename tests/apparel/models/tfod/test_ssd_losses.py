@@ -146,3 +146,25 @@ def test_the_loss_is_the_same_in_a_graph(softmax: Detector) -> None:
         in_graph = tf.function(compute, autograph=False)()
         for name, value in compute().items():
             assert float(in_graph[name]) == pytest.approx(float(value), rel=1e-5)
+
+
+def test_anchors_on_ignored_boxes_are_neither_background_nor_garment() -> None:
+    anchors = tf.constant([[0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.5, 0.22], [0.5, 0.5, 1.0, 1.0]])
+    ignored = tf.constant([[[0.0, 0.0, 0.5, 0.4], [0.0, 0.0, 0.0, 0.0]], [[0.5, 0.5, 1.0, 1.0], [0.0, 0.0, 0.5, 0.5]]])
+    matches = tf.constant([[-1, -1, -1], [0, -1, -1]])
+    result = ssd_losses.without_ignored(matches, anchors, ignored)  # IoU of the first photo: 0.8, 0.55, 0
+    np.testing.assert_array_equal(result, [[-2, -2, -1], [0, -1, -2]])
+
+
+def test_without_ignored_boxes_the_losses_are_the_apis_and_with_them_no_anchor_there_counts(softmax: Detector) -> None:
+    batch = _batch(weights=tf.constant(np.array([[1.0, 0.0, 1.0, 1.0, 1.0, 1.0]] + [[0.0] * 6] * 3, np.float32)))
+    batch["boxes"] = batch["boxes"] * batch["weights"][..., tf.newaxis]
+    none = batch | {"ignored": tf.zeros([4, 2, 4])}
+    all_of_it = batch | {"ignored": tf.repeat(softmax.model.anchors.get()[tf.newaxis], 4, axis=0)}
+    losses = {}
+    for name, given in (("api", batch), ("none", none), ("all", all_of_it)):
+        losses[name], _ = softmax.losses(given, training=False)
+    for name in ("classification_loss", "localization_loss"):
+        np.testing.assert_allclose(losses["none"][name], losses["api"][name], rtol=1e-5)
+    np.testing.assert_allclose(losses["all"]["localization_loss"], losses["api"]["localization_loss"], rtol=1e-5)
+    assert losses["all"]["classification_loss"] < losses["api"]["classification_loss"]
