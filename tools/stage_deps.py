@@ -20,10 +20,11 @@ CHANGES_NO_OUTPUT = (
     "apparel/versioning/durations.py",
     "apparel/versioning/provenance.py",
     "apparel/versioning/removed_outputs.py",
+    "apparel/training/bucket_checkpoints.py",
     "apparel/training/progress.py",
     "apparel/training/trial_messages.py",
 )
-"""What stages import to tell MLflow, the terminal, TensorBoard, a sweep and the next run how they do.
+"""What stages import to tell MLflow, the terminal, TensorBoard, a sweep, a bucket and the next run how they do.
 
 Nothing of it enters an output.
 

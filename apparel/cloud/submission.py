@@ -26,6 +26,7 @@ from apparel.cloud.snapshot import Snapshot
 from apparel.errors import UserError, plain, some_of
 from apparel.sweeps.storage import VARIABLE as SWEEP_STORAGE
 from apparel.tracking.server import server_address
+from apparel.training.bucket_checkpoints import VARIABLE as CHECKPOINTS
 from apparel.utils import addresses, buckets, files, processes
 from apparel.versioning import git
 
@@ -126,6 +127,8 @@ def plan(task: str, arguments: Sequence[str], bucket: str | None, name: str | No
         if addresses.without_password(argument) != argument:
             raise UserError("an argument after `--` holds a password, which would be seen in the job's description")
     folder = job_folder(bucket, name, remote)
+    if task != "predict":  # one place for all jobs: one that is submitted again finds what an earlier one left
+        variables[CHECKPOINTS] = f"{folder.rpartition('/jobs/')[0]}/checkpoints"
     return Job(name, task, arguments, folder, remote, variables)
 
 

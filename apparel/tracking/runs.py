@@ -25,6 +25,7 @@ from apparel import paths
 from apparel.errors import Pruned
 from apparel.params import Params
 from apparel.tracking import local_runs
+from apparel.tracking.moved_run import unfinished_record
 from apparel.tracking.outbox import Outbox, RunHeader, find_outbox, now_ms, outbox_of_run
 from apparel.tracking.sender_process import SenderProcess
 from apparel.tracking.server import clean_name, server_address, without_password
@@ -56,7 +57,7 @@ def open_run(params: Params, key: str, name: str | None = None) -> "Run":
         key: identifies the training and is a file name, such as a hash of parameters, code and inputs.
         name: shown in MLflow; by default the DVC experiment's name, or one made of key, detector and resolution.
     """
-    unfinished = paths.LOCAL / "unfinished" / "-".join([key, *provenance.trial().values()])
+    unfinished = unfinished_record(key)
     given = os.environ.get("MLFLOW_RUN_ID")
     run = Run(_recorded_outbox(unfinished) or _find(given) or _create(params, key, name, given), unfinished)
     files.write_text(unfinished, run.id)

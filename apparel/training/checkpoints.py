@@ -18,6 +18,7 @@ import tensorflow as tf
 from apparel import paths
 from apparel.errors import Pruned, UserError
 from apparel.params import Params
+from apparel.training import bucket_checkpoints
 from apparel.training.trial_messages import TRAINING_UNDER_WAY
 from apparel.utils import files, locking, yaml
 
@@ -59,18 +60,21 @@ class Checkpoints:
 
     def __init__(self, folder: Path, model: tf.Module, **state: Any) -> None:
         self._folder, self._model = folder, model
+        self._bucket = bucket_checkpoints.of(folder)
         self._progress = tf.Variable("", dtype=tf.string)
         checkpoint = tf.train.Checkpoint(model=model, progress=self._progress, **state)
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder / "latest"), max_to_keep=2)
 
     def save(self, step: tf.Variable, progress: Progress) -> None:
-        """Writes a checkpoint, then removes best weights that are no longer the best."""
+        """Writes a checkpoint, removes best weights that are no longer the best, and sends both to the bucket."""
         self._progress.assign(json.dumps(asdict(progress)))
         self._manager.save(step)
         best = f"step-{progress.best.get('step')}."
         for file in (self._folder / "best").glob("step-*"):
             if not file.name.startswith(best):
                 file.unlink()
+        if self._bucket:
+            self._bucket.send(int(step))
 
     def resume(self) -> Progress | None:
         """Restores the newest checkpoint that is not damaged; None where there is none."""
@@ -161,25 +165,36 @@ def code_files(root: Path) -> list[Path]:
 def checkpoint_folder(key: str) -> Iterator[Path]:
     """The folder of a training's checkpoints, locked; removed when the training ends well or is pruned.
 
-    Folders that no training can resume are removed first, see `remove_abandoned`.
+    Folders that no training can resume are removed first, see `remove_abandoned`. Where a bucket has newer checkpoints
+    of this training, they are in the folder; they are removed with it.
 
     Args:
         key: of the training, from `training_key`.
 
     Raises:
-        UserError: the same training is running in another process.
+        UserError: the same training is running in another process, or the bucket does not answer.
     """
     folder = paths.LOCAL / "training" / key
     with locking.only_one(folder.with_suffix(".lock"), TRAINING_UNDER_WAY):
         folder.mkdir(exist_ok=True)
         _record_maker(folder)
         remove_abandoned()
+        bucket = bucket_checkpoints.of(folder)
+        if bucket:
+            bucket.take_up()
         try:
             yield folder
         except Pruned:
-            files.remove_tree(folder)  # a pruned trial is not resumed
+            _remove(folder)  # a pruned trial is not resumed
             raise
-        files.remove_tree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes the checkpoints of a training that has ended, here and in the bucket."""
+    if bucket := bucket_checkpoints.of(folder):
+        bucket.remove()
+    files.remove_tree(folder)
 
 
 def remove_abandoned() -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from apparel.tracking.runs import Run
+from apparel.training.bucket_checkpoints import BucketCurves
 
 STEPS_BETWEEN_METRICS = 10
 """Steps between metrics for TensorBoard and MLflow: smooth curves in small files."""
@@ -28,6 +29,7 @@ class ProgressReport:
         seconds = 0.5 if sys.stderr.isatty() else 30  # few lines in a log file
         self._bar = tqdm(total=steps, unit=" steps", desc="train", mininterval=seconds)
         self._writers = {split: tf.summary.create_file_writer(str(folder / split)) for split in ("train", "val")}
+        self._curves = BucketCurves(folder)
 
     def __call__(self, step: int, values: dict[str, float]) -> None:
         """Shows and stores the metrics measured at a step."""
@@ -43,6 +45,10 @@ class ProgressReport:
         if "val/mAP50" in values or step % STEPS_BETWEEN_METRICS == 0 or step == 1:
             self._run.log_metrics(values, step)
             self._write(step, values)
+        if "val/mAP50" in values:
+            for writer in self._writers.values():
+                writer.flush()
+            self._curves.send()
 
     def _write(self, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
@@ -57,3 +63,4 @@ class ProgressReport:
         self._bar.close()
         for writer in self._writers.values():
             writer.close()
+        self._curves.finish()

@@ -108,7 +108,7 @@ def walk(address: str, patterns: bool = True) -> Iterator[StoredFile | UserError
             if not found:
                 raise UserError("nothing is stored at this address")
     except UserError as error:
-        yield UserError(str(error).removeprefix(f"{plain(address)}: "))
+        yield UserError(str(error).removeprefix(plain(address)).lstrip(": "))
 
 
 def listed(address: str, most: int = limits.MAX_FILES) -> dict[str, StoredFile]:

@@ -54,7 +54,10 @@ def test_vertex_ai_gets_the_folder_and_no_more(monkeypatch):
     container = spec["workerPoolSpecs"][0]["containerSpec"]
     assert container["command"] + container["args"] == job.command()
     assert container["args"] == ["gs://bucket/dvc/jobs/one"]
-    assert container["env"] == [{"name": "MLFLOW_TRACKING_URI", "value": "https://mlflow.example/"}]
+    assert container["env"] == [
+        {"name": "APPAREL_CHECKPOINTS", "value": "gs://bucket/dvc/checkpoints"},
+        {"name": "MLFLOW_TRACKING_URI", "value": "https://mlflow.example/"},
+    ]
     assert spec["scheduling"] == {"strategy": "SPOT"}
     assert "word" not in text
     line = job.gcloud_line(Machines("n1-standard-8", 1, "image", region="us-east1"))
@@ -73,9 +76,17 @@ def test_an_mlflow_of_this_machine_gets_the_runs_later(monkeypatch, address):
 def test_the_workers_of_a_sweep_get_its_database_by_a_variable(monkeypatch):
     job = submission.plan("sweep", ["--trials", "8", "--storage=grpc://db:13000"], None, "one")
     assert job.arguments == ["--trials", "8"]
-    assert job.variables == {"APPAREL_STORAGE": "grpc://db:13000"}
+    place = {"APPAREL_CHECKPOINTS": "gs://bucket/dvc/checkpoints"}
+    assert job.variables == place | {"APPAREL_STORAGE": "grpc://db:13000"}
     monkeypatch.setenv("APPAREL_STORAGE", "postgresql://me@db/sweeps")
-    assert submission.plan("sweep", [], None, "one").variables == {"APPAREL_STORAGE": "postgresql://me@db/sweeps"}
+    postgresql = {"APPAREL_STORAGE": "postgresql://me@db/sweeps"}
+    assert submission.plan("sweep", [], None, "one").variables == place | postgresql
+
+
+def test_all_jobs_but_predictions_share_a_place_for_checkpoints():
+    places = {task: submission.plan(task, [], "gs://b/x", "jobs").variables for task in ("train", "eval", "predict")}
+    assert places["train"]["APPAREL_CHECKPOINTS"] == places["eval"]["APPAREL_CHECKPOINTS"] == "gs://b/x/checkpoints"
+    assert "APPAREL_CHECKPOINTS" not in places["predict"]
 
 
 @pytest.mark.parametrize(

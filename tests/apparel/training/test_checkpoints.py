@@ -7,9 +7,10 @@ import pytest
 from apparel import params, paths
 from apparel.errors import Pruned, UserError
 from apparel.params import Params
-from apparel.training import checkpoints
+from apparel.training import bucket_checkpoints, checkpoints
 from apparel.training.checkpoints import checkpoint_folder, code_files, training_key
 from apparel.utils import files, locking
+from tests.support import memory_bucket
 from tests.support.repository import ROOT
 
 DVC_YAML = """
@@ -40,6 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(_project(tmp_path / "project"))
     monkeypatch.delenv(paths.STUDY_VARIABLE, raising=False)
     monkeypatch.setattr(paths, "LOCAL", Path(".apparel"))
+    bucket_checkpoints.of.cache_clear()  # all tests have one folder `key`
     return tmp_path / "project"
 
 
@@ -81,6 +83,25 @@ def test_a_killed_training_finds_its_checkpoints_and_a_pruned_one_leaves_none(pr
         assert (again / "latest" / "ckpt-1.index").is_file()
         raise Pruned
     assert not folder.exists()
+
+
+def test_a_bucket_brings_checkpoints_and_loses_them_with_the_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = memory_bucket.make(monkeypatch)
+    monkeypatch.setenv(bucket_checkpoints.VARIABLE, address)
+    with pytest.raises(KeyboardInterrupt), checkpoint_folder("key") as folder:
+        files.write_text(folder / "latest" / "checkpoint", "state")
+        files.write_text(folder / "latest" / "ckpt-7.index", "weights")
+        bucket_checkpoints.of(folder).send(7)
+        raise KeyboardInterrupt
+    bucket_checkpoints.of(folder)._sender.wait()
+    files.remove_tree(folder)  # as on another machine
+    _train("other")
+    with pytest.raises(Pruned), checkpoint_folder("key") as folder:
+        assert (folder / "latest" / "ckpt-7.index").read_text(encoding="utf-8") == "weights"
+        raise Pruned
+    assert memory_bucket.files(address) == {}
 
 
 def test_the_code_is_that_of_the_stage_with_whole_folders(project: Path) -> None:

@@ -16,9 +16,9 @@ from apparel.models import pipeline_config
 from apparel.models.detector import Detector, load_detector
 from apparel.models.tfod import determinism
 from apparel.models.thresholds import default_thresholds
-from apparel.training import loop
+from apparel.training import bucket_checkpoints, loop
 from apparel.training.checkpoints import Progress
-from tests.support import tiny_detector
+from tests.support import memory_bucket, tiny_detector
 from tests.support.repository import ROOT
 
 THRESHOLDS = default_thresholds(tiny_detector.CLASSES)
@@ -91,6 +91,30 @@ def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_check
     assert [row["step"] for row in progress.history] == [2, 3, 4, 6]
     assert progress.history == undisturbed[1].history
     assert _weights(resumed) == _weights(undisturbed[0])
+
+
+@pytest.mark.slow
+def test_a_training_whose_machine_was_lost_goes_on_from_the_bucket_with_the_undisturbed_bytes(
+    undisturbed: tuple[Detector, Progress],
+    project: Path,
+    index: Index,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setenv(bucket_checkpoints.VARIABLE, f"{memory_bucket.make(monkeypatch)}/checkpoints")
+    lost, other = project / "lost" / "key", project / "other" / "key"
+    lost.mkdir(parents=True)
+    other.mkdir(parents=True)
+    with pytest.raises(Killed):
+        _train(index, lost, kill_at=6)
+    bucket_checkpoints.of(lost)._sender.wait()
+    bucket_checkpoints.of(other).take_up()
+    resumed, progress = _train(index, other)
+    printed = capsys.readouterr().out
+    assert re.search(r"the checkpoint of step [234] comes from memory://", printed)
+    assert re.search(r"resuming from step [234] of 6", printed)
+    assert progress.history == undisturbed[1].history
+    assert _saved(resumed, project / "resumed elsewhere") == _saved(undisturbed[0], project / "saved here")
 
 
 def test_a_finished_training_whose_checkpoints_stayed_ends_at_once_with_the_same_bytes(

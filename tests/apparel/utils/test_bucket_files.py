@@ -105,6 +105,15 @@ def test_a_name_that_is_no_path_below_a_folder_is_refused(monkeypatch, name):
         bucket_files.listed("gs://bucket/shop")
 
 
+def test_a_store_that_is_away_is_named_once(monkeypatch):
+    def fail(address):
+        raise RuntimeError("no answer")
+
+    monkeypatch.setattr(buckets, "open_store", fail)
+    with pytest.raises(UserError, match=r"^gs://b/x: does not answer as it should: no answer$"):
+        bucket_files.listed("gs://b/x")
+
+
 def test_names_that_lead_upwards_are_left_out_as_hidden_ones_are(bucket):
     memory_bucket.write(f"{bucket}/shop/b.png", b"b")
     store = fsspec.filesystem("memory")
