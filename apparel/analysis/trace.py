@@ -21,7 +21,7 @@ from apparel.versioning.dvc_lock import Lock
 RUN_ID = re.compile("[0-9a-f]{32}")
 """MLflow's id of a run, a hash without dashes."""
 
-UNLABELLED = "unlabelled photos"
+UNLABELLED = "unlabelled"
 """Kind of the link to photos that nobody labelled, with what a teacher wrote beside them."""
 
 

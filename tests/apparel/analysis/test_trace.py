@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from apparel.analysis import trace
+from apparel.analysis.trace_link import Link
 from apparel.errors import UserError
 from apparel.versioning import dvc_hash
 from tests.support import project_copy, traced_project
@@ -110,3 +111,13 @@ def test_a_clone_of_another_user_is_refused_with_git_s_remedy(shop, monkeypatch,
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(UserError, match=f"`git config --global --add safe.directory {shop[0]}`"):
         trace.trace(what)
+
+
+def test_the_record_of_imported_photos_and_weights_is_a_link_but_not_of_none(tmp_path):
+    paths = ("data/unlabelled/more", "data/unlabelled/none", "data/pretrained/coco", "data/pretrained/none")
+    links = [Link(trace.link_kind(path), path, "1.dir", "workspace") for path in paths]
+    assert [link.kind for link in links] == ["unlabelled", "unlabelled", "start checkpoint", "start checkpoint"]
+    (tmp_path / "data/unlabelled").mkdir(parents=True)
+    (tmp_path / "data/unlabelled/more.source.json").write_text('{"source": "more.zip"}', encoding="utf-8")
+    sources = [(link.name, link.value) for link in trace._source_links(links, tmp_path)]
+    assert sources == [("data/unlabelled/more.source.json", "more.zip"), ("data/pretrained/coco.source.json", "")]
