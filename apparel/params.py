@@ -115,6 +115,7 @@ class Train(Section):
     resolution: Annotated[int, Field(ge=32, le=4096)]
     depth_multiplier: Annotated[float, Field(gt=0, le=1)]
     batch_size: Annotated[int, Field(ge=1, le=1024)]
+    replicas: Annotated[int, Field(ge=1, le=1024)]
     epochs: Count
     steps: Count | None
     optimizer: Literal["adam", "rmsprop", "momentum"] | None
@@ -151,22 +152,23 @@ class Train(Section):
         return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
-    def _different_resolutions(self) -> "Train":
-        sides = [self.resolution, *self.multi_scale]
-        if len(set(sides)) < len(sides):
-            raise ValueError("multi_scale lists a resolution twice, or that of train.resolution")
-        return self
-
-    @model_validator(mode="after")
-    def _another_photo_to_paste_from(self) -> "Train":
-        if self.copy_paste and self.batch_size == 1:
-            raise ValueError("copy_paste takes garments of the next photo of the batch: set batch_size to 2 or more")
-        return self
-
-    @model_validator(mode="after")
-    def _mean_teacher_has_weights(self) -> "Train":
-        if self.teacher == "mean" and not self.moving_average:
-            raise ValueError("teacher is 'mean', which is the average of the weights: set moving_average to 0.99")
+    def _values_fit_each_other(self) -> "Train":
+        sides, replicas = [self.resolution, *self.multi_scale], self.replicas
+        faults = {
+            "multi_scale lists a resolution twice, or that of train.resolution": len(set(sides)) < len(sides),
+            f"replicas is {replicas}, which does not divide batch_size, {self.batch_size}": self.batch_size % replicas,
+            f"replicas is {replicas}, and teacher {self.teacher!r}: set one of them": replicas > 1
+            and self.teacher != "none",
+            "copy_paste takes garments of the next photo of the batch: set batch_size to 2 or more": (
+                self.copy_paste and self.batch_size == 1
+            ),
+            "teacher is 'mean', which is the average of the weights: set moving_average to 0.99": (
+                self.teacher == "mean" and not self.moving_average
+            ),
+        }
+        for fault, is_there in faults.items():
+            if is_there:
+                raise ValueError(fault)
         return self
 
 

@@ -21,6 +21,7 @@ train         the training loop beside the Object Detection API's own, all layer
 train_params  the same with the values of params.yaml, as far as the API has them; takes minutes
 train_costs   a training beside one that gets the same batch at each step (the difference is the cost of the input
               pipeline), one without determinism, and one that returns its memory to the system after each use
+machines      a training of 1, 2 and 4 processes, with the cores of one machine, of a batch in 4 parts; takes minutes
 minutes       minutes until val mAP50 reached 0.5 and 0.6, of each training of this clone; trains nothing
 evaluation    the test split as eval and validations score it, beside the network alone; metrics and pictures apart
 commands      `dvc repro` with nothing to do, beside an empty project of five stages; `apparel --help`, beside Python
@@ -127,6 +128,12 @@ def _train_costs(arguments: argparse.Namespace) -> list[Row]:
     return train.measure_costs(arguments.steps, arguments.rounds)
 
 
+def _machines(arguments: argparse.Namespace) -> list[Row]:
+    from benchmarks import machines
+
+    return machines.measure(arguments.steps, arguments.rounds)
+
+
 def _minutes(arguments: argparse.Namespace) -> str:
     from benchmarks import minutes
 
@@ -185,6 +192,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row] | str]] = {
     "train": _train,
     "train_params": _train_params,
     "train_costs": _train_costs,
+    "machines": _machines,
     "minutes": _minutes,
     "evaluation": _evaluation,
     "commands": _commands,

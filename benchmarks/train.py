@@ -4,6 +4,7 @@ Each training has its own process, since what is compared are settings or patche
 until it is its turn.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -64,12 +65,12 @@ def measure_params(steps: int, rounds: int) -> list[Row]:
 def measure_costs(steps: int, rounds: int) -> list[Row]:
     """Our loop beside trainings without one of its costs."""
     train = _settings({})
-    with _merged(train) as file, ExitStack() as stack:
+    with merged(train) as file, ExitStack() as stack:
         kinds = (AS_IN_THE_STAGE, *COSTS)
-        ways = {COSTS.get(kind, kind): stack.enter_context(_started("train", file, kind)) for kind in kinds}
-        seconds, busy = _in_turns(ways, steps, rounds)
+        ways = {COSTS.get(kind, kind): stack.enter_context(started("train", file, kind)) for kind in kinds}
+        seconds, busy = in_turns(ways, steps, rounds)
     photos = steps * train.batch_size
-    work = f"{_work(train)}; cores busy: {_cores(seconds[AS_IN_THE_STAGE], busy[AS_IN_THE_STAGE])}"
+    work = f"{work_of(train)}; cores busy: {_cores(seconds[AS_IN_THE_STAGE], busy[AS_IN_THE_STAGE])}"
     return [Row("training", row.beside, row.ours, row.theirs, work, photos) for row in rows(seconds, "")]
 
 
@@ -108,19 +109,19 @@ class Process:
 def _beside_api(what: str, train: Train, steps: int, rounds: int) -> list[Row]:
     processes = {"ours": ("train", AS_IN_THE_STAGE), "theirs": ("api_loop",)}
     first: dict[str, list[float]] = {name: [] for name in processes}
-    with _merged(train) as file:
+    with merged(train) as file:
         for start in range(starts := min(STARTS, rounds)):
             with ExitStack() as stack:
                 ways = {}
                 for name, (module, *arguments) in processes.items():
                     began = time.perf_counter()
-                    ways[name] = stack.enter_context(_started(module, file, *arguments))
+                    ways[name] = stack.enter_context(started(module, file, *arguments))
                     ways[name].run(1)
                     first[name].append(time.perf_counter() - began)
                 if start == starts - 1:
-                    seconds, busy = _in_turns(ways, steps, rounds)
+                    seconds, busy = in_turns(ways, steps, rounds)
     cores = {name: _cores(seconds[name], busy[name]) for name in processes}
-    api, work = "the Object Detection API's own loop", _work(train)
+    api, work = "the Object Detection API's own loop", work_of(train)
     photos = steps * train.batch_size
     return [
         Row(what, api, seconds["ours"], seconds["theirs"], work, photos),
@@ -135,7 +136,7 @@ def _beside_api(what: str, train: Train, steps: int, rounds: int) -> list[Row]:
     ]
 
 
-def _in_turns(ways: Mapping[str, Process], steps: int, rounds: int) -> tuple[dict, dict]:
+def in_turns(ways: Mapping[str, Process], steps: int, rounds: int) -> tuple[dict, dict]:
     """Seconds, and seconds of processor time, of each round by way."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     busy: dict[str, list[float]] = {name: [] for name in ways}
@@ -158,7 +159,7 @@ def _settings(changes: Mapping[str, object]) -> Train:
     return params.load().train.model_copy(update=dict(changes))
 
 
-def _work(train: Train) -> str:
+def work_of(train: Train) -> str:
     """What both trainings do, and what ours does besides."""
     text = f"{train.detector} {train.depth_multiplier}, {train.resolution} pixels, batches of {train.batch_size}"
     only_ours = {
@@ -173,7 +174,7 @@ def _work(train: Train) -> str:
 
 
 @contextmanager
-def _merged(train: Train) -> Iterator[Path]:
+def merged(train: Train) -> Iterator[Path]:
     """A pipeline file with the values of `train`, as the stage train writes it, complete for the API's reader."""
     from object_detection.protos import train_pb2
 
@@ -198,9 +199,11 @@ def _index() -> Index:
 
 
 @contextmanager
-def _started(module: str, pipeline_file: Path, *arguments: str) -> Iterator[Process]:
+def started(module: str, pipeline_file: Path, *arguments: str, **variables: str) -> Iterator[Process]:
+    """A training in a process of its own, with further environment variables."""
     command = [sys.executable, "-m", f"benchmarks.{module}", str(pipeline_file), *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | variables, **pipes) as process:
         try:
             yield Process(process)
             process.stdin.close()
@@ -213,18 +216,20 @@ def _serve(file: Path, kind: str) -> None:
     from apparel.models.detector import Detector
     from apparel.models.tfod import determinism, pipeline_file
     from apparel.models.weights import load_pretrained_weights
-    from apparel.training import memory
+    from apparel.training import cluster, memory
     from apparel.training.loop import Training
+    from apparel.training.replicas import Replicas
 
     train, index = Train.model_validate_json(file.with_name("train.json").read_text(encoding="utf-8")), _index()
     if kind != "memory_returned":
         memory.keep_freed_memory()
     if kind != "not_deterministic":
         determinism.enable(train.seed)
+    replicas = Replicas(train.replicas, cluster.read())
     detector = Detector(pipeline_file.read(file), index.classes)
     load_pretrained_weights(detector, train)
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(detector, index, train, Path(folder))
+        training = Training(detector, index, train, Path(folder), replicas)
         batches = iter(training.batches())
         first = next(batches)
         same_batch = kind == "same_batch"

@@ -12,27 +12,38 @@ from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.models.thresholds import Thresholds
 from apparel.models.weights import load_pretrained_weights
 from apparel.tracking import runs
-from apparel.training import loop, memory, trial_messages
-from apparel.training.checkpoints import Progress, checkpoint_folder, training_key
+from apparel.training import cluster, loop, memory, trial_messages
+from apparel.training.checkpoints import checkpoint_folder, training_key
+from apparel.training.cluster import Cluster
 from apparel.training.progress import ProgressReport
+from apparel.training.replicas import Replicas, watched
 from apparel.utils import csv_tables, files
 from apparel.versioning import integrity, stage_inputs
 from apparel.versioning.stage import stage
 
 
-@stage("train")
 def main() -> None:
     """params.yaml, TFRecords, a pipeline file and pretrained weights -> model, history.csv, val.json."""
-    config = params.load()
-    index = read_index(paths.TFRECORD)
-    integrity.check_tracked(paths.PRETRAINED / config.train.checkpoint)
-    key = training_key(config)
-    stage_inputs.check_unchanged("train")  # the key is of the code and the data that were read
+    machine = cluster.of_training()
+    with stage("train", machine.rank):
+        config = params.load()
+        index = read_index(paths.TFRECORD)
+        integrity.check_tracked(paths.PRETRAINED / config.train.checkpoint)
+        key = training_key(config)
+        stage_inputs.check_unchanged("train")  # the key is of the code and the data that were read
+        with watched(machine):
+            (_train_as_chief if machine.is_chief else _train_for_chief)(config, index, key, machine)
+
+
+def _train_as_chief(config: params.Params, index: Index, key: str, machine: Cluster) -> None:
     with checkpoint_folder(key) as folder:
         with runs.open_run(config, key) as run:
-            progress, detector = train(config, index, folder, run)
-            thresholds = Thresholds.from_plain(progress.thresholds, detector.classes, str(folder))
-            detector.save(paths.MODEL, thresholds)
+            training = prepare(config, index, folder, machine)
+            training.replicas.check_same(key)
+            with ProgressReport(run, paths.LOCAL / "tensorboard" / run.title, training.steps) as report:
+                progress = training.run(trial_messages.connect(report, run.id, training.validation_at))
+            thresholds = Thresholds.from_plain(progress.thresholds, training.detector.classes, str(folder))
+            training.detector.save(paths.MODEL, thresholds)
             csv_tables.write(loop.history_table(progress), paths.HISTORY)
             files.write_json(paths.VAL_METRICS, loop.val_metrics(progress))
             stage_inputs.check_unchanged("train")  # before MLflow hears of a model that is not recorded
@@ -45,10 +56,19 @@ def main() -> None:
     print(f"val/mAP50 {best['val/mAP50']:.3f} at step {best['step']}; the weights of that step are {paths.MODEL}")
 
 
-def train(config: params.Params, index: Index, folder: Path, run: runs.Run) -> tuple[Progress, Detector]:
-    """One training, from its starting weights or its last checkpoint in `folder`."""
+def _train_for_chief(config: params.Params, index: Index, key: str, machine: Cluster) -> None:
+    """This machine's branches of each batch; the chief has the checkpoints and writes the results."""
+    training = prepare(config, index, paths.LOCAL / "training" / key, machine)
+    training.replicas.check_same(key)
+    training.run(lambda step, values: None)
+    print(f"machine {machine.rank} of {machine.size} did its part; the model is on machine 0")
+
+
+def prepare(config: params.Params, index: Index, folder: Path, machine: Cluster) -> loop.Training:
+    """A training with its starting weights."""
     memory.keep_freed_memory()
     determinism.enable(config.train.seed)
+    replicas = Replicas(config.train.replicas, machine)
     steps = pipeline_config.steps_of(config.train, index.splits["train"].photos)
     merged = pipeline_config.merge(config.train, len(config.data.classes), steps)
     if config.train.anchors == "fitted":
@@ -56,9 +76,7 @@ def train(config: params.Params, index: Index, folder: Path, run: runs.Run) -> t
     augmentation.check_steps(list(merged.train_config.data_augmentation_options))
     detector = Detector(merged, config.data.classes, criterion_of(merged, config.train))
     load_pretrained_weights(detector, config.train)
-    training = loop.Training(detector, index, config.train, folder)
-    with ProgressReport(run, paths.LOCAL / "tensorboard" / run.title, steps) as report:
-        return training.run(trial_messages.connect(report, run.id, training.validation_at)), detector
+    return loop.Training(detector, index, config.train, folder, replicas)
 
 
 def _fit_anchors(merged: PipelineConfig, train: params.Train, index: Index) -> None:

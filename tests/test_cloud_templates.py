@@ -1,6 +1,6 @@
 """configs/cloud: what SkyPilot, Kubernetes, Slurm and SSH run, run with the variables that each documents.
 
-The job's folder has a `start.py` that prints the machine's rank, size and addresses as `apparel.cloud.cluster` reads
+The job's folder has a `start.py` that prints the machine's rank, size and addresses as `apparel.training.cluster` reads
 them. Commands that a machine here lacks (`scontrol`, `srun`, `ssh`) are stand-ins of a few lines.
 """
 
@@ -18,7 +18,7 @@ from tests.support.repository import ROOT
 TEMPLATES = ROOT / "configs" / "cloud"
 
 START = """
-from apparel.cloud import cluster
+from apparel.training import cluster
 machine = cluster.read()
 print(machine.rank, machine.size, *machine.addresses)
 """

@@ -27,7 +27,6 @@ WITHOUT_TEST = {
     "apparel/serving/limits.py": "constants: each limit has its test in tests/apparel/serving/",
     "apparel/tracking/pyfunc_model.py": "MLflow runs a copy of it: tests/apparel/tracking/test_model.py",
     "benchmarks/__main__.py": "a list of the benchmarks",
-    "stages/train.py": "a training: tests/end_to_end/",
 }
 """Modules that need no test file of their own, and why."""
 

@@ -39,7 +39,8 @@ def add_commands(commands: Any) -> None:
         command.add_argument("--name", help="of the job and its DVC experiment (default: made of task and time)")
         command.add_argument("--dry-run", action="store_true", help="show what would be sent and run, and stop")
     submit.add_argument("--machine", metavar="TYPE", required=True, help="machine type, such as n1-standard-8")
-    submit.add_argument("--machines", metavar="N", type=positive_int, default=1, help="for sweep: one worker on each")
+    machines_help = "for train, of one model: a divisor of train.replicas; for sweep, a worker on each (default: 1)"
+    submit.add_argument("--machines", metavar="N", type=positive_int, default=1, help=machines_help)
     submit.add_argument("--gpu", metavar="GPU[:N]", help="T4, V100, P100, L4, A100, A100-80GB, H100; T4:2 for two")
     submit.add_argument("--spot", action="store_true", help="cheaper machines that may be taken away")
     submit.add_argument("--region", help="default: that of `gcloud config set ai/region`")
@@ -102,11 +103,11 @@ def _machines(arguments: argparse.Namespace) -> Any:
     import os
 
     from apparel.cloud import submission
-    from apparel.cloud.machines import Machines
+    from apparel.cloud.machines import Machines, check_count
 
     image = arguments.image or os.environ.get(submission.IMAGE_VARIABLE)
     if not image:
         raise UserError("--image, or the variable APPAREL_IMAGE, has to name a container image; see docs/cloud.md")
-    submission.check_count(arguments.task, arguments.machines)
+    check_count(arguments.task, arguments.machines)
     gpu, spot, region = arguments.gpu, arguments.spot, arguments.region
     return Machines(arguments.machine, arguments.machines, image, gpu, spot, region)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from apparel import params
 from apparel.errors import UserError, nearest, plain
 
 GPUS = {
@@ -22,6 +23,10 @@ MAX_MACHINES = 1000
 
 MAX_GPUS = 16
 """Accelerators of a machine; the largest machine type, a2-megagpu-16g, has 16."""
+
+
+ON_ONE_MACHINE = ("eval", "predict")
+"""Tasks that more machines would not make faster."""
 
 
 @dataclass(frozen=True)
@@ -87,3 +92,16 @@ class Machines:
             container["env"] = [{"name": name, "value": value} for name, value in sorted(variables.items())]
         counts = [1] + ([self.count - 1] if self.count > 1 else [])
         return [{"machineSpec": machine, "replicaCount": count, "containerSpec": container} for count in counts]
+
+
+def check_count(task: str, count: int) -> None:
+    """Raises a `UserError` where a task does not use that many machines."""
+    if count == 1:
+        return
+    if task in ON_ONE_MACHINE:
+        raise UserError(f"{task} runs on one machine; --machines {count} is for train, and for sweep")
+    if task == "train" and (replicas := params.load().train.replicas) % count:
+        raise UserError(
+            f"--machines {count}: train.replicas in params.yaml, now {replicas}, has to be a multiple of it; it is the "
+            "number of parts of a batch, and decides the result, whatever the number of machines"
+        )

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from apparel import errors
-from apparel.cloud import cluster, results
+from apparel.cloud import results
 from apparel.errors import UserError
 from apparel.sweeps import failure_log
 from apparel.tracking.sender_process import LATER_VARIABLE
+from apparel.training import cluster
 from apparel.utils import addresses, files, processes
 from apparel.utils.buckets import Folder
 from apparel.versioning import git
@@ -57,6 +58,9 @@ class Replica:
         for name, value in self._job["variables"].items():
             os.environ.setdefault(name, value)  # Vertex AI sets them, other machines' templates do not
         os.environ.update(self._environment())
+        if self._job["task"] != "train":  # whose machines are one cluster
+            for name in cluster.VARIABLES:
+                os.environ.pop(name, None)
         failure, experiments = "", {}
         try:
             self._configure_dvc()
@@ -64,7 +68,7 @@ class Replica:
         except (UserError, KeyboardInterrupt) as error:
             failure = str(error) or "it was told to end: cancelled, or the machine was taken away"
         try:
-            experiments = self._share()
+            experiments = {} if self._helps_the_chief else self._share()
         except (UserError, OSError) as error:
             failure = failure or f"its results could not be sent: {errors.one_line(error)}"
         log = "\n".join(self._lines) if failure else ""
@@ -72,9 +76,18 @@ class Replica:
         if failure:
             raise UserError(failure)
 
+    @property
+    def _helps_the_chief(self) -> bool:
+        """Whether another machine has the results of what both do."""
+        return self._job["task"] == "train" and not self._machine.is_chief
+
     def _work(self) -> None:
         self._python("dvc", "pull", "--run-cache", "--allow-missing")
         match self._job["task"]:
+            case "train" if self._helps_the_chief:
+                self._python("dvc", "repro", "tfrecord")
+                if not is_in_run_cache("train"):
+                    self._python("stages.train")
             case "train":
                 self._python("dvc", "repro")
                 self._save_experiment()
@@ -173,6 +186,22 @@ def push(experiments: list[str]) -> None:
             repo.push(revs=experiments or None, run_cache=True)
     except DvcException as error:
         raise UserError(f"`dvc push` failed: {addresses.reason(error)}") from None
+
+
+def is_in_run_cache(stage: str) -> bool:
+    """Whether `dvc repro` would not run a stage, here as on the chief; restores its outputs then."""
+    from dvc.repo import Repo
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    with Repo() as repo, repo.lock:
+        loaded = repo.stage.load_one(name=stage)
+        if not loaded.changed():
+            return True
+        try:
+            repo.stage_cache.restore(loaded)
+        except RunCacheNotFoundError:
+            return False
+    return True
 
 
 def main() -> None:

@@ -33,9 +33,6 @@ from apparel.versioning import git
 TASKS = ("train", "eval", "sweep", "predict")
 """What a job can do: `dvc repro`, `dvc repro eval`, and the commands `apparel sweep` and `apparel predict`."""
 
-ON_ONE_MACHINE = ("train", "eval", "predict")
-"""Tasks that more machines would not make faster."""
-
 BUCKET_VARIABLE = "APPAREL_BUCKET"
 IMAGE_VARIABLE = "APPAREL_IMAGE"
 """Environment variables with the default of `--bucket` and `--image`."""
@@ -93,8 +90,11 @@ class Job:
         """Vertex AI's CustomJobSpec as YAML."""
         *command, folder = self.command()
         spec: dict[str, Any] = {"workerPoolSpecs": machines.pools(command, [folder], self.variables)}
-        if machines.spot:
-            spec["scheduling"] = {"strategy": "SPOT"}
+        scheduling = {"strategy": "SPOT"} if machines.spot else {}
+        if self.task == "train" and machines.count > 1:
+            scheduling["restartJobOnWorkerRestart"] = True  # a training that lost a machine ends on all
+        if scheduling:
+            spec["scheduling"] = scheduling
         return _yaml(spec)
 
     def gcloud_line(self, machines: Machines) -> list[str]:
@@ -224,12 +224,6 @@ def job_folder(bucket: str | None, name: str, remote: Remote) -> str:
             f"`dvc remote add --default storage {bucket}/dvc` and `dvc push`"
         )
     return f"{bucket}/jobs/{name}"
-
-
-def check_count(task: str, count: int) -> None:
-    """Raises a `UserError` where a task does not use more than one machine."""
-    if count > 1 and task in ON_ONE_MACHINE:
-        raise UserError(f"{task} runs on one machine; --machines {count} is for sweep, which has a worker on each")
 
 
 def send(job: Job, snapshot: Snapshot) -> int:

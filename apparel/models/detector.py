@@ -124,18 +124,28 @@ class Detector:
         if self.criterion.is_of_the_api and "ignored" not in batch:
             losses, predictions = self._losses_of_the_api(batch)
         else:
-            share, real = _photo_share(batch), batch.get("real", tf.ones(batch["image"].shape[:1]))
-            truth = ssd_losses.Truth(
-                batch["boxes"] * share,
-                batch["classes"],
-                batch["weights"],
-                tf.cast(real, tf.float32),
-                batch["ignored"] * share if "ignored" in batch else None,
-            )
             predictions = self._predict(batch["image"], batch["true_shape"])
-            losses = ssd_losses.losses(self.model, self.criterion, truth, predictions)
-        losses["regularization_loss"] = sum_in_order(self.model.regularization_losses())
+            losses = ssd_losses.losses(self.model, self.criterion, _truth(batch), predictions)
+        losses["regularization_loss"] = self.regularization_loss()
         return losses, predictions
+
+    def loss_sums(self, part: Batch) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Losses of a part of a training batch, before the division by a number that the whole batch decides.
+
+        Returns:
+            By name what the parts of a batch add up to, and what the sum is divided by, at least 1, a number that adds
+            up as well. For an SSD it counts matched anchors, else parts. Without the `regularization_loss`.
+        """
+        if self.config.model.WhichOneof("model") == "ssd":
+            self._set_phase(training=True)
+            predictions = self._predict(part["image"], part["true_shape"])
+            return ssd_losses.loss_sums(self.model, self.criterion, _truth(part), predictions)
+        losses, _ = self.losses(part, training=True)
+        return {name: loss for name, loss in losses.items() if name != "regularization_loss"}, tf.ones([])
+
+    def regularization_loss(self) -> tf.Tensor:
+        """Of the weights, a scalar, whatever the batch."""
+        return sum_in_order(self.model.regularization_losses())
 
     def _losses_of_the_api(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict]:
         truth = {
@@ -241,6 +251,17 @@ def restore_checkpoint(objects: tf.train.Checkpoint, folder: Path) -> None:
             f"{path} is of another shape than the detector: {_first_line(error)}; "
             "check train.detector, train.depth_multiplier and the number of classes"
         ) from None
+
+
+def _truth(batch: Batch) -> ssd_losses.Truth:
+    share, real = _photo_share(batch), batch.get("real", tf.ones(batch["image"].shape[:1]))
+    return ssd_losses.Truth(
+        batch["boxes"] * share,
+        batch["classes"],
+        batch["weights"],
+        tf.cast(real, tf.float32),
+        batch["ignored"] * share if "ignored" in batch else None,
+    )
 
 
 def _photo_share(batch: Batch) -> tf.Tensor:

@@ -16,13 +16,19 @@ from apparel.models.tfod import augmentation, determinism
 from apparel.models.tfod.model import adds_border, resizer
 from apparel.models.tfod.pipeline_file import PipelineConfig
 from apparel.training import copy_paste, mosaic, multi_scale
+from apparel.training.replicas import take
 
 SHUFFLE_PHOTOS, SHUFFLE_BYTES = 2048, 2**29
 """Photos among which the next one is drawn, and the memory that they may take: large photos are fewer."""
 
 
 def training_batches(
-    index: Index, config: PipelineConfig, train: params.Train, epoch: int = 0, position: int = 0
+    index: Index,
+    config: PipelineConfig,
+    train: params.Train,
+    epoch: int = 0,
+    position: int = 0,
+    share: slice = slice(None),
 ) -> tf.data.Dataset:
     """Endless batches of augmented training photos.
 
@@ -35,6 +41,7 @@ def training_batches(
         train: the section `train` of params.yaml.
         epoch: pass over the photos to begin in, from 0.
         position: records of that pass to skip.
+        share: the photos of each batch that are wanted, where other machines take the others.
 
     Returns:
         Batches of `train.batch_size` photos: `image` float32 (B, H, W, 3) as the network takes it, `true_shape` int32
@@ -49,7 +56,7 @@ def training_batches(
     one_pass = shuffled_passes(files, buffer_size, train.seed, repeat_factors)
 
     @tf.autograph.experimental.do_not_convert
-    def prepare(epoch, number, pass_seed, record):
+    def prepare(epoch, number, pass_seed, record, *last):
         example = examples.parse_example(record)
         weights = weight_of_class(index, train.class_balance)
         photo_seed = tf.random.fold_in(pass_seed, tf.cast(number, tf.int32), alg="philox")
@@ -66,13 +73,18 @@ def training_batches(
             values["copy_paste"] = copy_paste.draw(photo_seed)
         if train.mosaic:
             values["mosaic"] = mosaic.drawn(train.mosaic, photo_seed)
+        epoch, number = last or (epoch, number)
         return values | {"classes": encode_classes(classes), "epoch": epoch, "position": number + 1}
 
     encode_classes = inputs.one_hot(len(index.classes))
     photos = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
+    batch_size, mixes_photos = train.batch_size, bool(train.mosaic or train.copy_paste)
+    if share != slice(None) and not mixes_photos:
+        photos = _of_share(photos, batch_size, share)
+        batch_size = share.stop - share.start
     photos = photos.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     most_boxes = max(1, index.splits["train"].most_boxes)
-    batches = photos.padded_batch(train.batch_size, inputs.padded_shapes(photos, most_boxes), drop_remainder=True)
+    batches = photos.padded_batch(batch_size, inputs.padded_shapes(photos, most_boxes), drop_remainder=True)
     if train.copy_paste:
         batches = batches.map(lambda batch: copy_paste.combine(batch, train.copy_paste))
     if train.mosaic:
@@ -80,6 +92,8 @@ def training_batches(
     batches = batches.map(with_last_position)
     if train.multi_scale:
         batches = batches.map(lambda batch: multi_scale.resize(batch, train))
+    if share != slice(None) and mixes_photos:
+        batches = batches.map(lambda batch: take(batch, share))
     return batches.prefetch(4)
 
 
@@ -118,6 +132,18 @@ def shuffled_passes(files: list[str], buffer_size: int, seed: int, repeat_factor
         return records.enumerate().map(lambda number, record: (epoch, number, pass_seed, record))
 
     return one_pass
+
+
+def _of_share(records: tf.data.Dataset, batch_size: int, share: slice) -> tf.data.Dataset:
+    """The records of one machine's share of each batch, each with epoch and number of the batch's last record."""
+
+    @tf.autograph.experimental.do_not_convert
+    def divide(epoch, number, *others):
+        photos = share.stop - share.start
+        last = (tf.repeat(values[-1:], photos, axis=0) for values in (epoch, number))
+        return *(values[share] for values in (epoch, number, *others)), *last
+
+    return records.batch(batch_size, drop_remainder=True).map(divide).unbatch()
 
 
 def class_weights(index: Index) -> dict[str, float]:

@@ -18,18 +18,17 @@ from apparel.evaluation import metrics
 from apparel.evaluation.choose_thresholds import choose_thresholds
 from apparel.inference.split_detections import detect_split
 from apparel.models import pipeline_config
-from apparel.models.detector import Detector, sum_in_order, total_loss
+from apparel.models.detector import Detector, sum_in_order
 from apparel.models.inputs import Batch
-from apparel.models.tfod import onednn
-from apparel.models.tfod.folding import fold_batch_norm
-from apparel.models.tfod.model import early_layers, freeze_batch_norm
 from apparel.models.tfod.optimizer import learning_rate_at
 from apparel.models.thresholds import Thresholds
 from apparel.params import Train
 from apparel.training import teacher
 from apparel.training.checkpoints import Checkpoints, Progress
+from apparel.training.gradients import losses_and_gradients, trainable_variables
 from apparel.training.input_pipeline import training_batches
 from apparel.training.optimizers import Optimizers
+from apparel.training.replicas import Replicas
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
 """A crash costs at most that much work; the value changes no result."""
@@ -49,13 +48,15 @@ class Training:
         index: of the TFRecords.
         train: the section `train` of params.yaml.
         folder: where checkpoints lie; a training resumes from one that is there.
+        replicas: branches of a batch, and the machines that compute them; by default `train.replicas` on this one.
 
     Raises:
         UserError: the TFRecords have other classes than the detector.
     """
 
-    def __init__(self, detector: Detector, index: Index, train: Train, folder: Path):
+    def __init__(self, detector: Detector, index: Index, train: Train, folder: Path, replicas: Replicas | None = None):
         self.detector, self.index, self.train = detector, index, train
+        self.replicas = replicas or Replicas(train.replicas)
         detector.check_classes(index)
         self.steps = detector.config.train_config.num_steps
         self.photos = index.splits["train"].photos
@@ -63,7 +64,7 @@ class Training:
         self.progress = Progress()
         self.step = tf.Variable(0, dtype=tf.int64)
         self.position = tf.Variable([0, 0], dtype=tf.int64)  # epoch and record in it, as the batches carry them
-        self.trainable = _trainable(detector, train.freeze)
+        self.trainable = trainable_variables(detector, train.freeze)
         self.optimizers = Optimizers(detector, self.trainable, train.backbone_learning_rate)
         averaged = detector.model.variables if train.moving_average else []
         self.averages = [tf.Variable(variable, trainable=False) for variable in averaged]
@@ -81,7 +82,7 @@ class Training:
             UserError: the loss is no longer a finite number, or the losses do not fit the pipeline file's model.
         """
         self._resume()
-        if self._is_over():
+        if self._is_over() and self.replicas.is_chief:
             self._make_model_as_trained()
         batches = iter(()) if self._is_over() else self._batches_while_tracing()
         saved = time.monotonic()
@@ -96,12 +97,15 @@ class Training:
             self._add_losses(step, values)
             report(step, values | _speed(self.train.batch_size, requested, received, ended))
             if self.validation_at(step):
-                report(step, self._validate(step, values["learning_rate"]))
+                if self.replicas.is_chief:
+                    report(step, self._validate(step, values["learning_rate"]))
+                self._agree()
                 saved = 0
-            if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            if self.replicas.is_chief and time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 self.checkpoints.save(self.step, self.progress)
                 saved = time.monotonic()
-        self.checkpoints.restore_best(self.progress.best["step"])
+        if self.replicas.is_chief:
+            self.checkpoints.restore_best(self.progress.best["step"])
         return self.progress
 
     @partial(tf.function, autograph=False)
@@ -109,9 +113,10 @@ class Training:
         """One step of gradient descent.
 
         Args:
-            batch: of `batches`: `image` float32 (B, H, W, 3), 0 to 255, `true_shape` int32 (B, 3), `boxes` float32
-                (B, N, 4) ymin, xmin, ymax, xmax in 0..1, `classes` float32 (B, N, classes) one-hot, `weights` float32
-                (B, N), 0 for padding, `epoch` and `position` int64 scalars; with a teacher `unlabelled`, too.
+            batch: this machine's share, of `batches`: `image` float32 (B, H, W, 3), 0 to 255, `true_shape` int32
+                (B, 3), `boxes` float32 (B, N, 4) ymin, xmin, ymax, xmax in 0..1, `classes` float32 (B, N, classes)
+                one-hot, `weights` float32 (B, N), 0 for padding, `epoch` and `position` int64 scalars; with a teacher
+                `unlabelled`, too.
 
         Returns:
             Scalars by metric name: `train/loss`, the total, `train/<loss>` for each loss of `Detector.losses` and
@@ -119,14 +124,9 @@ class Training:
             an unlabelled photo taught.
         """
         labelled = self.teacher.label(batch["unlabelled"]) if self.teacher else None
-        with tf.GradientTape(watch_accessed_variables=False) as tape:  # frozen first layers leave no trace on it
-            tape.watch(self.trainable)
-            losses, _ = self.detector.losses(batch, training=True)
-            if labelled:
-                losses["unlabelled_loss"] = self.teacher.loss(labelled, self.step)
-            total = total_loss(losses)
+        more = {"unlabelled_loss": lambda: self.teacher.loss(labelled, self.step)} if labelled else {}
+        losses, total, gradients = losses_and_gradients(self.detector, self.trainable, batch, self.replicas, more)
         rate = learning_rate_at(self.detector.config, self.step)
-        gradients = tape.gradient(total, self.trainable)
         if longest := self.detector.config.train_config.gradient_clipping_by_norm:
             norm = tf.sqrt(2 * sum_in_order([tf.nn.l2_loss(gradient) for gradient in gradients]))
             gradients, _ = tf.clip_by_global_norm(gradients, longest, use_norm=norm)
@@ -140,7 +140,8 @@ class Training:
     def batches(self) -> tf.data.Dataset:
         """The training batches that follow those of the steps made so far."""
         epoch, position = self.position.numpy().tolist()
-        batches = training_batches(self.index, self.detector.config, self.train, epoch, position)
+        share = self.replicas.share(self.train.batch_size)
+        batches = training_batches(self.index, self.detector.config, self.train, epoch, position, share)
         return self.teacher.beside(batches) if self.teacher else batches
 
     def _batches_while_tracing(self) -> Iterator[Batch]:
@@ -217,10 +218,19 @@ class Training:
         self.progress.validations_since_best = 0
 
     def _resume(self) -> None:
-        progress = self.checkpoints.resume()
+        progress = self.checkpoints.resume() if self.replicas.is_chief else None
         if progress:
             self.progress = progress
             print(f"resuming from step {int(self.step)} of {self.steps}")
+        optimizers = [one for optimizer in self.optimizers.by_name.values() for one in optimizer.variables()]
+        state = [*self.detector.model.variables, *optimizers, *self.averages, self.step, self.position]
+        self.replicas.send(state)
+        self._agree()
+
+    def _agree(self) -> None:
+        """Lets the other machines know what only the chief does: when its patience is over."""
+        progress = self.progress
+        progress.validations_since_best = self.replicas.of_chief(progress.validations_since_best)
 
     def _make_model_as_trained(self) -> None:
         """Traces a step and validates, for a training that resumes at its end. The API's model keeps the names of the
@@ -265,26 +275,6 @@ def _naming_pipeline_file(detector: str) -> Iterator[None]:
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
         file = paths.CONFIGS / f"{detector}.config"
         raise UserError(f"{file} cannot be trained: {one_line(error)}") from None
-
-
-def _trainable(detector: Detector, freeze: str) -> list[tf.Variable]:
-    """The variables that learn. In frozen layers batch normalisation keeps its statistics, too; the merged pipeline
-    file names these layers under `freeze_variables` as the API expects them: patterns that a variable's name begins
-    with."""
-    layers = _frozen_layers(detector, freeze)
-    freeze_batch_norm(layers)
-    fold_batch_norm(detector.backbone.layers)
-    onednn.speed_up(detector.backbone.layers)
-    names = [f"{layer.name}/" for layer in layers if layer.trainable_weights]
-    detector.config.train_config.freeze_variables.extend(names)
-    frozen = {id(variable) for layer in layers for variable in layer.variables}
-    return [variable for variable in detector.model.trainable_variables if id(variable) not in frozen]
-
-
-def _frozen_layers(detector: Detector, freeze: str) -> list[tf.keras.layers.Layer]:
-    if freeze == "early":
-        return early_layers(detector.backbone)
-    return detector.backbone.layers if freeze == "backbone" else []
 
 
 def _rank(measured: dict[str, float]) -> tuple[float, float]:

@@ -26,11 +26,15 @@ SIGNALS = {
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
+def stage(name: str, machine: int = 0) -> Iterator[None]:
     """Around a stage's work, or as the decorator of its `main`; two processes at once would mix their outputs.
 
     If DVC runs the stage, a guard ends it when DVC is killed, and repairs what that would break, see
     `apparel/versioning/dvc_guard.py`. How long the work took is recorded, for what the next run says before it starts.
+
+    Args:
+        name: of the stage.
+        machine: number of this one where several do the work, which may share the folder; DVC runs that of machine 0.
 
     Raises:
         UserError: the stage is running in this folder already, or what it reads changed while it ran.
@@ -39,7 +43,7 @@ def stage(name: str) -> Iterator[None]:
     gc.enable()
     refusal = f"the stage {name} is running already in this folder; wait for it to end, or stop it"
     with (
-        locking.only_one(paths.STAGE_LOCKS / f"{name}.lock", refusal),
+        locking.only_one(paths.STAGE_LOCKS / (f"{name}-{machine}.lock" if machine else f"{name}.lock"), refusal),
         stage_inputs.unchanged(name),
         _stopped_by_signals(),
     ):

@@ -5,7 +5,7 @@
 #   sbatch --export=ALL,APPAREL_JOB=file:///scratch/apparel/jobs/NAME configs/cloud/slurm.sh
 #   apparel cloud fetch file:///scratch/apparel/jobs/NAME
 #
-# More nodes are for `prepare sweep`: a worker on each.
+# More nodes are for `prepare sweep`, a worker on each, and `prepare train`, see docs/cloud.md.
 #SBATCH --job-name=apparel
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1

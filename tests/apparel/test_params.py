@@ -228,3 +228,12 @@ def test_a_teacher_needs_photos_and_photos_need_a_teacher() -> None:
         params.parse(values)
     values["train"]["moving_average"] = 0.99
     assert params.parse(values).train.teacher == "mean"
+
+
+def test_parts_of_a_batch_are_of_one_size_and_have_no_teacher() -> None:
+    train = params.load(ROOT / "params.yaml").train.model_dump()
+    assert params.Train.model_validate(train | {"batch_size": 12, "replicas": 4}).replicas == 4
+    with pytest.raises(ValueError, match="replicas is 5, which does not divide batch_size, 12"):
+        params.Train.model_validate(train | {"batch_size": 12, "replicas": 5})
+    with pytest.raises(ValueError, match="replicas is 2, and teacher 'labels'"):
+        params.Train.model_validate(train | {"replicas": 2, "teacher": "labels"})

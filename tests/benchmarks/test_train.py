@@ -19,9 +19,9 @@ def small_project(tmp_path: Path, **values: object) -> Path:
 
 def test_what_the_api_has_not_is_said():
     shipped = params.load(ROOT / "params.yaml").train
-    assert "API" not in train._work(shipped)
+    assert "API" not in train.work_of(shipped)
     changed = shipped.model_copy(update={"freeze": "early", "mosaic": 0.5, "moving_average": 0.998})
-    assert train._work(changed).endswith("moving averages 0.998; the API has no freeze: early, mosaic: 0.5")
+    assert train.work_of(changed).endswith("moving averages 0.998; the API has no freeze: early, mosaic: 0.5")
 
 
 @pytest.mark.slow

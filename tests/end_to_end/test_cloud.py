@@ -124,6 +124,34 @@ def test_a_bucket_of_google_cloud_storage(tmp_path):
     assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
 
 
+def test_two_machines_train_one_model(tmp_path):
+    """The pipeline's own stages; the training is short."""
+    project = project_copy.copy(tmp_path / "home")
+    project_copy.set_params(project / "data" / "demo" / "params.yaml", draw=fast_project.DRAWN)
+    quick = {"resolution": 96, "batch_size": 4, "steps": 4, "replicas": 2}
+    project_copy.set_params(project / "params.yaml", train=quick, eval={"pictures": 0})
+    three_stage_project.dvc(project, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    fast_project.commit(project, "remote")
+    with vertex_server.served(tmp_path / "machines") as server:
+        cloud = Cloud(project, server)
+        assert "has to be a multiple" in cloud.run("submit", "train", *MACHINE, "--machines", "3", status=1)
+        number = cloud.submit("train", *MACHINE, "--machines", "2", "--name", "both")
+        job = server.wait(number)
+        assert job.state == "JOB_STATE_SUCCEEDED", job.entries
+        assert job.body["jobSpec"]["scheduling"] == {"restartJobOnWorkerRestart": True}
+        said = [
+            entry["jsonPayload"]["message"]
+            for entry in job.entries
+            if entry["resource"]["labels"]["task_name"] == "workerpool1-0"
+        ]
+        assert "machine 1 of 2 did its part; the model is on machine 0" in said
+        assert not any("Running stage 'train'" in line for line in said)
+        fetched = cloud.run("fetch", number)
+    assert "1 run is in MLflow" in fetched
+    assert "the results are in the working tree" in fetched
+    assert "Data and pipelines are up to date." in three_stage_project.dvc(project, "repro")
+
+
 def test_a_result_of_the_drawn_photos_has_its_lineage_at_home(tmp_path):
     """Train and eval that learn nothing; all else is the pipeline's own."""
     project = fast_project.copy(tmp_path / "home")

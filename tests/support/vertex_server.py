@@ -1,7 +1,7 @@
 """Vertex AI's custom jobs and Cloud Logging on this machine: answers to gcloud, replicas as processes.
 
 gcloud itself is the real one. The container image is not used: the container's command runs with this interpreter, in
-an empty folder, with the variables that Vertex AI sets.
+an empty folder, with the variables that Vertex AI sets. Machines reach each other at ports of this one.
 """
 
 import json
@@ -21,6 +21,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.support import servers
 
 PACKAGE = "google-cloud-cli"
 """What has to be installed; Debian and PyPI do not have it."""
@@ -61,10 +63,7 @@ class Job:
     def _run(self) -> None:
         pools = [pool for pool in self.body["jobSpec"]["workerPoolSpecs"] if pool]
         hosts = {
-            f"workerpool{number}": [
-                f"cmle-training-workerpool{number}-{self.number}-{index}:2222"
-                for index in range(int(pool["replicaCount"]))
-            ]
+            f"workerpool{number}": [f"127.0.0.1:{servers.free_port()}" for _ in range(int(pool["replicaCount"]))]
             for number, pool in enumerate(pools)
         }
         self.state = "JOB_STATE_RUNNING"

@@ -67,6 +67,17 @@ def losses(model: tf.Module, criterion: "Criterion", truth: Truth, predictions: 
         truth: of the batch.
         predictions: what `model.predict` gave.
     """
+    sums, matches = loss_sums(model, criterion, truth, predictions)
+    return {name: value / tf.maximum(matches, 1.0) for name, value in sums.items()}
+
+
+def loss_sums(
+    model: tf.Module, criterion: "Criterion", truth: Truth, predictions: dict
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """What `losses` divides, and by what, from 1: the number of matched anchors; 0 where it divides by nothing.
+
+    Both add up over the parts of a batch.
+    """
     truth = Truth(*without_padding(*truth[:3]), *truth[3:])
     decoded, _ = model._batch_decode(predictions["box_encodings"], predictions["anchors"])
     matches = _matches(model, criterion, truth, predictions, tf.stop_gradient(decoded))
@@ -80,14 +91,12 @@ def losses(model: tf.Module, criterion: "Criterion", truth: Truth, predictions: 
         box_loss, class_loss = model._apply_hard_mining(box_losses, class_losses, predictions, match_list)
     else:
         box_loss, class_loss = tf.reduce_sum(box_losses), tf.reduce_sum(class_losses)
-    normaliser = 1.0
-    if model._normalize_loss_by_num_matches:
-        normaliser = tf.maximum(tf.reduce_sum(targets.box_weights), 1.0)
     coordinates = model._box_coder.code_size if model._normalize_loc_loss_by_codesize else 1.0
-    return {
-        "localization_loss": box_loss * model._localization_loss_weight / (normaliser * coordinates),
-        "classification_loss": class_loss * model._classification_loss_weight / normaliser,
+    sums = {
+        "localization_loss": box_loss * model._localization_loss_weight / coordinates,
+        "classification_loss": class_loss * model._classification_loss_weight,
     }
+    return sums, tf.reduce_sum(targets.box_weights) if model._normalize_loss_by_num_matches else tf.zeros([])
 
 
 def quality_focal_losses(logits: tf.Tensor, qualities: tf.Tensor) -> tf.Tensor:

@@ -1,9 +1,13 @@
 """Machine types, accelerators and pools as Vertex AI names them."""
 
+import shutil
+
 import pytest
 
-from apparel.cloud.machines import Machines
+from apparel.cloud.machines import Machines, check_count
 from apparel.errors import UserError
+from tests.support import project_copy
+from tests.support.repository import ROOT
 
 IMAGE = "europe-west4-docker.pkg.dev/demo/apparel/job:1"
 
@@ -44,3 +48,18 @@ def test_accelerators(gpu, name):
 def test_what_cannot_work_names_the_option(changes, said):
     with pytest.raises(UserError, match=said):
         Machines(**{"type": "n1-standard-8", "count": 1, "image": IMAGE} | changes)
+
+
+def test_more_machines_are_for_sweeps_and_for_trainings_whose_batch_they_divide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for task, count in (("sweep", 8), ("train", 1), ("eval", 1)):
+        check_count(task, count)
+    with pytest.raises(UserError, match="predict runs on one machine; --machines 2 is for train, and for sweep"):
+        check_count("predict", 2)
+    with pytest.raises(UserError, match=r"--machines 2: train\.replicas in params\.yaml, now 1, has to be a multiple"):
+        check_count("train", 2)
+    project_copy.set_params(tmp_path / "params.yaml", train={"replicas": 4})
+    check_count("train", 2)
+    with pytest.raises(UserError, match="now 4, has to be a multiple"):
+        check_count("train", 3)

@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from apparel.cloud import replica, results
-from apparel.cloud.cluster import Cluster
 from apparel.errors import UserError
+from apparel.training import cluster
+from apparel.training.cluster import Cluster
+from tests.support import three_stage_project
 
 JOB = {
     "name": "one", "task": "predict", "arguments": ["gs://b/photos"], "commit": "1" * 40, "state": "1" * 40,
@@ -62,6 +64,42 @@ def test_a_sweep_gets_its_options_and_dvc_the_remote_of_the_job(machine, tmp_pat
     assert "remote = storage" in text
     assert "url = gs://b/dvc" in text
     assert "region = eu" in text
+
+
+def test_a_machine_that_helps_the_chief_trains_and_sends_nothing(machine, monkeypatch):
+    monkeypatch.setattr(replica, "is_in_run_cache", lambda stage: False)
+    monkeypatch.setattr(replica.Replica, "_share", lambda self: pytest.fail("only the chief has results"))
+    replica.os.environ["TF_CONFIG"] = "kept"
+    assert machine(task="train")[1:] == [("dvc", "repro", "tfrecord"), ("stages.train",)]
+    assert replica.os.environ["TF_CONFIG"] == "kept"
+
+
+def test_a_model_that_is_in_the_run_cache_is_not_trained_without_the_chief(machine, monkeypatch):
+    monkeypatch.setattr(replica, "is_in_run_cache", lambda stage: stage == "train")
+    assert machine(task="train")[1:] == [("dvc", "repro", "tfrecord")]
+
+
+def test_workers_of_a_sweep_are_no_cluster(machine):
+    replica.os.environ |= {"TF_CONFIG": "{}", "CLUSTER_SPEC": "{}", "APPAREL_RANK": "1", "APPAREL_MACHINES": "2"}
+    machine(task="sweep", arguments=[])
+    assert not {*cluster.VARIABLES} & {*replica.os.environ}
+
+
+@pytest.mark.slow
+def test_the_run_cache_is_asked_as_repro_asks_it(tmp_path, monkeypatch):
+    project = three_stage_project.make(tmp_path)
+    monkeypatch.chdir(project)
+    weights = project / "data/results/train/model/weights.txt"
+    first = weights.read_bytes()
+    assert replica.is_in_run_cache("train")
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 0", "seed: 1"))
+    assert not replica.is_in_run_cache("train")
+    three_stage_project.dvc(project, "repro", "--quiet")
+    params.write_text(params.read_text().replace("seed: 1", "seed: 0"))
+    assert weights.read_bytes() != first
+    assert replica.is_in_run_cache("train")
+    assert weights.read_bytes() == first
 
 
 def test_a_task_of_a_later_version_fails_and_says_so_in_the_bucket(machine, tmp_path):

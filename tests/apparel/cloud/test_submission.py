@@ -110,12 +110,6 @@ def test_a_password_in_an_argument_is_refused():
         submission.plan("predict", ["gs://me:word@bucket/photos"], None, "one")
 
 
-def test_more_machines_are_for_sweeps():
-    submission.check_count("sweep", 8)
-    with pytest.raises(UserError, match="train runs on one machine; --machines 2 is for sweep"):
-        submission.check_count("train", 2)
-
-
 def test_what_gcloud_refuses_leaves_no_folder_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = submission.buckets.Folder(tmp_path.as_uri() + "/jobs/one")

@@ -32,7 +32,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     return tiny_detector.records(tmp_path)
 
 
-def _batches(index: Index, count: int, train=None, **start: int) -> list[dict]:
+def _batches(index: Index, count: int, train=None, **start) -> list[dict]:
     train = train or tiny_detector.train_params()
     stream = input_pipeline.training_batches(index, tiny_detector.config(train), train, **start)
     return [{name: values.numpy() for name, values in batch.items()} for batch in stream.take(count)]
@@ -50,6 +50,19 @@ def test_a_stream_from_the_middle_continues_as_the_whole_one(index: Index, class
         start = {"epoch": int(whole[place - 1]["epoch"]), "position": int(whole[place - 1]["position"])}
         rest = _batches(index, 7 - place, train, **start)
         assert all(_same(one, other) for one, other in zip(whole[place:], rest, strict=True))
+
+
+@pytest.mark.parametrize("changes", [{}, {"mosaic": 0.5}, {"multi_scale": (96,)}])
+def test_the_shares_of_two_machines_are_the_batches_of_one(index: Index, changes: dict) -> None:
+    train = tiny_detector.train_params(**changes)
+    whole = _batches(index, 3, train)
+    shares = [_batches(index, 3, train, share=slice(number, number + 2)) for number in (0, 2)]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        for name, values in batch.items():
+            if values.ndim:
+                assert np.array_equal(np.concatenate([part[name] for part in parts]), values), name
+            else:
+                assert [part[name] for part in parts] == [values, values], name
 
 
 def test_the_seed_changes_the_stream_and_every_pass_differs(index: Index) -> None:

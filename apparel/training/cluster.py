@@ -14,10 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apparel import paths
 from apparel.errors import UserError, plain
 
 RANK, SIZE, ADDRESSES = "APPAREL_RANK", "APPAREL_MACHINES", "APPAREL_ADDRESSES"
 """Environment variables of templates for other machines than Vertex AI's."""
+
+VARIABLES = (RANK, SIZE, ADDRESSES, "CLUSTER_SPEC", "TF_CONFIG")
+"""All that `read` looks at."""
 
 CHIEFS = ("chief", "master")
 """Names of the first machine in TF_CONFIG."""
@@ -49,6 +53,15 @@ def read(environment: Mapping[str, str] = os.environ) -> Cluster:
         if environment.get(name):
             return _of_json(name, environment[name], order)
     return Cluster()
+
+
+def of_training(environment: Mapping[str, str] = os.environ) -> Cluster:
+    """The cluster that trains one model; a trial of a sweep is trained by one machine, however many there are.
+
+    Raises:
+        UserError: as `read`.
+    """
+    return Cluster() if environment.get(paths.TRIAL_FOLDER_VARIABLE) else read(environment)
 
 
 def _of_template(environment: Mapping[str, str]) -> Cluster:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from apparel.cloud.cluster import Cluster, read
 from apparel.errors import UserError
+from apparel.training.cluster import Cluster, read
 
 HOSTS = {"workerpool0": ["a:1"], "workerpool1": ["b:1", "c:1"]}
 
