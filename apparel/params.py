@@ -166,9 +166,8 @@ class Train(Section):
                 self.teacher == "mean" and not self.moving_average
             ),
         }
-        for fault, is_there in faults.items():
-            if is_there:
-                raise ValueError(fault)
+        if found := [fault for fault, is_there in faults.items() if is_there]:
+            raise ValueError("; ".join(found))
         return self
 
 

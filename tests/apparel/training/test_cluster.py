@@ -5,7 +5,7 @@ import json
 import pytest
 
 from apparel.errors import UserError
-from apparel.training.cluster import Cluster, read
+from apparel.training.cluster import Cluster, of_training, read
 
 HOSTS = {"workerpool0": ["a:1"], "workerpool1": ["b:1", "c:1"]}
 
@@ -36,6 +36,11 @@ def tf_config(role: str, index: int, **cluster: list[str]) -> dict[str, str]:
 def test_rank_size_and_addresses(environment, cluster):
     assert read(environment) == cluster
     assert read(environment).is_chief == (cluster.rank == 0)
+
+
+def test_a_trial_of_a_sweep_is_trained_by_one_machine():
+    assert of_training(spec("workerpool1", 1)) == read(spec("workerpool1", 1))
+    assert of_training(spec("workerpool1", 1) | {"APPAREL_TRIAL_FOLDER": "/trial"}) == Cluster()
 
 
 def test_eleven_pools_are_in_the_order_of_their_numbers():

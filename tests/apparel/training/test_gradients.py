@@ -11,6 +11,8 @@ from apparel.training.replicas import Replicas
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
