@@ -78,7 +78,7 @@ test: $(INSTALLED_DEV) $(VEGA) ## run the tests
 	$(RUN) -m pytest
 
 test-all: $(INSTALLED_DEV) $(VEGA) ## run all tests, including those that take minutes
-	$(RUN) -m pytest -m ""
+	$(RUN) -m pytest -m "" -o faulthandler_timeout=3600
 
 lint: $(INSTALLED_DEV) ## check style and format
 	$(RUN) -m ruff check .

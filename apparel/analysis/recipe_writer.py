@@ -224,7 +224,7 @@ def _quoted(name: str | None) -> str:
 
 def _is_class_name(label: str) -> bool:
     try:
-        params.parse({"name": "any", "classes": [label]}, model=params.Data)
+        params.parse({"name": "any", "unlabelled": "none", "classes": [label]}, model=params.Data)
     except UserError:
         return False
     return True

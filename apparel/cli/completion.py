@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from apparel import cli
+from apparel.cli.arguments import local_path, path_or_address
 
 EXAMPLES = """examples:
   apparel completion bash > ~/.local/share/bash-completion/completions/apparel
@@ -37,6 +38,6 @@ def all_commands() -> argparse.ArgumentParser:
         cli.configure(command, name)
         command.description = summary  # shown beside the command's name, where some descriptions are too long
         for action in command._actions:  # argparse has no public list of them; shtab reads the same
-            if action.type is Path:
+            if action.type in (Path, path_or_address, local_path):
                 action.complete = shtab.FILE
     return parser
