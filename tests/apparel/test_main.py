@@ -85,7 +85,16 @@ def test_a_closed_pipe_ends_without_a_message():
     assert process.returncode == 1
 
 
-@pytest.mark.parametrize("module", ["stages.convert", "stages.split", "stages.tfrecord", "stages.train", "stages.eval"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "stages.convert",
+        "stages.split",
+        "stages.tfrecord",
+        pytest.param("stages.train", marks=pytest.mark.slow),  # imports TensorFlow
+        pytest.param("stages.eval", marks=pytest.mark.slow),
+    ],
+)
 def test_a_stage_says_what_it_does_and_takes_no_arguments(module, tmp_path):
     """In an empty folder, where a stage that began its work would stop."""
     run = partial(

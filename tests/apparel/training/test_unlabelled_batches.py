@@ -32,7 +32,7 @@ def batches(index: Index, count: int, train, **start: int) -> list[dict]:
     return [{name: values.numpy() for name, values in batch.items()} for batch in stream.take(count)]
 
 
-@pytest.mark.parametrize("teacher", ["labels", "mean"])
+@pytest.mark.parametrize("teacher", [pytest.param("labels", marks=pytest.mark.slow), "mean"])
 def test_a_stream_from_the_middle_continues_as_the_whole_one(index: Index, teacher: str) -> None:
     train = tiny_detector.train_params(teacher=teacher, unlabelled_ratio=0.75)
     whole = batches(index, 7, train)
