@@ -1,6 +1,5 @@
 """Each pipeline file of configs/: its detector trains, and finds the same boxes once saved and loaded."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,11 +20,8 @@ DETECTORS = sorted(path.stem for path in (ROOT / "configs").glob("*.config"))
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder, before = tmp_path_factory.mktemp("training"), Path.cwd()
-    (folder / "configs").symlink_to(ROOT / "configs")
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+    with tiny_detector.project(tmp_path_factory.mktemp("training")) as folder:
+        yield folder
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """A detector, records and parameters small enough to train within a test."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +18,18 @@ from tests.support.repository import ROOT
 
 CLASSES = ("bright", "dark")
 SIDE = 64
+
+
+@contextmanager
+def project(folder: Path) -> Iterator[Path]:
+    """A folder with the pipeline files, the working directory meanwhile."""
+    before = Path.cwd()
+    (folder / "configs").symlink_to(ROOT / "configs")
+    os.chdir(folder)
+    try:
+        yield folder
+    finally:
+        os.chdir(before)
 
 
 def train_params(**changes) -> params.Train:

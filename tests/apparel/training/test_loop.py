@@ -1,6 +1,5 @@
 """Training loop: it learns, keeps its best weights, resumes after a crash, and gives the same weights each time."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,6 @@ from apparel.models.thresholds import default_thresholds
 from apparel.training import bucket_checkpoints, loop
 from apparel.training.checkpoints import Progress
 from tests.support import memory_bucket, tiny_detector
-from tests.support.repository import ROOT
 
 THRESHOLDS = default_thresholds(tiny_detector.CLASSES)
 
@@ -30,11 +28,8 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder, before = tmp_path_factory.mktemp("training"), Path.cwd()
-    (folder / "configs").symlink_to(ROOT / "configs")
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+    with tiny_detector.project(tmp_path_factory.mktemp("training")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

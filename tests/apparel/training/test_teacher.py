@@ -1,7 +1,6 @@
 """Teacher of unlabelled photos: ramp-up, thresholds, averaged weights, and trainings that repeat and resume."""
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from apparel.models.detector import Detector
 from apparel.models.tfod import determinism
 from apparel.training import loop, pseudo_labels, teacher
 from tests.support import tiny_detector
-from tests.support.repository import ROOT
 
 
 class Killed(Exception):
@@ -24,11 +22,8 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder, before = tmp_path_factory.mktemp("teacher"), Path.cwd()
-    (folder / "configs").symlink_to(ROOT / "configs")
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+    with tiny_detector.project(tmp_path_factory.mktemp("teacher")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """EfficientNet-Lite: shapes as published, batch normalisation that can be frozen."""
 
 import functools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +19,8 @@ from tests.support.repository import ROOT
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder, before = tmp_path_factory.mktemp("training"), Path.cwd()
-    (folder / "configs").symlink_to(ROOT / "configs")
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+    with tiny_detector.project(tmp_path_factory.mktemp("training")) as folder:
+        yield folder
 
 
 @functools.cache
