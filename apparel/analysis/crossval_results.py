@@ -35,6 +35,8 @@ CROSSVAL = paths.LOCAL / "crossval"
 SUMMARY = "summary.json"
 """The file that is written last."""
 
+REMEDY = "run the same `apparel crossval` again"
+
 KEPT = (*result_sets.NEEDED, paths.METRICS)
 """What is kept of each training's eval."""
 
@@ -204,6 +206,13 @@ def terminal_text(result: CrossValidation) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def figures(result: CrossValidation) -> dict[str, float]:
+    """Mean, spread and pooled AP50 by the names of metrics in MLflow, without those that are no numbers."""
+    named = {f"crossval/{key}": value for key, value in spread(result.folds).items()}
+    named |= {f"crossval/AP50/{name}": value for name, value in result.pooled.per_class["AP50"].items()}
+    return {name: value for name, value in named.items() if value == value}
+
+
 def markdown(result: CrossValidation) -> str:
     """The result as Markdown, for the description of a run."""
     total = result.pooled.per_class.loc[ALL]
@@ -225,14 +234,8 @@ def load(name: str) -> ResultSet:
     Raises:
         UserError: it is damaged.
     """
-    path, remedy = folder(name) / SUMMARY, "run the same `apparel crossval` again"
-    summary, settings = result_sets.read_summary(path, remedy)
-    try:
-        trainings = [(each["seed"], each["fold"], each["experiment"]) for each in summary["trainings"]]
-    except (LookupError, TypeError):
-        raise UserError(f"{path} is damaged; {remedy}") from None
-    results = [read_fold(*each, fold_folder(name, *each[:2])) for each in trainings]
-    pooled = pool(name, results).pooled
+    pooled = pool(name, read_folds(name)).pooled
+    _, settings = result_sets.read_summary(folder(name) / SUMMARY, REMEDY)
     return ResultSet(
         name=name,
         photos=pooled.photos,
@@ -241,6 +244,21 @@ def load(name: str) -> ResultSet:
         thresholds=pooled.thresholds,
         **settings,
     )
+
+
+def read_folds(name: str) -> list[FoldResult]:
+    """The trainings of a finished cross-validation.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder(name) / SUMMARY
+    summary, _ = result_sets.read_summary(path, REMEDY)
+    try:
+        trainings = [(each["seed"], each["fold"], each["experiment"]) for each in summary["trainings"]]
+    except (LookupError, TypeError):
+        raise UserError(f"{path} is damaged; {REMEDY}") from None
+    return [read_fold(*each, fold_folder(name, *each[:2])) for each in trainings]
 
 
 def fold_folder(name: str, seed: int, fold: int) -> Path:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from apparel.boxes import CORNERS
 from apparel.errors import UserError
 from apparel.evaluation import intervals, metrics
 from apparel.evaluation.choose_thresholds import choose_thresholds
@@ -141,24 +140,6 @@ def choose_fused_thresholds(
     """The score thresholds of fused boxes, as training chooses those of a model."""
     matched = metrics.match_detections(ground_truth, detections)
     return choose_thresholds(ground_truth, matched, classes, min_precision)
-
-
-def detections_of_table(photos: pd.DataFrame, table: pd.DataFrame, classes: Sequence[str]) -> Detections:
-    """A detections table as arrays of all photos (B = P), in the order of a photo table."""
-    rows = pd.Series(np.arange(len(photos)), index=photos["filename"])
-    table = table.sort_values("score", ascending=False, kind="stable")
-    row = table["filename"].map(rows).to_numpy()
-    position = table.groupby("filename").cumcount().to_numpy()
-    most = int(position.max(initial=0)) + 1
-    boxes = np.zeros((len(photos), most, 4), np.float32)
-    numbers, scores = np.zeros((2, len(photos), most), np.float32)
-    sides = photos[["width", "height"]].to_numpy(float)[row]
-    xmin, ymin, xmax, ymax = (table[corner].to_numpy(float) for corner in CORNERS)
-    width, height = sides.T
-    boxes[row, position] = np.stack([ymin / height, xmin / width, ymax / height, xmax / width], axis=1)
-    numbers[row, position] = table["class"].map({name: number for number, name in enumerate(classes)})
-    scores[row, position] = table["score"]
-    return Detections(boxes, numbers, scores, np.bincount(row, minlength=len(photos)).astype(np.float32))
 
 
 def text(found: Fit, config: EnsembleConfig, on: str) -> str:

@@ -1,6 +1,10 @@
 """`apparel crossval`: cross-validation of params.yaml or of a recipe; after a kill the same command continues."""
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apparel.analysis.crossval_results import CrossValidation
 
 EXAMPLES = """examples:
   apparel crossval --dry-run                   how many trainings, how many are finished, about how long
@@ -8,6 +12,7 @@ EXAMPLES = """examples:
   apparel crossval six --seeds 3 --name six    a recipe of configs/experiments, 15 trainings
   apparel crossval six -S train.mosaic=0 --name no-mosaic
   apparel compare six no-mosaic                both, paired by photo
+  apparel crossval --fuse six no-mosaic        both as an ensemble, by the detections that are there: trains nothing
   apparel crossval --all                       divides the photos of test, too: for data without a published split
 
 Each photo is judged by a training that did not see it; near duplicates are in one fold. The photos of test are never
@@ -26,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_set_param(parser)
     parser.add_argument("--all", action="store_true", help="take the photos of test into the folds, too")
+    fuse_help = "finished cross-validations, fused into an ensemble whose members count alike; nothing is trained"
+    parser.add_argument("--fuse", nargs="+", metavar="CV", help=fuse_help)
     parser.add_argument("-n", "--name", help="its name, and that of its experiments (default: made of its parameters)")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be run")
 
@@ -36,11 +43,16 @@ def main(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: a value is refused, a training fails, or it was interrupted.
     """
-    from apparel.analysis import crossval_results
+    from apparel.analysis import crossval_fusion
     from apparel.errors import UserError
     from apparel.sweeps import crossval, crossval_plan
     from apparel.utils import processes
 
+    if arguments.fuse:
+        if arguments.recipe or arguments.set_param or arguments.all or arguments.dry_run:
+            raise UserError("--fuse takes finished cross-validations as they are: no recipe, -S, --all or --dry-run")
+        _show(crossval_fusion.run(arguments.fuse, arguments.name))
+        return
     plan = crossval_plan.make_plan(
         arguments.recipe, arguments.set_param, arguments.folds, arguments.seeds, arguments.all, arguments.name
     )
@@ -52,5 +64,11 @@ def main(arguments: argparse.Namespace) -> None:
         result = crossval.run(plan)
     except KeyboardInterrupt:
         raise UserError("stopped; run the same command again to continue") from None
+    _show(result)
+
+
+def _show(result: "CrossValidation") -> None:
+    from apparel.analysis import crossval_results
+
     print(crossval_results.terminal_text(result))
-    print(f"tables: {crossval_results.folder(plan.name).as_posix()}; compare: apparel compare {plan.name} OTHER")
+    print(f"tables: {crossval_results.folder(result.name).as_posix()}; compare: apparel compare {result.name} OTHER")

@@ -12,9 +12,8 @@ from tqdm import tqdm
 from apparel import boxes
 from apparel.data import examples
 from apparel.data.index import Index
-from apparel.inference import fusion
+from apparel.inference import detection_tables, fusion
 from apparel.inference.ensemble import EnsembleNetwork
-from apparel.inference.predictor import DETECTION_COLUMNS
 from apparel.inference.split_detections import EVALUATION_BATCH_SIZE, ScoredSplit
 from apparel.models import inputs
 from apparel.models.detections import Detections
@@ -49,28 +48,8 @@ class SplitViews:
 
     def _scored(self, detections: Detections, views: Sequence[int]) -> ScoredSplit:
         seconds = sum(self.seconds[view] for view in views) + (len(views) > 1) * self.seconds[-1]
-        table = detection_table(self.photos, detections, self.classes)
+        table = detection_tables.to_table(self.photos, detections, self.classes)
         return ScoredSplit(self.photos, self.ground_truth, table, float("nan"), seconds)
-
-
-def detection_table(photos: pd.DataFrame, detections: Detections, classes: Sequence[str]) -> pd.DataFrame:
-    """Detections on all photos of a table, in its order, as a `ScoredSplit` has them."""
-    row, position = np.nonzero(np.arange(detections.scores.shape[1]) < np.asarray(detections.count)[:, np.newaxis])
-    width, height = (photos[side].to_numpy()[row] for side in ("width", "height"))
-    ymin, xmin, ymax, xmax = np.asarray(detections.boxes, float)[row, position].T
-    names = np.array(classes, dtype=object)[detections.classes[row, position].astype(int)]
-    table = pd.DataFrame(
-        {
-            "filename": photos["filename"].to_numpy()[row],
-            "class": names,
-            "score": detections.scores[row, position].astype(float),
-            "xmin": xmin * width,
-            "ymin": ymin * height,
-            "xmax": xmax * width,
-            "ymax": ymax * height,
-        }
-    )[["filename", *DETECTION_COLUMNS]].astype({"filename": "str", "class": "str"})
-    return table.sort_values(["filename", "score"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def detect_split(network: EnsembleNetwork, index: Index, split: str) -> SplitViews:

@@ -42,7 +42,8 @@ def run(plan: Plan) -> CrossValidation:
             result = _pool(plan)
             for path in crossval_results.write(result, _settings(plan, records[0], parent.id)):
                 parent.log_file(path, "crossval")
-            _log_figures(parent, result)
+            parent.log_metrics(crossval_results.figures(result))
+            parent.describe(crossval_results.markdown(result))
         except Exception as error:
             parent.fail(str(error))
             raise
@@ -140,12 +141,3 @@ def _settings(plan: Plan, record: dict[str, Any], run: str) -> dict[str, Any]:
         "code": code,
         "run": run,
     }
-
-
-def _log_figures(parent: runs.Run, result: CrossValidation) -> None:
-    total = result.pooled.per_class["AP50"]
-    spread = crossval_results.spread(result.folds)
-    figures = {f"crossval/{key}": value for key, value in spread.items()}
-    figures |= {f"crossval/AP50/{name}": value for name, value in total.items()}
-    parent.log_metrics({name: value for name, value in figures.items() if value == value})
-    parent.describe(crossval_results.markdown(result))

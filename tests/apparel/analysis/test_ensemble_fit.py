@@ -7,7 +7,7 @@ import pytest
 from apparel.analysis import ensemble_fit
 from apparel.analysis.ensemble_fit import choices
 from apparel.errors import UserError
-from apparel.inference import split_views
+from apparel.inference import detection_tables
 from apparel.inference.ensemble_file import EnsembleConfig
 from tests.support.box_tables import detection_table, photo_table, truth_table
 
@@ -21,7 +21,7 @@ TRUTH = truth_table(*((name, CLASSES[number % 2], BOX) for number, name in enume
 
 
 def views(*tables):
-    return [ensemble_fit.detections_of_table(photo_table(NAMES), table, CLASSES) for table in tables]
+    return [detection_tables.from_table(photo_table(NAMES), table, CLASSES) for table in tables]
 
 
 def fit(*tables):
@@ -29,7 +29,7 @@ def fit(*tables):
 
     def fuse(weights, iou):
         fused = ensemble_fit.fuse_views(detections, range(len(tables)), weights, iou)
-        return split_views.detection_table(photo_table(NAMES), fused, CLASSES)
+        return detection_tables.to_table(photo_table(NAMES), fused, CLASSES)
 
     return ensemble_fit.fit(photo_table(NAMES), TRUTH, CLASSES, len(tables), fuse)
 
@@ -43,14 +43,6 @@ def detector(right, wrong=0.0, of=lambda number: True):
         if wrong:
             rows.append((name, CLASSES[number % 2], wrong, WRONG))
     return detection_table(*rows)
-
-
-def test_tables_become_arrays_and_tables_again():
-    table = detector(0.75, 0.25)
-    detections = views(table)[0]
-    assert detections.count.tolist() == [2] * len(NAMES)
-    again = split_views.detection_table(photo_table(NAMES), detections, CLASSES)
-    pd.testing.assert_frame_equal(again, table, check_exact=False, atol=1e-4)
 
 
 def test_equal_weights_come_first_and_no_set_comes_twice():

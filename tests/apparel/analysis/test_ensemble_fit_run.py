@@ -7,9 +7,9 @@ import pytest
 
 from apparel import params
 from apparel.analysis import crossval_results, ensemble_eval, ensemble_fit, ensemble_fit_run, ensembles
-from apparel.analysis.ensemble_fit import detections_of_table
 from apparel.analysis.result_sets import ResultSet
 from apparel.errors import UserError
+from apparel.inference.detection_tables import from_table
 from apparel.inference.split_views import SplitViews
 from tests.apparel.analysis.test_ensemble_fit import CLASSES, NAMES, TRUTH, detector
 from tests.support.box_tables import photo_table
@@ -27,7 +27,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(ensemble_fit, "OVERLAPS", (0.55,))
     use(monkeypatch, six=network("1", CLASSES), lite=network("2", CLASSES))
     photos = photo_table(NAMES)
-    views = [detections_of_table(photos, table, CLASSES) for table in (GOOD, GOOD, BAD)]
+    views = [from_table(photos, table, CLASSES) for table in (GOOD, GOOD, BAD)]
     val = SplitViews(photos, TRUTH, tuple(CLASSES), tuple(views), (0.01,) * 4)
     monkeypatch.setattr(ensemble_eval, "detect", lambda loaded, index, splits: dict.fromkeys(splits, val))
     return ensembles.load(write("members: [{model: six, mirrored: true}, {model: lite}]"))
@@ -81,7 +81,8 @@ def test_cross_validations_that_do_not_fit_are_refused(project, monkeypatch):
         (["a"], "names 1 cross-validations for 2 members"),
         (["a", "none"], "none is no finished cross-validation of this clone"),
         (["a", "c"], "c and a are of other photos"),
-        (["a", "d"], "d has other classes than the ensemble: Tops, Skirts"),
+        (["a", "d"], "d has other classes than a: Tops, Skirts"),
+        (["d", "d"], "d has other classes than the ensemble: Tops, Skirts"),
     ):
         with pytest.raises(UserError, match=told):
             run(project, names)

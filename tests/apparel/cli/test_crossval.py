@@ -1,8 +1,10 @@
 """`apparel crossval`: its plan, and its results for the terminal."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from apparel.analysis import crossval_results
+from apparel.analysis import crossval_fusion, crossval_results
 from apparel.errors import UserError
 from apparel.sweeps import crossval, crossval_plan
 from apparel.utils import processes
@@ -44,11 +46,21 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(given, monkeypatch, capsys):
 
 
 def test_it_prints_results_and_where_they_are(given, monkeypatch, capsys):
-    monkeypatch.setattr(crossval, "run", lambda plan: "result")
-    monkeypatch.setattr(crossval_results, "terminal_text", lambda result: f"the {result}")
+    monkeypatch.setattr(crossval, "run", lambda plan: SimpleNamespace(name="cv"))
+    monkeypatch.setattr(crossval_results, "terminal_text", lambda result: f"result of {result.name}")
     run()
     assert given == [(None, [], 5, 1, False, None)]
-    assert "the result\ntables: " in capsys.readouterr().out
+    assert "result of cv\ntables: .apparel/crossval/cv; compare: apparel compare cv OTHER" in capsys.readouterr().out
+
+
+def test_finished_ones_are_fused_without_a_plan(given, monkeypatch, capsys):
+    monkeypatch.setattr(crossval_fusion, "run", lambda names, name: SimpleNamespace(name="-".join(names)))
+    monkeypatch.setattr(crossval_results, "terminal_text", lambda result: f"result of {result.name}")
+    run("--fuse", "six", "lite")
+    assert "result of six-lite\n" in capsys.readouterr().out and not given
+    for words in (["six"], ["-S", "train.epochs=2"], ["--all"], ["--dry-run"]):
+        with pytest.raises(UserError, match="as they are"):
+            run("--name", "x", *words, "--fuse", "six", "lite")
 
 
 def test_an_interruption_says_how_to_go_on(given, monkeypatch):
