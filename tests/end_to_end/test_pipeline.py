@@ -127,6 +127,7 @@ def test_plots_name_columns_that_exist(ran):
     assert "error" not in done.stdout.lower()
 
 
+@pytest.mark.slow
 def test_params_back_to_what_they_were_take_all_from_the_cache(ran):
     lock = (ran[0] / "dvc.lock").read_bytes()
     project_copy.set_params(ran[0] / "params.yaml", split={"seed": 1})

@@ -112,6 +112,7 @@ def test_a_training_whose_machine_was_lost_goes_on_from_the_bucket_with_the_undi
     assert _saved(resumed, project / "resumed elsewhere") == _saved(undisturbed[0], project / "saved here")
 
 
+@pytest.mark.slow
 def test_a_finished_training_whose_checkpoints_stayed_ends_at_once_with_the_same_bytes(
     undisturbed: tuple[Detector, Progress], index: Index, project: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -154,6 +155,7 @@ def test_patience_is_over_after_so_many_validations_without_a_better_one(project
     assert training.progress.best["val/loss"] == 1.0
 
 
+@pytest.mark.slow
 def test_the_step_is_traced_once(project: Path, index: Index) -> None:
     training = _training(index, project / "once", steps=2)
     training.run(lambda step, values: None)
