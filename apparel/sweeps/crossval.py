@@ -61,7 +61,7 @@ def _open_parent(plan: Plan, folder: Path) -> runs.Run:
         return runs.attach_run(record.read_text(encoding="utf-8"), plan.config)
     run = runs.start_run(plan.config, f"crossval {plan.name}")
     files.write_text(record, run.id)
-    run.log_params(plan.config.flat() | {"crossval.folds": plan.folds, "crossval.seeds": len(plan.seeds)})
+    run.log_params(plan.flat() | {"crossval.folds": plan.folds, "crossval.seeds": len(plan.seeds)})
     run.set_tags(provenance.tags(plan.config) | {"crossval": plan.name})
     run.log_inputs(provenance.data(plan.config), "training")
     return run
@@ -134,7 +134,7 @@ def _pool(plan: Plan) -> CrossValidation:
 def _settings(plan: Plan, record: dict[str, Any], run: str) -> dict[str, Any]:
     """What `compare` shows as different between two cross-validations: parameters, data and code."""
     data, code = result_sets.inputs_of(dvc_lock.read_commit(record["revision"]))
-    values = plan.config.flat() | {"split.fold": f"{plan.folds} folds{' of all' if plan.of_all else ''}"}
+    values = plan.flat() | {"split.fold": f"{plan.folds} folds{' of all' if plan.of_all else ''}"}
     return {
         "params": {name: str(value) for name, value in values.items()},
         "data": data,

@@ -39,8 +39,8 @@ class Plan:
 
     Attributes:
         name: of the cross-validation; its experiments are `<name>-s<seed>-f<fold>`.
-        config: the whole of params.yaml, with the given values.
-        values: the given values, by dotted name.
+        config: the whole of params.yaml, with the given values as they are in the first fold.
+        values: the given values, by dotted name; in texts `%fold` stands for the number of the fold.
         folds: number of folds, 2 or more.
         seeds: values of train.seed.
         of_all: whether the photos of test are divided, too.
@@ -62,11 +62,15 @@ class Plan:
         for seed in self.seeds:
             for fold in range(1, self.folds + 1):
                 own = {"split.fold": f"{fold}/{self.folds}{suffix}", "train.seed": seed} | no_formats
-                yield Training(seed, fold, f"{self.name}-s{seed}-f{fold}", self.values | own)
+                yield Training(seed, fold, f"{self.name}-s{seed}-f{fold}", _of_fold(self.values, fold) | own)
 
     def params_of(self, training: Training) -> params.Params:
         """The whole of params.yaml of one training."""
         return recipes.apply_values(self.config.model_dump(mode="json"), nested.nest(training.values), "crossval")
+
+    def flat(self) -> dict[str, Any]:
+        """All parameters by dotted name, as they were given: with `%fold` where trainings differ in it."""
+        return self.config.flat() | {name: value for name, value in self.values.items() if _differs(value)}
 
     def folder_of(self, training: Training) -> Path:
         """Where its results, log and record lie."""
@@ -120,17 +124,27 @@ def make_plan(recipe: str | None, overrides: list[str], folds: int, seeds: int, 
     if "split.fold" in values:
         raise UserError("split.fold is what crossval sets for each training; leave it out")
     today = params.load().model_dump(mode="json")
-    config = recipes.apply_values(today, given, "-S")
+    config = recipes.apply_values(today, nested.nest(_of_fold(values, 1)), "-S")
     if config.split.fold:
         raise UserError("split.fold in params.yaml is what crossval sets for each training; set it to null")
     if folds < 2:
         raise UserError(f"--folds {folds}: two are the fewest")
-    prerequisites.check_parameters(config)
-    prerequisites.check_copies(config)
-    first = config.train.seed
+    differing = [{name: value} for name, value in values.items() if _differs(value)]
     if name is None:
-        settings = json.dumps([config.result_values(), folds, seeds, of_all], sort_keys=True)
+        settings = json.dumps([config.result_values(), folds, seeds, of_all, *differing], sort_keys=True)
         name = f"cv-{hashlib.sha256(settings.encode()).hexdigest()[:7]}"
-    all_seeds = tuple(range(first, first + seeds))
+    all_seeds = tuple(range(config.train.seed, config.train.seed + seeds))
     state = snapshot.take(Path(paths.LOCAL))
-    return Plan(params.parse_name(name, "--name"), config, values, folds, all_seeds, of_all, state)
+    plan = Plan(params.parse_name(name, "--name"), config, values, folds, all_seeds, of_all, state)
+    for training in list(plan.trainings())[: folds if differing else 1]:
+        prerequisites.check_parameters(plan.params_of(training))
+        prerequisites.check_copies(plan.params_of(training))
+    return plan
+
+
+def _of_fold(values: dict[str, Any], fold: int) -> dict[str, Any]:
+    return {name: value.replace("%fold", str(fold)) if _differs(value) else value for name, value in values.items()}
+
+
+def _differs(value: Any) -> bool:
+    return isinstance(value, str) and "%fold" in value

@@ -41,6 +41,16 @@ def test_a_training_for_each_seed_and_fold(plan):
     assert next(plan(of_all=True).trainings()).values["split.fold"] == "1/3 of all"
 
 
+def test_a_value_may_name_the_fold(plan, monkeypatch):
+    checked = []
+    monkeypatch.setattr(prerequisites, "check_copies", lambda config: checked.append(config.data.unlabelled))
+    made = plan("data.unlabelled=shop-%fold", "train.teacher=labels")
+    assert [made.params_of(each).data.unlabelled for each in made.trainings()] == 2 * ["shop-1", "shop-2", "shop-3"]
+    assert checked == ["shop-1", "shop-2", "shop-3"]
+    assert made.config.data.unlabelled == "shop-1" and made.flat()["data.unlabelled"] == "shop-%fold"
+    assert made.name not in (plan().name, plan("data.unlabelled=shop-1", "train.teacher=labels").name)
+
+
 def test_folds_are_not_exported(plan):
     training = next(plan("export.formats=[tflite]").trainings())
     assert training.values["export.formats"] == []
