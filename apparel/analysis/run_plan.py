@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -55,15 +56,12 @@ def expected_seconds(config: params.Params, stages: list[str]) -> tuple[float, s
     if "train" not in stages:
         return others, "as long as they took the last time" if past.keys() >= set(stages) else "a guess"
     steps = pipeline_config.steps_of(config.train, training_photos(config, stages))
-    photos = steps * config.train.batch_size
-    seconds = photos * SECONDS_PER_PHOTO * _cost(config.train.resolution, config.train.depth_multiplier)
+    seconds = _training_seconds(steps, config.flat())
     last = local_runs.last_training()
     if last is None:
         return others + seconds, f"{steps:,} steps on 2 cores; nothing was trained in this clone yet"
-    read = [float(last.params[f"train.{key}"]) for key in ("batch_size", "resolution", "depth_multiplier")]
-    predicted = last.steps * read[0] * SECONDS_PER_PHOTO * _cost(*read[1:])
     judged_by = f"{steps:,} steps; the last training took {duration_text(last.seconds)} for {last.steps:,}"
-    return others + seconds * last.seconds / predicted, judged_by
+    return others + seconds * last.seconds / _training_seconds(last.steps, last.params), judged_by
 
 
 def training_photos(config: params.Params, stages: list[str]) -> int:
@@ -102,6 +100,16 @@ def dvc_status() -> dict[str, Any]:
         return json.loads(done.stdout or "{}") if done.returncode == 0 else _fail(done)
     except ValueError:
         return _fail(done)
+
+
+def _training_seconds(steps: int, values: Mapping[str, Any]) -> float:
+    """Seconds of so many steps with these parameters, by dotted name, as numbers or as MLflow has them, as text."""
+    batch_size, resolution, depth_multiplier = (
+        float(values[f"train.{key}"]) for key in ("batch_size", "resolution", "depth_multiplier")
+    )
+    # Trainings of versions that had no teacher lack the keys.
+    taught = 0 if values.get("train.teacher", "none") == "none" else float(values["train.unlabelled_ratio"])
+    return steps * batch_size * (1 + taught) * SECONDS_PER_PHOTO * _cost(resolution, depth_multiplier)
 
 
 def _cost(resolution: float, depth_multiplier: float) -> float:

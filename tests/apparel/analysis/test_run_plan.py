@@ -83,6 +83,9 @@ def test_the_time_is_that_of_the_last_training_by_its_steps_pixels_and_batch(ran
     assert judged_by == "600 steps; the last training took 10 min for 1,200"
     doubled = changed(train={"epochs": 30, "resolution": 320, "batch_size": 32})
     assert run_plan.expected_seconds(doubled, ["train"])[0] == pytest.approx(300 * 4)
+    teaches = {"teacher": "mean", "unlabelled_ratio": 0.5, "moving_average": 0.9}
+    taught = changed(train={"epochs": 30} | teaches, data={"unlabelled": "shop"})
+    assert run_plan.expected_seconds(taught, ["train"])[0] == pytest.approx(300 * 1.5)
     assert run_plan.expected_seconds(changed(), ["eval"]) == (30.0, "as long as they took the last time")
 
 
