@@ -73,14 +73,17 @@ def data_sets() -> list[str]:
 
 def weights() -> list[str]:
     """The names of the weights in data/pretrained, there or only known to DVC, and `none`."""
-    known = {path.name.removesuffix(".dvc") for path in paths.PRETRAINED.glob("*.dvc")}
-    return sorted(known | {path.name for path in paths.PRETRAINED.glob("*") if path.is_dir()} | {"none"})
+    return _known_folders(paths.PRETRAINED)
 
 
 def unlabelled() -> list[str]:
     """The names of the folders of unlabelled photos, there or only known to DVC, and `none`."""
-    known = {path.name.removesuffix(".dvc") for path in paths.UNLABELLED.glob("*.dvc")}
-    return sorted(known | {path.name for path in paths.UNLABELLED.glob("*") if path.is_dir()} | {"none"})
+    return _known_folders(paths.UNLABELLED)
+
+
+def _known_folders(parent: Path) -> list[str]:
+    known = {path.name.removesuffix(".dvc") for path in parent.glob("*.dvc")}
+    return sorted(known | {path.name for path in parent.glob("*") if path.is_dir()} | {"none"})
 
 
 def _data_set_problem(config: params.Params) -> str | None:
@@ -109,12 +112,7 @@ def _unlabelled_problem(config: params.Params) -> str | None:
     folder = paths.UNLABELLED / name
     if name == "none":
         return None
-    if name not in unlabelled():
-        return (
-            f"data.unlabelled: there are no photos 'data/unlabelled/{name}'{nearest(name, unlabelled())} "
-            f"(new ones: apparel import SOURCE --unlabelled --name {name})"
-        )
-    if problem := _not_checked_out(folder):
+    if problem := _folder_problem(folder, "data.unlabelled", "photos", "--unlabelled"):
         return problem
     if config.train.teacher == "labels" and not any(folder.glob("*.xml")):
         return (
@@ -122,6 +120,17 @@ def _unlabelled_problem(config: params.Params) -> str | None:
             f"apparel predict {folder.as_posix()} --model MODEL --xml writes them"
         )
     return None
+
+
+def _folder_problem(folder: Path, key: str, content: str, option: str) -> str | None:
+    """What keeps an imported folder from being read: it is unknown, or only known to DVC."""
+    known = _known_folders(folder.parent)
+    if folder.name in known:
+        return _not_checked_out(folder)
+    return (
+        f"{key}: there are no {content} '{folder.as_posix()}'{nearest(folder.name, known)} "
+        f"(new ones: apparel import SOURCE {option} --name {folder.name})"
+    )
 
 
 def _pipeline_problem(config: params.Params) -> str | None:
@@ -137,12 +146,7 @@ def _weights_problem(config: params.Params) -> str | None:
     folder = paths.PRETRAINED / name
     if name == "none":
         return None
-    if name not in weights():
-        return (
-            f"train.checkpoint: there are no weights 'data/pretrained/{name}'{nearest(name, weights())} "
-            f"(new ones: apparel import SOURCE --checkpoint --name {name})"
-        )
-    if problem := _not_checked_out(folder):
+    if problem := _folder_problem(folder, "train.checkpoint", "weights", "--checkpoint"):
         return problem
     if problem := _packaged_weights_problem(folder, config.train.detector):
         return problem

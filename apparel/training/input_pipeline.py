@@ -50,10 +50,30 @@ def training_batches(
         may lie between boxes, and `epoch` and `position` (scalar int64) of the first record after the batch.
     """
     config = multi_scale.at_largest(config, train)
-    files = inputs.record_files(index, "train")
-    buffer_size = shuffle_buffer(files, index.splits["train"].photos)
     repeat_factors = _repeat_factors(index) if train.class_balance == "sampling" else None
-    one_pass = shuffled_passes(files, buffer_size, train.seed, repeat_factors)
+    photos = shuffled_records(index, "train", train.seed, epoch, position, repeat_factors)
+    batch_size, mixes_photos = train.batch_size, bool(train.mosaic or train.copy_paste)
+    if share != slice(None) and not mixes_photos:
+        photos = _of_share(photos, batch_size, share)
+        batch_size = share.stop - share.start
+    photos = photos.map(_augmented(index, config, train), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    most_boxes = max(1, index.splits["train"].most_boxes)
+    batches = photos.padded_batch(batch_size, inputs.padded_shapes(photos, most_boxes), drop_remainder=True)
+    if train.copy_paste:
+        batches = batches.map(lambda batch: copy_paste.combine(batch, train.copy_paste))
+    if train.mosaic:
+        batches = batches.map(mosaic.combine)
+    batches = batches.map(with_last_position)
+    if train.multi_scale:
+        batches = batches.map(lambda batch: multi_scale.resize(batch, train))
+    if share != slice(None) and mixes_photos:
+        batches = batches.map(lambda batch: take(batch, share))
+    return batches.prefetch(4)
+
+
+def _augmented(index: Index, config: PipelineConfig, train: params.Train) -> Callable:
+    """A function from a record, as `shuffled_records` or `_of_share` give it, to the values of one photo of a batch."""
+    encode_classes = inputs.one_hot(len(index.classes))
 
     @tf.autograph.experimental.do_not_convert
     def prepare(epoch, number, pass_seed, record, *last):
@@ -76,25 +96,7 @@ def training_batches(
         epoch, number = last or (epoch, number)
         return values | {"classes": encode_classes(classes), "epoch": epoch, "position": number + 1}
 
-    encode_classes = inputs.one_hot(len(index.classes))
-    photos = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
-    batch_size, mixes_photos = train.batch_size, bool(train.mosaic or train.copy_paste)
-    if share != slice(None) and not mixes_photos:
-        photos = _of_share(photos, batch_size, share)
-        batch_size = share.stop - share.start
-    photos = photos.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    most_boxes = max(1, index.splits["train"].most_boxes)
-    batches = photos.padded_batch(batch_size, inputs.padded_shapes(photos, most_boxes), drop_remainder=True)
-    if train.copy_paste:
-        batches = batches.map(lambda batch: copy_paste.combine(batch, train.copy_paste))
-    if train.mosaic:
-        batches = batches.map(mosaic.combine)
-    batches = batches.map(with_last_position)
-    if train.multi_scale:
-        batches = batches.map(lambda batch: multi_scale.resize(batch, train))
-    if share != slice(None) and mixes_photos:
-        batches = batches.map(lambda batch: take(batch, share))
-    return batches.prefetch(4)
+    return prepare
 
 
 def augment_and_resize(config: PipelineConfig, seed: tf.Tensor, encoded: tf.Tensor, boxes, classes, weights):
@@ -114,8 +116,26 @@ def augment_and_resize(config: PipelineConfig, seed: tf.Tensor, encoded: tf.Tens
     return image, true_shape, *truth
 
 
-def shuffled_passes(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:
-    """A function from an epoch to a dataset of its records, shuffled: epoch, number of the record, seed, record."""
+def shuffled_records(
+    index: Index, split: str, seed: int, epoch: int, position: int, repeat_factors: tf.Tensor | None = None
+) -> tf.data.Dataset:
+    """Endless passes over the records of a split, each shuffled anew: epoch, number in the pass, its seed, record.
+
+    Args:
+        index: of the TFRecords.
+        split: the split.
+        seed: of the order; the same for the same one.
+        epoch: pass to begin in, from 0.
+        position: records of that pass to skip.
+        repeat_factors: float32 (classes,), how often a photo with a box of each class comes; None for once.
+    """
+    files = inputs.record_files(index, split)
+    one_pass = _shuffled_passes(files, _shuffle_buffer(files, index.splits[split].photos), seed, repeat_factors)
+    return tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
+
+
+def _shuffled_passes(files: list[str], buffer_size: int, seed: int, repeat_factors: tf.Tensor | None) -> Callable:
+    """A function from an epoch to a dataset of its records."""
     seed = tf.constant([seed, 0], tf.int32)
 
     @tf.autograph.experimental.do_not_convert
@@ -162,7 +182,7 @@ def weight_of_class(index: Index, class_balance: str) -> tf.Tensor:
     return tf.constant([weights[name] if class_balance == "loss" else 1.0 for name in index.classes], tf.float32)
 
 
-def shuffle_buffer(files: list[str], photos: int) -> int:
+def _shuffle_buffer(files: list[str], photos: int) -> int:
     size = sum(Path(file).stat().st_size for file in files)
     return max(1, min(SHUFFLE_PHOTOS, SHUFFLE_BYTES * photos // max(1, size)))
 

@@ -54,10 +54,7 @@ def unlabelled_batches(
         no boxes; `weak` float32 (B, H, W, 3) is what the teacher sees, `weak_shape` int32 (B, 3) its part that is
         photo, and `window` float32 (B, 4) is ymin, xmin, ymax, xmax of `image` in it, in 0..1 of the photo's sides.
     """
-    files = inputs.record_files(index, UNLABELLED)
-    buffer_size = input_pipeline.shuffle_buffer(files, index.splits[UNLABELLED].photos)
-    one_pass = input_pipeline.shuffled_passes(files, buffer_size, train.seed, None)
-    photos = tf.data.Dataset.range(epoch, 2**31).flat_map(one_pass).skip(position)
+    photos = input_pipeline.shuffled_records(index, UNLABELLED, train.seed, epoch, position)
     if train.teacher == "labels":
         photos = photos.filter(_has_boxes)
         photos = photos.map(_with_labels(index, config, train), tf.data.AUTOTUNE, deterministic=True)

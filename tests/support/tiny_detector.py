@@ -20,6 +20,10 @@ CLASSES = ("bright", "dark")
 SIDE = 64
 
 
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
 @contextmanager
 def project(folder: Path) -> Iterator[Path]:
     """A folder with the pipeline files, the working directory meanwhile."""

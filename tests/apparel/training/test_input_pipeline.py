@@ -167,8 +167,8 @@ def test_sampling_repeats_photos_of_rarer_classes(tmp_path: Path, index: Index) 
 def test_large_photos_are_shuffled_among_fewer(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     files = inputs.record_files(index, "train")
     size = sum(Path(file).stat().st_size for file in files)
-    assert input_pipeline.shuffle_buffer(files, 6) == input_pipeline.SHUFFLE_PHOTOS
+    assert input_pipeline._shuffle_buffer(files, 6) == input_pipeline.SHUFFLE_PHOTOS
     monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", size // 2)
-    assert input_pipeline.shuffle_buffer(files, 6) in (2, 3)
+    assert input_pipeline._shuffle_buffer(files, 6) in (2, 3)
     monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", 1)
-    assert input_pipeline.shuffle_buffer(files, 6) == 1
+    assert input_pipeline._shuffle_buffer(files, 6) == 1

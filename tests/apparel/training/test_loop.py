@@ -22,10 +22,6 @@ from tests.support import memory_bucket, tiny_detector
 THRESHOLDS = default_thresholds(tiny_detector.CLASSES)
 
 
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with tiny_detector.project(tmp_path_factory.mktemp("training")) as folder:
@@ -50,7 +46,7 @@ def _train(index: Index, folder: Path, kill_at: int | None = None) -> tuple[Dete
 
     def report(step: int, values: dict) -> None:
         if step == kill_at and "val/mAP50" not in values:
-            raise Killed
+            raise tiny_detector.Killed
 
     return training.detector, training.run(report)
 
@@ -73,7 +69,7 @@ def test_a_killed_training_ends_with_the_undisturbed_weights_even_from_the_check
     undisturbed: tuple[Detector, Progress], project: Path, index: Index, capsys: pytest.CaptureFixture
 ) -> None:
     folder = project / "killed"
-    with pytest.raises(Killed):
+    with pytest.raises(tiny_detector.Killed):
         _train(index, folder, kill_at=5)
     newest = max((folder / "latest").glob("ckpt-*.data*"), key=lambda path: path.stat().st_mtime_ns)
     content = bytearray(newest.read_bytes())
@@ -100,7 +96,7 @@ def test_a_training_whose_machine_was_lost_goes_on_from_the_bucket_with_the_undi
     lost, other = project / "lost" / "key", project / "other" / "key"
     lost.mkdir(parents=True)
     other.mkdir(parents=True)
-    with pytest.raises(Killed):
+    with pytest.raises(tiny_detector.Killed):
         _train(index, lost, kill_at=6)
     bucket_checkpoints.of(lost)._sender.wait()
     bucket_checkpoints.of(other).take_up()

@@ -16,10 +16,6 @@ from apparel.training import loop, pseudo_labels, teacher
 from tests.support import tiny_detector
 
 
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with tiny_detector.project(tmp_path_factory.mktemp("teacher")) as folder:
@@ -98,7 +94,7 @@ def run(index: Index, folder: Path, name: str, kill_at: int | None = None) -> tu
 
     def report(step: int, values: dict) -> None:
         if step == kill_at and "val/mAP50" not in values:
-            raise Killed
+            raise tiny_detector.Killed
 
     progress = made.run(report)
     return [variable.numpy().tobytes() for variable in made.detector.model.variables], progress.history
@@ -116,7 +112,7 @@ def test_a_training_with_a_teacher_repeats_and_resumes_bit_for_bit(
     project: Path, index: Index, hasty: None, name: str
 ) -> None:
     weights, history = run(index, project / name, name)
-    with pytest.raises(Killed):
+    with pytest.raises(tiny_detector.Killed):
         run(index, project / f"{name} killed", name, kill_at=5)
     assert run(index, project / f"{name} killed", name) == (weights, history)
     assert history[0]["train/pseudo_boxes"] > 0 and history[0]["train/unlabelled_loss"] > 0
