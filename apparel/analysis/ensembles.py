@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from apparel import paths
-from apparel.analysis import model_sources
+from apparel.analysis import model_sources, result_sets
 from apparel.errors import UserError, plain
 from apparel.inference import ensemble_file, networks
 from apparel.inference.ensemble import EnsembleNetwork, View
@@ -13,8 +14,9 @@ from apparel.inference.ensemble_file import EnsembleConfig, Member
 from apparel.inference.network import Network
 from apparel.models.metadata import Metadata
 from apparel.models.thresholds import Thresholds
-from apparel.utils import buckets
+from apparel.utils import buckets, csv_tables
 from apparel.versioning import dvc_lock
+from apparel.versioning.dvc_lock import Lock
 
 Load = Callable[[Path, Member], Network]
 
@@ -166,29 +168,66 @@ def _mean_thresholds(config: EnsembleConfig, members: Sequence[Metadata]) -> Thr
     return Thresholds(means, None, {})
 
 
-def check_not_seen(ensemble: Ensemble) -> list[str]:
-    """Compares the split that each member was trained with to today's, as far as dvc.lock tells.
+def check_not_seen(ensemble: Ensemble, judged: str) -> list[str]:
+    """Looks for photos to be judged among those that a member was trained on, as far as dvc.lock tells.
+
+    Models of the folds of a cross-validation have other splits than today's, but none was trained on photos of test.
+
+    Args:
+        ensemble: the ensemble.
+        judged: val or test.
 
     Returns:
-        A note on the members of which it cannot be told.
+        Notes: on members of which it cannot be told, and on those that have seen photos of val where test is judged.
 
     Raises:
-        UserError: a member was trained with another split, so its training photos may be among those to be judged.
+        UserError: a member was trained on photos that it would be judged on, or with another split that is not known.
     """
-    split = paths.SPLIT.as_posix()
-    today = dvc_lock.read_workspace().hashes().get(split)
-    unknown = []
+    split, today = paths.SPLIT.as_posix(), dvc_lock.read_workspace()
+    unknown, saw_val = [], []
     for member, network in zip(ensemble.config.members, ensemble.members, strict=True):
         lock = dvc_lock.find_output(network.metadata.model)
         then = lock.hashes().get(split) if lock else None
         if then is None:
             unknown.append(member.model)
-        elif then != today:
-            raise UserError(
-                f"{ensemble.path}, member {member.model}: it was trained with another split than that of {split}, so "
-                "photos that it would be judged on may be among those that it was trained on; leave it out, or bring "
-                "back the split.seed and lists that it was trained with"
-            )
-    if not unknown:
-        return []
-    return [f"whether these members were trained on photos of test or val cannot be told: {', '.join(unknown)}"]
+        elif then != today.hashes().get(split):
+            seen = _seen_photos(lock, today)
+            if seen is None or judged in seen:
+                photos = f"photos of {judged} are" if seen else "photos that it would be judged on may be"
+                raise UserError(
+                    f"{ensemble.path}, member {member.model}: it was trained with another split than that of {split}, "
+                    f"so {photos} among those that it was trained on; leave it out, or bring back the split.seed and "
+                    "lists that it was trained with"
+                )
+            saw_val += [member.model] * ("val" in seen)
+    notes = []
+    if unknown:
+        notes.append(
+            f"whether these members were trained on photos of test or val cannot be told: {', '.join(unknown)}"
+        )
+    if saw_val:
+        notes.append(f"these members were trained on photos of val, whose figures are too high: {', '.join(saw_val)}")
+    return notes
+
+
+def _seen_photos(lock: Lock, today: Lock) -> set[str] | None:
+    """The splits of today with photos that a training learnt from or chose by; None where it cannot be told."""
+    photos, then = (
+        {path: md5 for path, md5 in each.hashes().items() if PurePosixPath(path).name == paths.photos("x").name}
+        for each in (today, lock)
+    )
+    if photos != then or lock.revision is None:
+        return None
+    from dvc.api import DVCFileSystem
+
+    table = paths.SPLIT / "photos.csv"
+    try:
+        with TemporaryDirectory() as folder:
+            copy = Path(folder, table.name)
+            result_sets.fetch_output(DVCFileSystem(rev=lock.revision), table, copy, lock.revision[:7])
+            learnt = csv_tables.read(copy, ["filename", "split"])
+    except UserError:
+        return None
+    names = set(learnt.loc[learnt["split"] != "test", "filename"])
+    now = csv_tables.read(table, ["filename", "split"])
+    return set(now.loc[now["filename"].isin(names), "split"])

@@ -108,7 +108,7 @@ def _from_revision(name: str, lock: dvc_lock.Lock, revision: str | None) -> Resu
         raise UserError("this is no DVC project; run from the project's root folder") from None
     with tempfile.TemporaryDirectory() as folder:
         for path in NEEDED:
-            _download(files, path, Path(folder, path.name), name)
+            fetch_output(files, path, Path(folder, path.name), name)
         tables = read_tables(Path(folder))
     params_then = _read_params(files)
     photos = paths.photos(params_then.get("data.name", "")).as_posix()
@@ -140,7 +140,12 @@ def _is_data(path: str) -> bool:
     return PurePosixPath(path).is_relative_to(paths.DATA) and not path.endswith(".py")
 
 
-def _download(files: "DVCFileSystem", path: Path, target: Path, name: str) -> None:
+def fetch_output(files: "DVCFileSystem", path: Path, target: Path, name: str) -> None:
+    """Writes a file of a revision's results to `target`; `name` is the revision as the user named it.
+
+    Raises:
+        UserError: eval did not run there, or the file is not in the cache.
+    """
     from dvc.exceptions import DvcException
 
     try:

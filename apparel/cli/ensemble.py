@@ -44,7 +44,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     determinism.enable(config.train.seed)  # as in eval, or scores would differ in their last bits
     loaded = ensembles.load(path)
-    notes = ensembles.check_not_seen(loaded)
+    judged = arguments.split or config.split.judged
+    notes = ensembles.check_not_seen(loaded, "val" if arguments.action == "fit" else judged)
     if arguments.action == "fit":
         from apparel.analysis import ensemble_fit_run
 
@@ -54,7 +55,6 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.analysis import ensemble_eval
 
     print(*[*loaded.notes, *notes], sep="\n", end="\n" * bool(loaded.notes or notes))
-    judged = arguments.split or config.split.judged
     detected = ensemble_eval.detect(loaded, index, list(dict.fromkeys(["val", judged])))
     evaluation = ensemble_eval.measure(loaded, detected, judged)
     page = ensemble_eval.write(loaded, evaluation, index, config)

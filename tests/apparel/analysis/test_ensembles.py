@@ -1,11 +1,13 @@
 """Ensembles from their files: what goes together, and the errors for what does not."""
 
+import re
 from pathlib import Path
 
+import dvc.api
 import pytest
 
 from apparel import paths
-from apparel.analysis import ensembles
+from apparel.analysis import ensembles, result_sets
 from apparel.analysis.predictions import choose_network
 from apparel.errors import UserError
 from apparel.inference import ensemble_file
@@ -85,23 +87,67 @@ def test_an_ensemble_that_is_not_there_is_named_with_those_that_are():
         ensembles.find("gs://b/two.yaml")
 
 
-def test_a_member_that_may_have_been_trained_on_the_photos_is_refused(monkeypatch):
-    class Lock:
-        def __init__(self, split):
-            self.split = split
+class SplitLock:
+    """In place of a dvc.lock: the hashes of a split and of the photos that it divides."""
 
-        def hashes(self):
-            return {paths.SPLIT.as_posix(): self.split}
+    def __init__(self, split, photos="p", revision="0123456789"):
+        self.split, self.photos, self.revision = split, photos, revision
 
-    locks = {"1": Lock("a"), "2": None}
-    monkeypatch.setattr(dvc_lock, "read_workspace", lambda: Lock("a"))
+    def hashes(self):
+        return {paths.SPLIT.as_posix(): self.split, "data/shop/photos": self.photos}
+
+
+@pytest.fixture
+def locks(monkeypatch):
+    """The locks of the members by their model: one was trained with today's split, of the other nothing is known."""
+    locks = {"1": SplitLock("a"), "2": None}
+    monkeypatch.setattr(dvc_lock, "read_workspace", lambda: SplitLock("a"))
     monkeypatch.setattr(dvc_lock, "find_output", locks.get)
+    return locks
+
+
+def test_a_member_that_may_have_been_trained_on_the_photos_is_refused(locks):
     loaded = ensembles.load(write(TWO))
-    assert ensembles.check_not_seen(loaded) == [
+    assert ensembles.check_not_seen(loaded, "test") == [
         "whether these members were trained on photos of test or val cannot be told: lite"
     ]
-    locks["2"] = Lock("b")
-    with pytest.raises(UserError, match="member lite: it was trained with another split"):
-        ensembles.check_not_seen(loaded)
-    locks["2"] = Lock("a")
-    assert ensembles.check_not_seen(loaded) == []
+    for lock in (SplitLock("b", photos="other"), SplitLock("b", revision=None)):
+        locks["2"] = lock
+        with pytest.raises(UserError, match=r"member lite: it was trained with another split .* may be among"):
+            ensembles.check_not_seen(loaded, "test")
+    locks["2"] = SplitLock("a")
+    assert ensembles.check_not_seen(loaded, "test") == []
+
+
+@pytest.mark.parametrize(
+    ("then", "judged", "said"),
+    [
+        ({"a": "train", "b": "val"}, "test", []),  # a fold, whose test is today's
+        ({"a": "train", "c": "val"}, "test", ["these members were trained on photos of val, whose figures .*: lite"]),
+        ({"a": "train", "c": "val"}, "val", "photos of val are among those"),
+        ({"a": "train", "d": "val"}, "test", "photos of test are among those"),
+    ],
+)
+def test_a_member_of_another_split_is_taken_if_it_has_not_seen_what_is_judged(
+    locks, monkeypatch, tmp_path, then, judged, said
+):
+    def table(splits):
+        return "".join(f"{name}.jpg,{split}\n" for name, split in ({"f": "test"} | splits).items())
+
+    now = {"a": "train", "b": "train", "c": "val", "d": "test"}
+    (tmp_path / paths.SPLIT).mkdir(parents=True)
+    (tmp_path / paths.SPLIT / "photos.csv").write_text("filename,split\n" + table(now))
+    monkeypatch.setattr(dvc.api, "DVCFileSystem", lambda rev: rev)
+    monkeypatch.setattr(
+        result_sets,
+        "fetch_output",
+        lambda files, path, target, name: target.write_text("filename,split\n" + table(then)),
+    )
+    locks["2"] = SplitLock("b")
+    loaded = ensembles.load(write(TWO))
+    if isinstance(said, str):
+        with pytest.raises(UserError, match=said):
+            ensembles.check_not_seen(loaded, judged)
+        return
+    notes = ensembles.check_not_seen(loaded, judged)
+    assert len(notes) == len(said) and all(map(re.match, said, notes))
