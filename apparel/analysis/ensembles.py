@@ -213,7 +213,7 @@ def check_not_seen(ensemble: Ensemble, judged: str) -> list[str]:
 def _seen_photos(lock: Lock, today: Lock) -> set[str] | None:
     """The splits of today with photos that a training learnt from or chose by; None where it cannot be told."""
     photos, then = (
-        {path: md5 for path, md5 in each.hashes().items() if PurePosixPath(path).name == paths.photos("x").name}
+        {path: md5 for path, md5 in each.deps("split").items() if PurePosixPath(path).name == paths.photos("x").name}
         for each in (today, lock)
     )
     if photos != then or lock.revision is None:

@@ -94,7 +94,10 @@ class SplitLock:
         self.split, self.photos, self.revision = split, photos, revision
 
     def hashes(self):
-        return {paths.SPLIT.as_posix(): self.split, "data/shop/photos": self.photos}
+        return {paths.SPLIT.as_posix(): self.split}
+
+    def deps(self, stage):
+        return {"data/shop/photos": self.photos, "apparel/data/split.py": self.split}
 
 
 @pytest.fixture
