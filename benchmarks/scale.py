@@ -1,7 +1,7 @@
 """Seconds, memory and growth of the stages that go through all photos, on drawn sets of several sizes.
 
 Each stage is a process of its own in a temporary project. A stage that takes time in proportion to its photos has an
-exponent of 1: ten times the photos, ten times the seconds.
+exponent of 1: ten times the photos, ten times the seconds. With `APPAREL_BEAM` set, Beam does the work.
 """
 
 import json
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from apparel import boxes, paths
 from apparel.data.synthetic import dataset
 from apparel.errors import UserError
-from apparel.utils import yaml
+from apparel.utils import beam, yaml
 from benchmarks import side_by_side
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ WITHOUT_GARMENT = 0.03
 """Share of the photos, as in the drawn data set."""
 
 REMOVED_VARIABLES = ("DVC_", "MLFLOW_", "APPAREL_")
-"""Prefixes of environment variables that would lead out of the temporary project."""
+"""Prefixes of environment variables that would lead out of the temporary project; Beam's is kept."""
 
 STAGES = {
     "convert": ["-m", "stages.convert"],
@@ -52,13 +52,15 @@ INTERVAL = 0.2
 
 
 class Run(NamedTuple):
-    """What a stage took: `seconds`, seconds of the `processor`, and `memory` in bytes, with its children, at most."""
+    """What a stage took: `seconds`, seconds of the `processor`, and at most of memory, in bytes: `memory` with its
+    children, `largest` that of one child."""
 
     stage: str
     photos: int
     seconds: float
     processor: float
     memory: int
+    largest: int = 0
 
 
 def measure(sizes: Sequence[int], stages: Sequence[str] = tuple(STAGES)) -> str:
@@ -102,7 +104,7 @@ def _make_project(project: Path, drawn: Path, size: int) -> None:
     values = yaml.load(ROOT / paths.PARAMS)
     labels = boxes.read_labels(drawn / "lists" / "labels.csv")
     shown = labels.loc[labels["filename"].isin(names.split("\n")), "class"].unique().tolist()
-    values["data"] = {"name": "demo", "classes": shown}
+    values["data"] |= {"name": "demo", "classes": shown, "unlabelled": "none"}
     values["export"] = {"formats": []}
     (project / paths.PARAMS).write_text(json.dumps(values), encoding="utf-8")  # JSON is YAML
     shutil.copytree(ROOT / paths.CONFIGS, project / paths.CONFIGS)
@@ -121,6 +123,7 @@ def _make_project(project: Path, drawn: Path, size: int) -> None:
 
 def _run(stage: str, photos: int, project: Path, model: Path) -> Run:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_VARIABLES)}
+    environment |= {beam.VARIABLE: os.environ[beam.VARIABLE]} if beam.is_asked() else {}
     environment.pop("TQDM_DISABLE", None)
     command = [sys.executable, *STAGES[stage], *([str(model)] if stage == "predict" else [])]
     pipeline = project / "dvc.yaml"
@@ -134,7 +137,7 @@ def _run(stage: str, photos: int, project: Path, model: Path) -> Run:
         process = subprocess.Popen(
             command, cwd=project, env=environment | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=output
         )
-        memory = max(_memory(process), default=0)
+        memory, largest = map(max, zip((0, 0), *_memory(process), strict=True))
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - start
@@ -142,17 +145,20 @@ def _run(stage: str, photos: int, project: Path, model: Path) -> Run:
     if process.returncode:
         raise UserError(f"{stage} failed: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
     kilobytes = 1 if sys.platform == "darwin" else 1024
-    return Run(stage, photos, seconds, usage.ru_utime + usage.ru_stime, max(memory, usage.ru_maxrss * kilobytes))
+    return Run(
+        stage, photos, seconds, usage.ru_utime + usage.ru_stime, max(memory, usage.ru_maxrss * kilobytes), largest
+    )
 
 
-def _memory(process: subprocess.Popen) -> Iterator[int]:
-    """Bytes of a process and its children, again and again until it has ended."""
+def _memory(process: subprocess.Popen) -> Iterator[tuple[int, int]]:
+    """Bytes of a process with its children, and of its largest child, again and again until it has ended."""
     while True:
         try:
             parent = psutil.Process(process.pid)
             if parent.status() == psutil.STATUS_ZOMBIE:
                 return
-            yield sum(each.memory_info().rss for each in (parent, *parent.children(recursive=True)))
+            children = [child.memory_info().rss for child in parent.children(recursive=True)]
+            yield parent.memory_info().rss + sum(children), max(children, default=0)
         except psutil.NoSuchProcess:  # a child that has ended meanwhile
             pass
         time.sleep(INTERVAL)
@@ -168,8 +174,8 @@ def _table(runs: Sequence[Run]) -> str:
     lines = [
         side_by_side.machine(),
         "",
-        "| stage | photos | seconds | exponent | of the processor | exponent | memory, MB |",
-        "|---|---|---|---|---|---|---|",
+        "| stage | photos | seconds | exponent | of the processor | exponent | memory, MB | largest child, MB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for stage in dict.fromkeys(run.stage for run in runs):
         of_stage = [run for run in runs if run.stage == stage]
@@ -177,7 +183,7 @@ def _table(runs: Sequence[Run]) -> str:
         growth += [(f"{exponent(*pair):.2f}", f"{exponent(*pair, processor=True):.2f}") for pair in pairwise(of_stage)]
         lines += [
             f"| {stage} | {run.photos:,} | {run.seconds:.1f} | {wall} | {run.processor:.1f} | {busy} "
-            f"| {run.memory / 1e6:.0f} |"
+            f"| {run.memory / 1e6:.0f} | {run.largest / 1e6:.0f} |"
             for run, (wall, busy) in zip(of_stage, growth, strict=True)
         ]
     return "\n".join(lines)

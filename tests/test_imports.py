@@ -39,6 +39,7 @@ HOMES = {
     "fastapi": ("apparel/serving/",),
     "uvicorn": ("apparel/serving/",),
     "prometheus_client": ("apparel/serving/",),
+    "apache_beam": ("apparel/utils/",),
 }
 """The only places that import these libraries."""
 

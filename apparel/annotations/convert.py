@@ -25,6 +25,7 @@ from apparel.annotations.records import Annotation, Box
 from apparel.annotations.report import group_by_reason
 from apparel.errors import UserError, some_of
 from apparel.images import Header
+from apparel.utils import beam
 
 WORTH_PROCESSES = 5_000
 """Files from which on several processes are faster: one has read fewer before others have started."""
@@ -96,7 +97,7 @@ def convert_data_set(
     photo_names = _photo_names(photo_folder)
     files = _annotation_files(annotation_folder)
     reader = open_annotations(annotation_folder, first_pixel)
-    read = list(_map(partial(_read_annotations, reader), files, cores, "annotations"))
+    read = list(_map(partial(_read_annotations, reader), files, cores, "annotations", annotation_folder))
     headers = Headers(photo_folder, cores)
     paired = pair_photos(chain.from_iterable(found for found, _ in read), photo_names, headers.read, pairing)
     placed, decisions = _place_boxes(paired, headers, exif, sizes)
@@ -128,6 +129,7 @@ def convert_data_set(
         "boxes_of_other_classes": {name: box_counts[name] for name in sorted(box_counts) if name not in class_list},
         "decided": [*paired.decisions, *decisions],
     }
+    beam.forget("annotations", "photos")
     return Converted(labels, difficult, photos, report | group_by_reason(problems))
 
 
@@ -206,7 +208,7 @@ class Headers:
 
     def read(self, names: Sequence[str]) -> Mapping[str, Header]:
         """Reads the headers of these photos, and returns those that can be read."""
-        found = _map(partial(_read_header, self._folder), names, self._cores, "photos")
+        found = _map(partial(_read_header, self._folder), names, self._cores, "photos", self._folder)
         for name, header in zip(names, found, strict=True):
             if isinstance(header, Header):
                 self.readable[name] = header
@@ -272,8 +274,14 @@ def _tables(
     )
 
 
-def _map(work: Callable, items: Sequence, cores: int | None, what: str) -> Iterator:
-    """The results of `work`, in the order of the items, with a progress bar once it takes more than a second."""
+def _map(work: Callable, items: Sequence, cores: int | None, what: str, folder: Path | None = None) -> Iterator:
+    """The results of `work`, in the order of the items, with a progress bar once it takes more than a second.
+
+    Items that are files of a folder are read by Beam if that was asked for.
+    """
+    if folder and beam.is_asked():
+        yield from beam.map_files(work, folder, items, what)
+        return
     cores = cores or (os.cpu_count() if len(items) >= WORTH_PROCESSES else 1)
     progress = partial(tqdm, total=len(items), desc=what, unit="", delay=1, leave=False)
     if cores == 1:

@@ -56,6 +56,23 @@ def add_set_param(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    """Adds `--runner NAME` and `--runner-option OPTION`, for `beam.ask`."""
+    parser.add_argument(
+        "--runner",
+        metavar="NAME",
+        help="let Apache Beam do it: DirectRunner, DataflowRunner, FlinkRunner, SparkRunner, PortableRunner; see "
+        "docs/beam.md (default: this process, on all cores)",
+    )
+    parser.add_argument(
+        "--runner-option",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="option of the runner, such as direct_num_workers=4; may be given again",
+    )
+
+
 def confirm(question: str, without_terminal: str) -> bool:
     """Whether the answer to `question` is yes; an empty answer is no.
 

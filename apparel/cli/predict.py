@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apparel.cli.arguments import path_or_address
+from apparel.cli.arguments import add_runner, path_or_address
+from apparel.errors import UserError
 
 if TYPE_CHECKING:
     from apparel.analysis.predictions.photo_sources import PhotoSources
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crops", action="store_true", help="crops/, a picture a detection")
     parser.add_argument("--xml", action="store_true", help="LabelImg's XML beside each photo that has none yet")
     parser.add_argument("--dry-run", action="store_true", help="count the photos, name the model, write nothing")
+    add_runner(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -61,11 +63,16 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.analysis import model_sources
     from apparel.analysis.predictions import choose_network, run_folder, score_options
     from apparel.analysis.predictions.photo_sources import PhotoSources
+    from apparel.utils import beam
 
+    beam.ask(arguments.runner, arguments.runner_option)
+    if beam.is_asked() and isinstance(arguments.out, str):
+        raise UserError("with --runner, --out is a folder that all workers see; `gcloud storage cp -r` sends it then")
     folder = arguments.out or run_folder.default_folder(arguments.photos)
     photos = PhotoSources(arguments.photos, folder)
     score_options.check_score(arguments.lowest_score, "--lowest-score")
-    networks, file, notes = choose_network.choose(model_sources.resolve(arguments.model), arguments.runtime)
+    model = model_sources.resolve(arguments.model)
+    networks, file, notes = choose_network.choose(model, arguments.runtime)
     metadata = networks[0].metadata
     for note in notes:
         print(note)
@@ -78,22 +85,31 @@ def main(arguments: argparse.Namespace) -> None:
         shown = folder.as_posix() if isinstance(folder, Path) else folder
         print(f"{count:,} photos; the output would be {shown}")
         return
-    _run(arguments, photos, networks, file, folder)
+    _run(arguments, photos, networks, model, file, folder)
 
 
 def _run(
-    arguments: argparse.Namespace, photos: "PhotoSources", networks: list["Network"], file: Path, folder: Path | str
+    arguments: argparse.Namespace,
+    photos: "PhotoSources",
+    networks: list["Network"],
+    model: Path,
+    file: Path,
+    folder: Path | str,
 ) -> None:
     import shlex
     import sys
 
-    from apparel.analysis.predictions import bucket_output, run
+    from apparel.analysis.predictions import bucket_output, run, shard_run
+    from apparel.utils import beam
 
     options = {
         "outputs": [name for name in ("json", "pictures", "crops", "xml") if getattr(arguments, name)],
         "lowest_score": arguments.lowest_score,
         "command": shlex.join(["apparel", *sys.argv[1:]]),
     }
+    if beam.is_asked():
+        lowest, outputs = options["lowest_score"], options["outputs"]
+        options["shard_work"] = shard_run.work_of(networks[0], model, arguments.runtime, lowest, folder, outputs)
     if isinstance(folder, Path):
         run.run(photos, networks, file, folder, **options)
         return

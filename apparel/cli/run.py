@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from apparel.cli.arguments import add_set_param
+from apparel.cli.arguments import add_runner, add_set_param
 
 EXAMPLES = """examples:
   apparel run                     params.yaml as it is: `dvc repro`
@@ -28,22 +28,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--isolated", action="store_true", help="run in a copy of the project; leaves an experiment")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be run")
     parser.add_argument("--list", action="store_true", help="list the recipes")
+    add_runner(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Checks and shows the command, and runs it.
 
     Raises:
-        UserError: there is no such recipe, a value is refused, or an import is missing.
+        UserError: there is no such recipe, a value or the runner is refused, or an import is missing.
         SystemExit: DVC's exit status, if not 0.
     """
     from apparel.analysis import experiment_run, recipes, run_results
-    from apparel.utils import processes
+    from apparel.utils import beam, processes
 
     if arguments.list:
         for name in recipes.names():
             print(f"{name:<12} {recipes.load(name).about}")
         return
+    beam.ask(arguments.runner, arguments.runner_option)  # DVC and its stages inherit the environment
     run = experiment_run.prepare(
         arguments.recipe, arguments.name, arguments.set_param, arguments.force, arguments.isolated
     )

@@ -24,8 +24,9 @@ import pandas as pd
 
 from apparel import images
 from apparel.data import alignment, candidates, keypoints, source_names
-from apparel.data.keypoints import KeypointsFile, StoredKeypoints
+from apparel.data.keypoints import Keypoints, KeypointsFile, StoredKeypoints
 from apparel.errors import UserError
+from apparel.utils import beam
 
 HASH_SIZE = 16
 """Frequencies across and down; a hash has `HASH_SIZE ** 2` bits."""
@@ -87,12 +88,21 @@ def hash_photos(folder: Path, names: Sequence[str]) -> tuple[dict[str, PhotoHash
     from tqdm import tqdm
 
     names = sorted(names)
-    file = KeypointsFile()
-    work = _in_threads(partial(_hash_photo, folder, file), names)
-    results = tqdm(work, total=len(names), desc="comparing photos", unit="", delay=1, leave=False)
-    by_name = dict(zip(names, results, strict=True))
-    hashes = {name: result for name, result in by_name.items() if isinstance(result, PhotoHash)}
-    return hashes, {name: result for name, result in by_name.items() if isinstance(result, str)}
+    file, what = KeypointsFile(), "comparing photos"
+    if beam.is_asked():
+        results = beam.map_files(partial(_hash_photo, folder), folder, names, what)
+    else:
+        work = _in_threads(partial(_hash_photo, folder), names)
+        results = tqdm(work, total=len(names), desc=what, unit="", delay=1, leave=False)
+    hashes, unreadable = {}, {}
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, str):
+            unreadable[name] = result
+        else:
+            bits, digest, found = result
+            hashes[name] = PhotoHash(bits, digest, file.add(found))
+    beam.forget(what)
+    return hashes, unreadable
 
 
 def compare_hashes(hashes: Mapping[str, PhotoHash], names: Sequence[str]) -> pd.DataFrame:
@@ -158,7 +168,8 @@ def count_kinds(pairs: pd.DataFrame) -> str:
     return ", ".join(f"{kind} {counts[kind]}" for kind in KINDS if kind in counts.index)
 
 
-def _hash_photo(folder: Path, file: KeypointsFile, name: str) -> PhotoHash | str:
+def _hash_photo(folder: Path, name: str) -> tuple[bytes, bytes, Keypoints] | str:
+    """What a `PhotoHash` has, or why the photo cannot be decoded."""
     import imagehash
 
     try:
@@ -167,7 +178,7 @@ def _hash_photo(folder: Path, file: KeypointsFile, name: str) -> PhotoHash | str
     except UserError as error:
         return str(error)
     bits = np.packbits(imagehash.phash(photo, hash_size=HASH_SIZE).hash).tobytes()
-    return PhotoHash(bits, hashlib.sha256(data).digest(), file.add(keypoints.detect(photo)))
+    return bits, hashlib.sha256(data).digest(), keypoints.detect(photo)
 
 
 def _pair_table(kinds: Mapping[tuple[str, str], str]) -> pd.DataFrame:

@@ -6,11 +6,11 @@ import os
 import random
 import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ from apparel.data import example_writer
 from apparel.data.example_writer import Photo
 from apparel.data.index import Index, Shard, SplitIndex, write_index
 from apparel.errors import UserError, some_of
-from apparel.utils import files
+from apparel.utils import beam, files, shard_files
 from apparel.versioning import dvc_hash
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
 LABEL_MAP = "label_map.pbtxt"
+
+BEAM_WORK = "tfrecord"
+"""Name of the progress bar, and of the folder of shards that are not finished."""
 
 PHOTOS_A_TURN, BYTES_A_TURN = 32, 1_000_000
 """What a thread encodes in one turn, at most: with one photo a turn, threads would wait for each other more than for
@@ -87,24 +87,17 @@ def write_shards(splits: dict[str, list[Photo]], classes: Sequence[str], photos_
     Raises:
         UserError: the disk is too full, or a photo is missing, damaged or of another size; names it.
     """
-    from tqdm import tqdm
-
     all_photos = [photo for photos in splits.values() for photo in photos]
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_space(all_photos, folder.parent)
-    import tensorflow  # noqa: F401 - takes seconds, which would lower the bar's photos a second
-
-    with (
-        files.replace_folder(folder) as unfinished,
-        tqdm(total=len(all_photos), unit=" photos", desc="tfrecord") as progress,
-    ):
-        written = {
-            split: _write_split(split, photos, classes, photos_per_shard, unfinished, progress)
-            for split, photos in splits.items()
-        }
-        index = Index(tuple(classes), written)
+    with files.replace_folder(folder) as unfinished:
+        planned = {split: _plan(split, photos, photos_per_shard, unfinished) for split, photos in splits.items()}
+        all_shards = {path: part for of_split in planned.values() for path, part in of_split.items()}
+        md5s = (_write_by_beam if beam.is_asked() else _write_here)(all_shards, classes)
+        index = Index(tuple(classes), {split: _index(splits[split], planned[split], classes, md5s) for split in splits})
         files.write_text(unfinished / LABEL_MAP, label_map(classes))
         write_index(index, unfinished)
+    beam.forget(BEAM_WORK)
     return index
 
 
@@ -115,18 +108,47 @@ def label_map(classes: Sequence[str]) -> str:
     return "".join(f"item {{\n  id: {number}\n  name: {name}\n}}\n" for number, name in enumerate(names, start=1))
 
 
-def _write_split(
-    split: str, photos: list[Photo], classes: Sequence[str], photos_per_shard: int, folder: Path, progress: "tqdm"
-) -> SplitIndex:
+def _plan(split: str, photos: list[Photo], photos_per_shard: int, folder: Path) -> dict[Path, list[Photo]]:
+    """The photos of each shard of a split, by its path."""
     parts = [photos[start : start + photos_per_shard] for start in range(0, len(photos), photos_per_shard)]
-    records = _encode(photos, classes)
-    shards = []
-    for number, part in enumerate(parts):
-        path = folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord"
-        _write_shard(path, islice(records, len(part)), progress)
-        shards.append(Shard(path.name, *_counts(part, classes), dvc_hash.file_md5(path)))
+    return {folder / f"{split}-{number:05}-of-{len(parts):05}.tfrecord": part for number, part in enumerate(parts)}
+
+
+def _index(
+    photos: list[Photo], planned: dict[Path, list[Photo]], classes: Sequence[str], md5s: dict[Path, str]
+) -> SplitIndex:
+    written = tuple(Shard(path.name, *_counts(part, classes), md5s[path]) for path, part in planned.items())
     most_boxes = max((len(photo.boxes) for photo in photos), default=0)
-    return SplitIndex(*_counts(photos, classes), most_boxes, tuple(shards))
+    return SplitIndex(*_counts(photos, classes), most_boxes, written)
+
+
+def _write_here(planned: dict[Path, list[Photo]], classes: Sequence[str]) -> dict[Path, str]:
+    """Writes shards in this process; returns their MD5s."""
+    import tensorflow  # noqa: F401 - takes seconds, which would lower the bar's photos a second
+    from tqdm import tqdm
+
+    photos = [photo for part in planned.values() for photo in part]
+    with tqdm(total=len(photos), unit=" photos", desc=BEAM_WORK) as progress:
+        records = _encode(photos, classes)
+        md5s = {}
+        for path, part in planned.items():
+            _write_shard(path, islice(records, len(part)), progress.update)
+            md5s[path] = dvc_hash.file_md5(path)
+    return md5s
+
+
+def _write_by_beam(planned: dict[Path, list[Photo]], classes: Sequence[str]) -> dict[Path, str]:
+    """Has shards written by Beam's workers; returns their MD5s."""
+    work = partial(_write_part, tuple(classes))
+    results = beam.map_shards(work, list(planned.values()), BEAM_WORK, lambda photo: shard_files.file_state(photo.path))
+    for path, (result, _) in zip(planned, results, strict=True):
+        shard_files.link_or_copy(result, path)
+    return {path: md5 for path, (_, md5) in zip(planned, results, strict=True)}
+
+
+def _write_part(classes: Sequence[str], photos: list[Photo], path: Path) -> None:
+    """Writes one shard, in a worker."""
+    _write_shard(path, _encode(photos, classes), lambda: None)
 
 
 def _encode(photos: list[Photo], classes: Sequence[str]) -> Iterator[bytes]:
@@ -154,14 +176,14 @@ def _turns(photos: Sequence[Photo]) -> Iterator[list[Photo]]:
         yield turn
 
 
-def _write_shard(path: Path, records: Iterable[bytes], progress: "tqdm") -> None:
+def _write_shard(path: Path, records: Iterable[bytes], progress: Callable[[], object]) -> None:
     import tensorflow as tf
 
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for record in records:
                 writer.write(record)
-                progress.update()
+                progress()
     except tf.errors.ResourceExhaustedError:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
 

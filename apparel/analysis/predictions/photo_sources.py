@@ -47,7 +47,8 @@ class SourcePhoto:
 
     Attributes:
         name: path or address as the user would type it; for photos in an archive, with the archive's name before.
-        read: returns the file's bytes; raises UserError or OSError if it cannot be read.
+        read: returns the file's bytes; raises UserError or OSError if it cannot be read. It can be pickled unless
+            `at_once`.
         at_once: `read` works only until the next photo is asked for, since it is a part of an archive.
     """
 
@@ -223,10 +224,11 @@ class PhotoSources:
 def failed(name: str, reason: str) -> SourcePhoto:
     """What stands in the place of a photo that cannot be reached."""
 
-    def refuse() -> bytes:
-        raise UserError(reason)
+    return SourcePhoto(name, partial(_refuse, reason))
 
-    return SourcePhoto(name, refuse)
+
+def _refuse(reason: str) -> bytes:
+    raise UserError(reason)
 
 
 def read_limited(content: BinaryIO) -> bytes:
@@ -242,7 +244,7 @@ def read_limited(content: BinaryIO) -> bytes:
 
 
 def _file(path: Path) -> SourcePhoto:
-    return SourcePhoto(path.as_posix(), lambda: images.read_bytes(path))
+    return SourcePhoto(path.as_posix(), partial(images.read_bytes, path))
 
 
 def _beside_list(source: str, folder: Path | str) -> str:

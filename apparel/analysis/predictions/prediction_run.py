@@ -77,11 +77,23 @@ def detect_all(
     Raises:
         UserError: `tables` has other photos, or in another order.
     """
+    for detected in detect(not_written(photos, tables, progress), networks, lowest_score, bool(writers)):
+        write(detected, tables, writers)
+        progress()
+
+
+def detect(
+    photos: Iterable[SourcePhoto], networks: Sequence[Network], lowest_score: float | None, keep_photos: bool
+) -> Iterator[DetectedPhoto]:
+    """The photos with their detections, in the same order; for the arguments see `detect_all`.
+
+    `keep_photos` is whether the results have the photos themselves.
+    """
     free: SimpleQueue[Network] = SimpleQueue()
     for network in networks:
         free.put(network)
 
-    def detect(batch: Sequence[Decoding]) -> list[DetectedPhoto]:
+    def detect_decoded(batch: Sequence[Decoding]) -> list[DetectedPhoto]:
         decoded = [(name, future.result()) for name, future in batch]
         network = free.get()
         try:
@@ -89,28 +101,23 @@ def detect_all(
         finally:
             free.put(network)
 
-    def write(detected: Sequence[DetectedPhoto]) -> None:
-        for photo in detected:
-            _write(photo, tables, writers)
-            progress()
-
     size = batch_size(networks[0])
     running: deque[Future[list[DetectedPhoto]]] = deque()
     decoders, detectors = ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(len(networks))
     try:
         batch: list[Decoding] = []
-        for photo in _not_written(photos, tables, progress):
+        for photo in photos:
             read = _read_now(photo) if photo.at_once else photo.read
-            decoding = decoders.submit(decode, networks[0], photo.name, read, bool(writers))
+            decoding = decoders.submit(decode, networks[0], photo.name, read, keep_photos)
             batch.append((table_name(photo.name), decoding))
             if len(batch) == size:
-                running.append(detectors.submit(detect, batch))
+                running.append(detectors.submit(detect_decoded, batch))
                 batch = []
             if len(running) > AHEAD * len(networks):
-                write(running.popleft().result())
-        running.append(detectors.submit(detect, batch))
+                yield from running.popleft().result()
+        running.append(detectors.submit(detect_decoded, batch))
         while running:
-            write(running.popleft().result())
+            yield from running.popleft().result()
     finally:
         decoders.shutdown(cancel_futures=True)
         detectors.shutdown(cancel_futures=True)
@@ -185,7 +192,7 @@ def _written(
     return written
 
 
-def _not_written(
+def not_written(
     photos: Iterable[SourcePhoto], tables: RunTables, progress: Callable[[], object]
 ) -> Iterator[SourcePhoto]:
     """The photos after those that are written already."""
@@ -215,7 +222,8 @@ def _read_now(photo: SourcePhoto) -> Callable[[], bytes]:
     return lambda: data
 
 
-def _write(detected: DetectedPhoto, tables: RunTables, writers: Sequence[Writer]) -> None:
+def write(detected: DetectedPhoto, tables: RunTables, writers: Sequence[Writer]) -> None:
+    """Writes a photo to the tables and the further outputs."""
     if detected.decoded.problem:
         tables.write_problem(detected.name, detected.decoded.problem)
         return

@@ -9,14 +9,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from apparel.analysis.predictions import open_writers, page, prediction_run, run_folder
+from apparel.analysis.predictions import open_writers, page, prediction_run, run_folder, shard_run
 from apparel.analysis.predictions.bucket_output import BucketOutput
 from apparel.analysis.predictions.page_data import read_rows
 from apparel.analysis.predictions.photo_count import count_photos
 from apparel.analysis.predictions.photo_sources import PhotoSources
 from apparel.analysis.predictions.run_tables import PROBLEMS, RunTables
+from apparel.analysis.predictions.shard_run import ShardWork
 from apparel.errors import UserError, plain
 from apparel.inference.network import Network
+from apparel.inference.writer import Writer
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
@@ -33,6 +35,7 @@ def run(
     lowest_score: float | None,
     command: str,
     bucket: BucketOutput | None = None,
+    shard_work: ShardWork | None = None,
 ) -> None:
     """Detects on photos, writes tables, further outputs and the page, and prints a summary.
 
@@ -45,6 +48,7 @@ def run(
         lowest_score: lowest score of a detection to write; None: the threshold of its class.
         command: the command line, for the header.
         bucket: the output, where it goes to a bucket.
+        shard_work: what Beam's workers do, where they detect; then `bucket` is None.
 
     Raises:
         UserError: the folder holds another run, or no photo could be read.
@@ -74,15 +78,10 @@ def run(
             folder, metadata.classes, **dict.fromkeys(outputs, True), maker=run_folder.maker(header)
         )
         try:
-            total = count_photos(photos, COUNT_SECONDS) if sys.stderr.isatty() else None
-            with tqdm(desc="detecting", unit=" photos", total=total, disable=None) as progress:
-
-                def photo_done() -> None:
-                    progress.update()
-                    if bucket:
-                        bucket.photo_written(tables.photos + tables.problems)
-
-                prediction_run.detect_all(photos, networks, tables, writers, lowest_score, photo_done)
+            if shard_work:
+                shard_run.detect_all(photos, shard_work, tables, writers)
+            else:
+                _detect_here(photos, networks, tables, writers, lowest_score, bucket)
         finally:
             tables.close()
             remarks = [remark for writer in writers if (remark := writer.close())]
@@ -92,6 +91,25 @@ def run(
             bucket.finish(tables.photos + tables.problems)
     for line in chain(remarks, _summary(tables, photos, index)):
         print(line.replace(str(folder), bucket.address) if bucket else line)
+
+
+def _detect_here(
+    photos: PhotoSources,
+    networks: Sequence[Network],
+    tables: RunTables,
+    writers: Sequence[Writer],
+    lowest_score: float | None,
+    bucket: BucketOutput | None,
+) -> None:
+    total = count_photos(photos, COUNT_SECONDS) if sys.stderr.isatty() else None
+    with tqdm(desc="detecting", unit=" photos", total=total, disable=None) as progress:
+
+        def photo_done() -> None:
+            progress.update()
+            if bucket:
+                bucket.photo_written(tables.photos + tables.problems)
+
+        prediction_run.detect_all(photos, networks, tables, writers, lowest_score, photo_done)
 
 
 def _summary(tables: RunTables, photos: PhotoSources, index: Path) -> Iterator[str]:

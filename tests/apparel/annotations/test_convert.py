@@ -13,7 +13,8 @@ from apparel.annotations.convert import convert_data_set
 from apparel.annotations.records import Box
 from apparel.data.synthetic.dataset import labelimg_xml
 from apparel.errors import UserError
-from apparel.utils import csv_tables
+from apparel.utils import beam, csv_tables
+from tests.support import beam_in_process
 from tests.support.annotated_photos import DataSet, reasons
 from tests.support.photo_files import save_turned
 from tests.support.repository import APPAREL, SHARED
@@ -248,3 +249,25 @@ def test_the_apparel_data_gives_the_published_labels(tmp_path):
     assert converted.report["repaired"] == converted.report["noted"] == {}
     assert converted.report["dropped"]["photo is missing"]["count"] == 10
     assert len(converted.photos) == 910
+
+
+def test_beams_workers_read_the_same_and_again_what_changed_after_a_kill(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(beam, "ITEMS_A_SHARD", 2)
+    data.photo("a.jpg", "b.jpg", "c.jpg")
+    data.xml("a.xml", "a.jpg", ("Tops", (5, 6, 7, 8)))
+    data.xml("b.xml", "b.jpg", ("Tops", (1, 2, 130, 40)))
+    data.xml("c.xml", "c.jpg", ("Tops", (1, 2, 3, 4)))
+    (data.photos / "c.jpg").write_bytes(b"no photo")
+    beam_in_process.install(monkeypatch, killed_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        data.convert()
+    data.xml("c.xml", "c.jpg", ("Tops", (1, 2, 30, 40)), ("Tops", (1, 2, 3, 4)))
+    beam_in_process.install(monkeypatch)
+    by_beam = data.convert()
+    monkeypatch.delenv(beam.VARIABLE)
+    here = data.convert()
+    assert by_beam.report == here.report
+    assert here.report["dropped"]["photo cannot be read"]["boxes"] == 2
+    assert by_beam.labels.equals(here.labels) and by_beam.photos.equals(here.photos)
+    assert not list(beam.FOLDER.glob("*/*"))

@@ -1,10 +1,12 @@
 import argparse
+import os
 
 import pytest
 
 from apparel.analysis import experiment_run, recipes, run_results
 from apparel.cli import run
 from apparel.errors import UserError
+from apparel.utils import beam, beam_runners
 
 
 def call(*words: str) -> None:
@@ -67,3 +69,12 @@ def test_the_exit_status_is_that_of_dvc(ready, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         call()
     assert stop.value.code == 255
+
+
+def test_the_runner_reaches_the_stages_by_the_environment(ready, monkeypatch):
+    monkeypatch.setenv(beam.VARIABLE, "")
+    monkeypatch.setattr(beam_runners, "check", lambda line: None)
+    found = []
+    monkeypatch.setattr(experiment_run, "start", lambda command: found.append(os.environ[beam.VARIABLE]))
+    call("--runner", "DirectRunner", "--runner-option", "direct_num_workers=2")
+    assert found == ["--runner=DirectRunner --direct_num_workers=2"]

@@ -8,6 +8,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from apparel.data import duplicates
 from apparel.data.synthetic import dataset, textures
+from apparel.utils import beam
+from tests.support import beam_in_process
 
 
 def garment(seed, size=(320, 320)):
@@ -177,3 +179,17 @@ def test_two_folders_are_compared_across_alone(tmp_path):
         ("0.png", "0_flip.png", "by name"),
         ("1.png", "1 copy.png", "by name"),
     ]
+
+
+def test_beams_workers_find_the_same(folder, tmp_path, monkeypatch):
+    here, unreadable = duplicates.hash_photos(folder, names(folder))
+    pairs = duplicates.compare_hashes(here, names(folder))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(beam, "ITEMS_A_SHARD", 4)
+    listed = names(folder)
+    beam_in_process.install(monkeypatch)
+    by_beam, reasons = duplicates.hash_photos(folder, listed)
+    assert reasons == unreadable
+    assert list(by_beam) == list(here)
+    assert duplicates.compare_hashes(by_beam, listed).equals(pairs)
+    assert not list(beam.FOLDER.glob("*/*"))

@@ -14,7 +14,8 @@ from apparel import boxes
 from apparel.data import examples, shards
 from apparel.data.index import read_index
 from apparel.errors import UserError
-from tests.support import photo_files
+from apparel.utils import beam
+from tests.support import beam_in_process, photo_files
 
 CLASSES = ("Dresses", "Tops", 'Été "& co" \\ 2')
 NAMES = [f"{number}.jpg" for number in range(7)]
@@ -184,3 +185,32 @@ def test_the_index_is_the_same_for_the_same_photos(written, folder, tmp_path):
     shards.write_shards({"train": gather(folder)}, CLASSES, 3, tmp_path / "again")
     assert contents(written) == contents(tmp_path / "again")
     assert json.loads((written / "index.json").read_text(encoding="utf-8"))["classes"] == list(CLASSES)
+
+
+def test_beams_workers_write_the_same_bytes_and_skip_whole_shards(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    splits = {"train": gather(folder), "val": gather(folder)[:1]}
+    index = shards.write_shards(splits, CLASSES, 2, tmp_path / "here")
+    beam_in_process.install(monkeypatch, killed_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        shards.write_shards(splits, CLASSES, 2, tmp_path / "by-beam")
+    finished = len(list(Path(beam.FOLDER, shards.BEAM_WORK).glob("*.result")))
+    beam_in_process.install(monkeypatch)
+    assert finished == 2
+    assert shards.write_shards(splits, CLASSES, 2, tmp_path / "by-beam") == index == read_index(tmp_path / "by-beam")
+    assert contents(tmp_path / "by-beam") == contents(tmp_path / "here")
+    assert not Path(beam.FOLDER, shards.BEAM_WORK).exists()
+
+
+def test_a_bad_photo_is_named_by_beams_workers_as_without_them(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").write_bytes((folder / "0.jpg").read_bytes()[:300])
+    photos = [*gather(folder), *gather(tmp_path, PHOTOS[:1].assign(filename="a.jpg"), boxes.empty())]
+    with pytest.raises(UserError) as here:
+        shards.write_shards({"train": photos}, CLASSES, 2, tmp_path / "out")
+    beam_in_process.install(monkeypatch)
+    with pytest.raises(UserError) as by_beam:
+        shards.write_shards({"train": photos}, CLASSES, 2, tmp_path / "out")
+    assert str(by_beam.value) == str(here.value)
+    assert "a.jpg" in str(here.value)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,143 @@
+"""Detections on any number of photos by Beam's workers, written in the order of the photos: the bytes of a run without.
+
+A worker detects on the photos of a shard, and writes their thumbnails, pictures and crops, a file each. What grows with
+the photos (tables, JSON lines, XML beside the photos) is written here, from the workers' results.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from apparel.analysis.predictions import choose_network, prediction_run
+from apparel.analysis.predictions.json_lines import JsonLines
+from apparel.analysis.predictions.open_writers import open_writers
+from apparel.analysis.predictions.output_names import name_hash
+from apparel.analysis.predictions.photo_sources import SourcePhoto
+from apparel.analysis.predictions.prediction_run import DetectedPhoto
+from apparel.analysis.predictions.run_tables import RunTables
+from apparel.analysis.predictions.voc_xml import VocXml
+from apparel.errors import UserError, plain
+from apparel.inference import networks
+from apparel.inference.network import Network
+from apparel.inference.writer import Writer
+from apparel.models.thresholds import Thresholds
+from apparel.utils import beam, shard_files
+
+OF_TABLES = (JsonLines, VocXml)
+"""Writers that need a photo's size, and not the photo."""
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """What a worker does with the photos of a shard.
+
+    Attributes:
+        model: path of the model, as `choose_network.choose` takes it, as `wanted_runtime`.
+        wanted_runtime: name of a runtime, or None.
+        metadata: hash of the model, and the runtime, that the worker has to have.
+        thresholds: score by class.
+        lowest_score: as for `prediction_run.detect_all`.
+        folder: of the run.
+        outputs: pictures, crops.
+    """
+
+    model: Path
+    wanted_runtime: str | None
+    metadata: tuple[str, str]
+    thresholds: Thresholds
+    lowest_score: float | None
+    folder: Path
+    outputs: tuple[str, ...]
+
+    def __call__(self, photos: Sequence[SourcePhoto]) -> list[DetectedPhoto]:
+        """In a worker: detects, and writes the files of the photos; returns the rest without the photos."""
+        network = _load(self.model, self.wanted_runtime)
+        if (network.metadata.model, network.runtime) != self.metadata:
+            raise UserError(
+                f"a worker has model {network.metadata.model} by {network.runtime}, not {' by '.join(self.metadata)}: "
+                "every worker needs the same folder and the same packages"
+            )
+        network.metadata = network.metadata.with_thresholds(self.thresholds)
+        writers = open_writers(self.folder, network.metadata.classes, **dict.fromkeys(self.outputs, True))
+        detected = []
+        for photo in prediction_run.detect(photos, [network], self.lowest_score, keep_photos=True):
+            if not photo.decoded.problem:
+                for writer in writers:
+                    writer.write(photo.name, photo.decoded.photo, photo.detections)
+            detected.append(replace(photo, decoded=replace(photo.decoded, photo=None)))
+        return detected
+
+
+class _Size(NamedTuple):
+    """What the writers of `OF_TABLES` ask of a photo."""
+
+    width: int
+    height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+def detect_all(photos: Iterable[SourcePhoto], work: ShardWork, tables: RunTables, writers: Sequence[Writer]) -> None:
+    """Has Beam detect on the photos that `tables` lacks, and writes what was detected.
+
+    Raises:
+        UserError: as `prediction_run.detect_all` and `beam.map_items`; or a photo lies in an archive.
+    """
+    first = tables.photos + tables.problems
+    remaining = _picklable(prediction_run.not_written(photos, tables, lambda: None))
+    name = f"predict {name_hash(str(work.folder.absolute()))}"
+    of_tables = [writer for writer in writers if isinstance(writer, OF_TABLES)]
+    for detected in beam.map_items(work, remaining, "detecting", _state, first, name):
+        with_size = replace(detected.decoded, photo=_Size(*detected.decoded.size))
+        prediction_run.write(replace(detected, decoded=with_size), tables, of_tables)
+    beam.forget(name)
+
+
+def _picklable(photos: Iterable[SourcePhoto]) -> Iterator[SourcePhoto]:
+    for photo in photos:
+        if photo.at_once:
+            raise UserError(
+                f"'{plain(photo.name)}' lies in an archive, which is read from one end to the other; unpack it, or "
+                "leave --runner out"
+            )
+        yield photo
+
+
+def _state(photo: SourcePhoto) -> tuple[int, ...] | None:
+    """Of a file; the version of one in a bucket is a part of `read`."""
+    return shard_files.file_state(Path(photo.name))
+
+
+@functools.lru_cache(maxsize=1)
+def _load(model: Path, runtime: str | None) -> Network:
+    """One network a worker, for several workers a machine."""
+    return choose_network.choose(model, runtime, _load_one)[0][0]
+
+
+def _load_one(path: Path, name: str | None) -> list[Network]:
+    return [networks.load(path, name) if path.is_dir() else networks.load(path, name, threads=1)]
+
+
+def work_of(
+    network: Network,
+    model: Path,
+    wanted_runtime: str | None,
+    lowest_score: float | None,
+    folder: Path,
+    outputs: Sequence[str],
+) -> ShardWork:
+    """The work that gives what `network`, loaded here, gives."""
+    metadata = network.metadata
+    return ShardWork(
+        model=model,
+        wanted_runtime=wanted_runtime,
+        metadata=(metadata.model, network.runtime),
+        thresholds=metadata.thresholds,
+        lowest_score=lowest_score,
+        folder=folder,
+        outputs=tuple(name for name in outputs if name in ("pictures", "crops")),
+    )
