@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,11 @@ JOB_SERVER_JARS = {"FlinkRunner": "flink_job_server_jar", "SparkRunner": "spark_
 
 WORKER = "apparel.utils.beam_worker"
 
-SECONDS_TO_END = 15
-"""How long the runner may take to end once a worker has: the workers end before the runner does."""
+WORKER_FAILED = "Worker subprocess exited with return code"
+"""Start of the error of Beam's thread that waits for a worker (`local_job_service.SubprocessSdkWorker`)."""
+
+SECONDS_TO_END = 5
+"""How long the runner may go on once a worker has failed: it is ending, or waits for that worker forever."""
 
 SECONDS_TO_CONNECT = 10
 """How long a job server may take to answer."""
@@ -69,7 +72,7 @@ class Job:
 
     def __init__(self, run: Callable[[], object], log: Path) -> None:
         self._error: BaseException | None = None
-        self._log, self._workers, self._lost_at = log, set[psutil.Process](), 0.0
+        self._log, self._lost_at = log, 0.0
         self._thread = threading.Thread(target=self._run, args=(run,), daemon=True)
         self._thread.start()
 
@@ -84,20 +87,22 @@ class Job:
             if self._error:
                 raise UserError(f"Beam's runner failed: {one_line(self._error)}; its log is {self._log}") from None
             return True
-        self._workers |= _worker_processes()
-        if any(map(_has_ended, self._workers)):
-            self._lost_at = self._lost_at or time.monotonic()
-            if time.monotonic() - self._lost_at > SECONDS_TO_END:
-                raise UserError(
-                    "a worker of Beam was killed, perhaps for want of memory; run again, perhaps with fewer workers "
-                    f"(direct_num_workers): shards that are whole are skipped; Beam's log is {self._log}"
-                )
+        if self._lost_at and time.monotonic() - self._lost_at > SECONDS_TO_END:
+            raise UserError(
+                "a worker of Beam was killed, perhaps for want of memory; run again, perhaps with fewer workers "
+                f"(direct_num_workers): shards that are whole are skipped; Beam's log is {self._log}"
+            )
         return False
+
+    def note(self, error: BaseException | None) -> None:
+        """Takes note of an error in one of Beam's threads, such as the one that waits for a worker process."""
+        if str(error).startswith(WORKER_FAILED):
+            self._lost_at = self._lost_at or time.monotonic()
 
     def end(self) -> None:
         """Ends the worker processes of this machine."""
-        for worker in self._workers | _worker_processes():
-            if not _has_ended(worker):
+        for worker in _worker_processes():
+            with suppress(psutil.NoSuchProcess):
                 worker.kill()
 
     def _run(self, run: Callable[[], object]) -> None:
@@ -133,8 +138,9 @@ def started(line: str, work: Callable[[str], None], keys: Sequence[str], log: Pa
             raise UserError(f"{name} refuses its options: {one_line(error)}") from None
     # Without the shuffle, a runner would hand all shards to one worker.
     pipeline | beam.Create(list(keys)) | beam.Reshuffle() | beam.Map(work)
-    with _logged(log):
+    with _logged(log) as tell:
         job = Job(lambda: pipeline.run().wait_until_finish(), log)
+        tell.append(job.note)
         try:
             yield job
         finally:
@@ -238,13 +244,6 @@ def _worker_processes() -> set[psutil.Process]:
     return found
 
 
-def _has_ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 @contextmanager
 def _quiet_import() -> Iterator[None]:
     """Around Beam's import, which warns of packages of Google's that nobody asked for."""
@@ -258,8 +257,12 @@ def _quiet_import() -> Iterator[None]:
 
 
 @contextmanager
-def _logged(log: Path) -> Iterator[None]:
-    """Beam's log, and errors of its threads, to a file: a runner logs at each start and each end of a connection."""
+def _logged(log: Path) -> Iterator[list[Callable[[BaseException | None], None]]]:
+    """Beam's log, and errors of its threads, to a file: a runner logs at each start and each end of a connection.
+
+    Gives a list of functions that are told of the errors of threads, too.
+    """
+    told: list[Callable[[BaseException | None], None]] = []
     logger, hook = logging.getLogger("apache_beam"), threading.excepthook
     log.unlink(missing_ok=True)
     handler = logging.FileHandler(log, mode="a", encoding="utf-8")  # the workers write to it, too
@@ -270,10 +273,12 @@ def _logged(log: Path) -> Iterator[None]:
 
     def log_error(arguments: threading.ExceptHookArgs) -> None:
         logger.error("in a thread", exc_info=arguments.exc_value)
+        for tell in told:
+            tell(arguments.exc_value)
 
     threading.excepthook = log_error
     try:
-        yield
+        yield told
     finally:
         threading.excepthook = hook
         logger.removeHandler(handler)

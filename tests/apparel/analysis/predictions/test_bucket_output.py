@@ -41,7 +41,7 @@ def predict(out, network=None, sources=("shop",), outputs=OUTPUTS):
 
 def predict_until(out, monkeypatch, written):
     """A run that is killed before it writes the photo of that number."""
-    write = prediction_run._write
+    write = prediction_run.write
 
     def killed(detected, tables, writers):
         if tables.photos + tables.problems == written:
@@ -49,7 +49,7 @@ def predict_until(out, monkeypatch, written):
         write(detected, tables, writers)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(prediction_run, "_write", killed)
+        patch.setattr(prediction_run, "write", killed)
         predict(out)
 
 
