@@ -59,6 +59,7 @@ def test_a_format_is_written_and_measured(tmp_path, monkeypatch, capsys, run):
     assert "A processor" not in paths.export_report("tflite").with_name("index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_format_too_far_off_is_an_error_before_mlflow_hears_of_it(tmp_path, monkeypatch, run):
     trained = decided_detector.network()
     tiny_detector.records(tmp_path)

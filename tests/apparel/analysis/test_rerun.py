@@ -72,6 +72,7 @@ def test_differing_files_are_listed_with_the_first_stage_that_differs(shop, capf
     assert not rerun.COPY.exists()
 
 
+@pytest.mark.slow
 def test_one_stage_runs_alone(shop, capfd):
     make_random(shop)
     capfd.readouterr()

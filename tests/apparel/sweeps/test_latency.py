@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from apparel.models.detector import Detector
 from tests.support import tiny_detector
 from tests.support.repository import ROOT
@@ -14,6 +16,7 @@ def run_latency(model: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
+@pytest.mark.slow
 def test_a_model_gives_milliseconds_and_a_folder_without_one_an_error(tmp_path: Path) -> None:
     Detector(tiny_detector.config(tiny_detector.train_params()), tiny_detector.CLASSES).save(tmp_path / "model")
     done = run_latency(tmp_path / "model")

@@ -16,7 +16,7 @@ METRICS = Path("data/results/eval/metrics.json")
 DETECTIONS = Path("data/results/eval/detections.csv")
 
 
-@pytest.fixture(params=["evaluated before", pytest.param("never ran", marks=pytest.mark.slow)])
+@pytest.fixture(params=["evaluated before", "never ran"])
 def folder(request, tmp_path, monkeypatch):
     """A project where a trial with another seed was trained and kept as `tiny-001`."""
     folder = three_stage_project.make(tmp_path / "project")
@@ -52,6 +52,7 @@ def test_a_project_under_any_path_shares_its_cache_and_its_settings(tmp_path, mo
     assert str(folder) not in (clone.folder / ".dvc" / "config.local").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_an_experiment_is_applied_without_results_on_test_until_repro_makes_them(folder):
     shown = json.loads(project_copy.run(folder, "dvc", "exp", "show", "--json").stdout)
     trial = shown[-1]["experiments"][0]["revs"][0]

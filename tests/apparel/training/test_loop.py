@@ -217,6 +217,7 @@ def test_gradients_are_clipped_where_the_pipeline_file_says_so(project: Path, in
     assert moved == pytest.approx(0.001, rel=0.01)
 
 
+@pytest.mark.slow
 def test_frozen_first_layers_keep_weights_and_statistics_and_the_others_learn(project: Path, index: Index) -> None:
     training = _training(index, project / "early", steps=2, freeze="early")
     backbone = training.detector.backbone

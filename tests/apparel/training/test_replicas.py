@@ -89,6 +89,7 @@ def test_what_tensorflow_says_of_a_lost_machine_is_one_line():
         raise tf.errors.UnavailableError(None, None, "gone")
 
 
+@pytest.mark.slow
 def test_two_machines_get_the_sums_of_one_and_what_the_chief_has():
     addresses = " ".join(f"127.0.0.1:{servers.free_port()}" for _ in range(2))
     machines = [

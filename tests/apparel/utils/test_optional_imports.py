@@ -27,6 +27,7 @@ assert keras.__name__ == "keras" and keras.__version__.startswith("3")
 """What is left out is imported where it is used: with TensorFlow's packages, or by others."""
 
 
+@pytest.mark.slow
 def test_train_imports_nothing_that_it_can_do_without_and_the_rest_is_imported_where_it_is_used() -> None:
     program = f"import sys, stages.train\nfound = {set(NOT_IN_TRAIN)!r} & set(sys.modules)\nassert not found, found\n"
     subprocess.run([sys.executable, "-c", program + DEFERRED], cwd=ROOT, check=True)

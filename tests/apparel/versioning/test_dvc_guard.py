@@ -204,6 +204,7 @@ def test_a_broken_rwlock_is_removed(here):
         assert rwlock.exists() == stays
 
 
+@pytest.mark.slow
 def test_the_cache_folder_is_that_of_dvc(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in (["init", "--no-scm", "--quiet"], ["remote", "add", "one", "s3://bucket/%20"]):

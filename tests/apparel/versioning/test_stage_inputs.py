@@ -184,21 +184,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("rate", "edit", "said"),
     [
-        pytest.param(
-            0.25,
-            "params.yaml|learning_rate: 0.25|learning_rate: 0.5",
-            "train.learning_rate from 0.25 to 0.5",
-            marks=pytest.mark.slow,
-        ),
+        (0.25, "params.yaml|learning_rate: 0.25|learning_rate: 0.5", "train.learning_rate from 0.25 to 0.5"),
         (0.125, "apparel/models/detector.py|import|\nimport", "apparel/models/detector.py"),
-        pytest.param(
-            0.0625,
-            "data/results/tfrecord/index.json|{|{ ",
-            "data/results/tfrecord/index.json",
-            marks=pytest.mark.slow,
-        ),
+        (0.0625, "data/results/tfrecord/index.json|{|{ ", "data/results/tfrecord/index.json"),
     ],
 )
+@pytest.mark.slow
 def test_dvc_records_nothing_of_a_stage_whose_inputs_changed(quick: Path, rate: float, edit: str, said: str) -> None:
     params, name = quick / "params.yaml", edit.split("|")[0]
     original = params.read_bytes()
@@ -217,6 +208,7 @@ def test_dvc_records_nothing_of_a_stage_whose_inputs_changed(quick: Path, rate: 
         params.write_bytes(original)
 
 
+@pytest.mark.slow
 def test_a_path_that_was_set_after_dvc_started_is_refused(quick: Path) -> None:
     pipeline, params = quick / "dvc.yaml", quick / "params.yaml"
     original, lock = {path: path.read_bytes() for path in (pipeline, params)}, (quick / "dvc.lock").read_bytes()
@@ -234,6 +226,7 @@ def test_a_path_that_was_set_after_dvc_started_is_refused(quick: Path) -> None:
         (quick / "configs" / "other.config").unlink()
 
 
+@pytest.mark.slow
 def test_an_edit_between_the_end_of_a_stage_and_the_record_of_dvc_is_not_recorded(quick: Path) -> None:
     pipeline, params = quick / "dvc.yaml", quick / "params.yaml"
     original = {path: path.read_bytes() for path in (pipeline, params)}

@@ -14,6 +14,7 @@ from tests.support.prediction_run import write_run
 
 TOOLS = """
 const pause = () => new Promise(requestAnimationFrame);
+const until = async isSo => { for (let tries = 0; tries < 600 && !isSo(); tries += 1) await pause(); };
 const nameAt = place => { const {chunk, index} = photo(order[place]); return chunk.names[index]; };
 const names = () => [...cells.keys()].sort((a, b) => a - b).map(nameAt);
 const set = (id, value) => { byId(id).value = value; byId(id).dispatchEvent(new Event("input")); return names(); };
@@ -140,8 +141,9 @@ def test_only_what_is_in_view_is_in_the_document(tmp_path):
     write_run(tmp_path, dict.fromkeys([f"{number}.jpg" for number in range(400)], detections()))
     page = write_page(tmp_path, {"a": 0.5}, {})
     steps = """
+    await until(() => cells.size);
     const seen = {first: names().slice(0, 2), few: cells.size < 120};
-    scrollTo(0, 1e9); await pause(); await pause();
+    scrollTo(0, 1e9); await until(() => names().at(-1) === "399.jpg");
     seen.last = names().at(-1); seen.stillFew = cells.size < 120; seen.gone = names().includes("0.jpg");
     return seen;
     """
