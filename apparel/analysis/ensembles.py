@@ -212,11 +212,8 @@ def check_not_seen(ensemble: Ensemble, judged: str) -> list[str]:
 
 def _seen_photos(lock: Lock, today: Lock) -> set[str] | None:
     """The splits of today with photos that a training learnt from or chose by; None where it cannot be told."""
-    photos, then = (
-        {path: md5 for path, md5 in each.deps("split").items() if PurePosixPath(path).name == paths.photos("x").name}
-        for each in (today, lock)
-    )
-    if photos != then or lock.revision is None:
+    photos, then = (_divided_photos(each) for each in (today, lock))
+    if not photos or photos != then or lock.revision is None:
         return None
     from dvc.api import DVCFileSystem
 
@@ -231,3 +228,9 @@ def _seen_photos(lock: Lock, today: Lock) -> set[str] | None:
     names = set(learnt.loc[learnt["split"] != "test", "filename"])
     now = csv_tables.read(table, ["filename", "split"])
     return set(now.loc[now["filename"].isin(names), "split"])
+
+
+def _divided_photos(lock: Lock) -> dict[str, str]:
+    """The hash of the photos that the stage split divided, by their folder; none where it did not run."""
+    read = lock.deps("split") if "split" in lock.stages else {}
+    return {path: md5 for path, md5 in read.items() if PurePosixPath(path).name == paths.photos("x").name}

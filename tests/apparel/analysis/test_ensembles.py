@@ -92,11 +92,13 @@ class SplitLock:
 
     def __init__(self, split, photos="p", revision="0123456789"):
         self.split, self.photos, self.revision = split, photos, revision
+        self.stages = {"split": {}} if split else {}
 
     def hashes(self):
         return {paths.SPLIT.as_posix(): self.split}
 
     def deps(self, stage):
+        assert stage in self.stages
         return {"data/shop/photos": self.photos, "apparel/data/split.py": self.split}
 
 
@@ -120,6 +122,12 @@ def test_a_member_that_may_have_been_trained_on_the_photos_is_refused(locks):
             ensembles.check_not_seen(loaded, "test")
     locks["2"] = SplitLock("a")
     assert ensembles.check_not_seen(loaded, "test") == []
+
+
+def test_without_a_split_in_the_workspaces_lock_members_are_refused(locks, monkeypatch):
+    monkeypatch.setattr(dvc_lock, "read_workspace", lambda: SplitLock(None))
+    with pytest.raises(UserError, match="member six: it was trained with another split"):
+        ensembles.check_not_seen(ensembles.load(write(TWO)), "test")
 
 
 @pytest.mark.parametrize(
