@@ -42,7 +42,7 @@ class RenamedFiles:
                 self._annotations[name] = source
                 continue
             *folders, base = _parts(source)
-            for form in {base, PurePosixPath(base).stem}:
+            for form in dict.fromkeys([base, PurePosixPath(base).stem]):  # a set's order differs between processes
                 self._by_folder[_folder(source), form] = name
                 self._by_stem[form, Path(name).stem].append(name)
                 for length in range(min(len(folders) + 1, LONGEST_END)):

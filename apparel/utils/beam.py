@@ -112,8 +112,11 @@ def map_shards(work: Work, parts: Sequence[Sequence[Item]], what: str, state: Ca
 
 
 def forget(*what: str) -> None:
-    """Removes the shards of work whose results are where they belong, unless another process has begun the same."""
-    for name in what if is_asked() else ():
+    """Removes the shards of work whose results are where they belong, unless another process has begun the same.
+
+    Also after work without Beam: a run with Beam that was killed before may have left some.
+    """
+    for name in filter(lambda name: _folder(name).is_dir(), what):
         with suppress(UserError), shard_folder(name) as folder:
             files.remove_tree(folder)
 

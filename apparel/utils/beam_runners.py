@@ -58,11 +58,15 @@ def check(line: str) -> "PipelineOptions":
 
         options = _parse(pipeline_options, flags)
         runner = options.view_as(pipeline_options.StandardOptions).runner
+        if not runner:
+            raise UserError(f"Beam's options '{plain(line)}' name no runner, such as --runner={DIRECT}")
         if runner not in RUNNERS:
-            raise UserError(f"there is no runner '{plain(runner or '')}'{nearest(runner or '', list(RUNNERS))}")
-        if runner == "DataflowRunner":
+            raise UserError(f"there is no runner '{plain(runner)}'{nearest(runner, list(RUNNERS))}")
+        if runner == DIRECT:
+            _check_direct(options.view_as(pipeline_options.DirectOptions))
+        elif runner == "DataflowRunner":
             _check_dataflow(options.view_as(pipeline_options.GoogleCloudOptions))
-        elif runner != DIRECT:
+        else:
             _check_job_server(runner, options.view_as(pipeline_options.PortableOptions), options.get_all_options())
     return options
 
@@ -197,6 +201,12 @@ def _close(name: str, names: list[str]) -> str:
     """A hint where there is one; Beam has hundreds of options."""
     hint = nearest(name, names)
     return hint if "did you mean" in hint else "; those of a runner are listed at beam.apache.org/documentation/runners"
+
+
+def _check_direct(options: "PipelineOptions") -> None:
+    workers = options.direct_num_workers
+    if workers < 0:
+        raise UserError(f"direct_num_workers is {workers}: expected a number of processes, 0: one a core")
 
 
 def _check_dataflow(options: "PipelineOptions") -> None:

@@ -66,7 +66,7 @@ def prepare(folder: Path, work: Work, items: Any, states: Any, count: int) -> Sh
     content = pickle.dumps((work, items, Path.cwd()), protocol=5)
     key = hashlib.sha256(content + repr(states).encode() + _versions()).hexdigest()[:40]
     path = folder / f"{key}{WORK}"
-    if not path.exists():
+    if not path.is_file() or path.read_bytes() != content:  # a disk that lost power may hold half of it
         files.write_bytes(path, content)
     (folder / f"{key}{ERROR}").unlink(missing_ok=True)
     return Shard(key, count)
@@ -87,6 +87,7 @@ def perform(folder: Path, key: str) -> None:
         md5 = _md5(partial)
         partial.replace(folder / f"{key}{RESULT}")
         files.write_json(folder / f"{key}{DONE}", {"md5": md5})
+        (folder / f"{key}{ERROR}").unlink(missing_ok=True)  # of another attempt: runners make several
     except (UserError, OSError) as error:
         files.write_text(folder / f"{key}{ERROR}", _sentence(error))
     finally:
@@ -104,7 +105,7 @@ def result(folder: Path, key: str) -> tuple[Path, str]:
         raise UserError(refused.read_text(encoding="utf-8"))
     try:
         return folder / f"{key}{RESULT}", json.loads((folder / f"{key}{DONE}").read_bytes())["md5"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             f"the workers left no result in {folder}: each of them needs the project's folder under this path"
         ) from None

@@ -85,6 +85,7 @@ def run(
         finally:
             tables.close()
             remarks = [remark for writer in writers if (remark := writer.close())]
+        shard_run.forget(folder)
         facts = {"Model": metadata.model, "Detector": metadata.detector, "Runtime": runtime}
         index = page.write_page(folder, thresholds, facts, links=bucket is None)
         if bucket:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from apparel.analysis.predictions import choose_network, prediction_run
+from apparel.analysis.predictions import choose_network, prediction_run, run_folder
 from apparel.analysis.predictions.json_lines import JsonLines
 from apparel.analysis.predictions.open_writers import open_writers
 from apparel.analysis.predictions.output_names import name_hash
@@ -89,12 +89,22 @@ def detect_all(photos: Iterable[SourcePhoto], work: ShardWork, tables: RunTables
     """
     first = tables.photos + tables.problems
     remaining = _picklable(prediction_run.not_written(photos, tables, lambda: None))
-    name = f"predict {name_hash(str(work.folder.absolute()))}"
     of_tables = [writer for writer in writers if isinstance(writer, OF_TABLES)]
-    for detected in beam.map_items(work, remaining, "detecting", _state, first, name):
+    # The workers' pictures lie in the folder: were it deleted and begun anew, whole shards would lack theirs.
+    begun = shard_files.file_state(work.folder / run_folder.HEADER)
+    state = functools.partial(_state, begun)
+    for detected in beam.map_items(work, remaining, "detecting", state, first, _shards(work.folder)):
         with_size = replace(detected.decoded, photo=_Size(*detected.decoded.size))
         prediction_run.write(replace(detected, decoded=with_size), tables, of_tables)
-    beam.forget(name)
+
+
+def forget(folder: Path) -> None:
+    """Removes the shards of a run that has ended, with Beam or after all without; `folder` is that of its output."""
+    beam.forget(_shards(folder))
+
+
+def _shards(folder: Path) -> str:
+    return f"predict {name_hash(str(folder.absolute()))}"
 
 
 def _picklable(photos: Iterable[SourcePhoto]) -> Iterator[SourcePhoto]:
@@ -107,9 +117,9 @@ def _picklable(photos: Iterable[SourcePhoto]) -> Iterator[SourcePhoto]:
         yield photo
 
 
-def _state(photo: SourcePhoto) -> tuple[int, ...] | None:
-    """Of a file; the version of one in a bucket is a part of `read`."""
-    return shard_files.file_state(Path(photo.name))
+def _state(begun: tuple[int, ...] | None, photo: SourcePhoto) -> tuple:
+    """Of the output's header, and of a file; the version of one in a bucket is a part of `read`."""
+    return begun, shard_files.file_state(Path(photo.name))
 
 
 @functools.lru_cache(maxsize=1)

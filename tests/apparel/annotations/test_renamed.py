@@ -1,8 +1,13 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from apparel.annotations.records import Annotation
 from apparel.annotations.renamed import RenamedFiles, nearest_folder, read_renamed
 from apparel.errors import UserError
+from tests.support.repository import ROOT
 
 ROWS = [
     ("annotations", "train_1.xml", "a/train/1.xml"),
@@ -28,6 +33,16 @@ ROWS = [
 )
 def test_a_photo_is_found_by_its_former_name(file, written, stem, expected):
     assert RenamedFiles(ROWS).photo(file, written, stem) == expected
+
+
+def test_it_is_pickled_to_the_same_bytes_in_every_process():
+    code = f"import hashlib, pickle; from apparel.annotations.renamed import RenamedFiles; \
+print(hashlib.sha256(pickle.dumps(RenamedFiles({ROWS}))).hexdigest())"
+    hashes = {
+        subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(seed)})
+        for seed in (0, 3)  # which order the two forms of a name differently in a set
+    }
+    assert len(hashes) == 1  # shards of Beam are known by them, in the process that goes on, too
 
 
 def test_without_a_table_names_stay_and_lose_their_folders(tmp_path):

@@ -22,7 +22,9 @@ from tests.support.repository import ROOT
     [
         ("--runner=DirektRunner", "there is no runner 'DirektRunner'; did you mean 'DirectRunner'"),
         ("--runner=PrismRunner", "there is no runner 'PrismRunner'"),  # it would download itself
-        ("--direct_num_workers=2", "there is no runner ''; valid are DataflowRunner, DirectRunner"),
+        ("--direct_num_workers=2", "options '--direct_num_workers=2' name no runner, such as --runner=DirectRunner"),
+        ("--runner=DirectRunner --direct_num_workers=-1", "direct_num_workers is -1: expected a number of processes"),
+        ("--runner=DirectRunner --direct_running_mode=x", "argument --direct_running_mode: invalid choice: 'x'"),
         (
             "--runner=DirectRunner --direct_num_wokers=2",
             "no option '--direct_num_wokers'; did you mean '--direct_num_w",

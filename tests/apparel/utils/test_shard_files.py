@@ -42,10 +42,32 @@ def test_a_whole_shard_is_not_done_again_and_a_damaged_one_is(folder):
     path.write_text("abd", encoding="utf-8")
     shard_files.perform(folder, shard.key)
     assert (calls(), path.read_text(encoding="utf-8")) == (2, "abc")
-    (folder / f"{shard.key}.done").write_text("{", encoding="utf-8")
-    shard_files.perform(folder, shard.key)
-    assert calls() == 3
+    for number, damaged in enumerate(["", "{", "[]", "{}"]):
+        (folder / f"{shard.key}.done").write_text(damaged, encoding="utf-8")
+        shard_files.perform(folder, shard.key)
+        assert calls() == 3 + number
     assert not list(folder.glob("*.partial"))
+
+
+def test_a_half_written_piece_of_work_is_written_again(folder):
+    shard = shard_files.prepare(folder, write, "abc", None, 3)
+    work = folder / f"{shard.key}.work"
+    whole = work.read_bytes()
+    for damaged in (b"", whole[:-5], whole + b"x"):
+        work.write_bytes(damaged)
+        assert shard_files.prepare(folder, write, "abc", None, 3) == shard
+        assert work.read_bytes() == whole
+
+
+def test_a_shard_that_a_second_attempt_does_is_no_longer_refused(folder):
+    Path("calls.txt").mkdir()  # so that the first attempt fails
+    shard = shard_files.prepare(folder, write, "abc", None, 3)
+    shard_files.perform(folder, shard.key)
+    with pytest.raises(UserError, match=r"calls\.txt: Is a directory"):
+        shard_files.result(folder, shard.key)
+    Path("calls.txt").rmdir()
+    shard_files.perform(folder, shard.key)
+    assert shard_files.result(folder, shard.key)[0].read_bytes() == b"abc"
 
 
 def test_other_items_states_and_work_are_other_shards(folder):

@@ -66,6 +66,26 @@ def test_a_killed_run_goes_on_to_the_same_bytes_with_workers_and_without(shop, m
     assert predict("copy", by_beam=False) == without
 
 
+def test_a_killed_run_whose_folder_was_deleted_begins_anew(shop, monkeypatch):
+    without = predict("found", by_beam=False)
+    beam_in_process.install(monkeypatch, killed_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        predict("by-beam")
+    shutil.rmtree("by-beam")
+    beam_in_process.install(monkeypatch)
+    assert predict("by-beam") == without
+
+
+def test_a_killed_run_that_ends_without_beam_leaves_no_shards(shop, monkeypatch):
+    beam_in_process.install(monkeypatch, killed_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        predict("found")
+    assert len(list(beam.FOLDER.glob("*/*.result"))) == 2
+    monkeypatch.delenv(beam.VARIABLE)
+    predict("found", by_beam=False)
+    assert not list(beam.FOLDER.glob("*/*"))
+
+
 def test_a_run_that_was_killed_while_its_tables_were_written_goes_on(shop, monkeypatch):
     without = predict("found", by_beam=False)
     beam_in_process.install(monkeypatch)
