@@ -9,15 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from apparel import params, paths
+from apparel import params
 from apparel.analysis import crossval_results, ensemble_fit
 from apparel.analysis.crossval_results import CrossValidation, FoldResult
 from apparel.analysis.result_sets import ResultSet
-from apparel.boxes import LABEL_COLUMNS, PHOTO_COLUMNS
 from apparel.errors import UserError
 from apparel.inference import detection_tables, fusion
 from apparel.tracking import runs
-from apparel.utils import csv_tables, locking
+from apparel.utils import locking
 
 MEMBERS = "crossval.fused"
 """Parameter of a fusion: the names of what was fused."""
@@ -48,7 +47,7 @@ def run(names: Sequence[str], name: str | None) -> CrossValidation:
         settings["params"] |= {MEMBERS: ", ".join(names), "data.name": members[0].params["data.name"]}
         with runs.start_run(config, f"crossval {name}") as written:
             for fold in folds:
-                _write_fold(name, fold)
+                crossval_results.write_fold(name, fold)
             for path in crossval_results.write(result, settings | {"run": written.id}):
                 written.log_file(path, "crossval")
             written.log_params(settings["params"])
@@ -129,17 +128,3 @@ def _is_fusion(name: str) -> bool:
 def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What all have alike; `compare` shows the rest as of the members."""
     return {key: value for key, value in settings[0].items() if all(each.get(key) == value for each in settings)}
-
-
-def _write_fold(name: str, fold: FoldResult) -> None:
-    """Writes the tables of a fold as eval does those of a training."""
-    folder = crossval_results.fold_folder(name, fold.seed, fold.fold)
-    thresholds = [("val", name, score) for name, score in fold.tables["thresholds"].items()]
-    tables = {
-        paths.TEST_PHOTOS: fold.tables["photos"][[*PHOTO_COLUMNS, "sha256"]],
-        paths.GROUND_TRUTH: fold.tables["ground_truth"][[*LABEL_COLUMNS, "difficult"]],
-        paths.DETECTIONS: fold.tables["detections"],
-        paths.PER_CLASS: pd.DataFrame(thresholds, columns=["split", "class", "threshold"]),
-    }
-    for path, table in tables.items():
-        csv_tables.write(table, folder / path.name)

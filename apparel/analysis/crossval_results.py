@@ -18,7 +18,7 @@ import pandas as pd
 from apparel import paths
 from apparel.analysis import result_sets
 from apparel.analysis.result_sets import ResultSet
-from apparel.boxes import CORNERS, is_file_name
+from apparel.boxes import CORNERS, LABEL_COLUMNS, PHOTO_COLUMNS, is_file_name
 from apparel.classes import ALL
 from apparel.errors import UserError
 from apparel.evaluation import breakdown, evaluate, html, metrics, report
@@ -33,7 +33,7 @@ CROSSVAL = paths.LOCAL / "crossval"
 """Where cross-validations lie, a folder each by its name."""
 
 SUMMARY = "summary.json"
-"""The file that is written last."""
+"""The file that is written last, and removed before a fold's results are replaced: with it all are there."""
 
 REMEDY = "run the same `apparel crossval` again"
 
@@ -88,8 +88,30 @@ def folder(name: str) -> Path:
 def keep_results(project: Path, target: Path) -> None:
     """Copies what eval wrote in a copy of the project."""
     target.mkdir(parents=True, exist_ok=True)
+    _give_up_summary(target)
     for path in KEPT:
         shutil.copyfile(project / path, target / path.name)
+
+
+def write_fold(name: str, fold: FoldResult) -> None:
+    """Writes the tables of a fold that was not trained, under the names that `keep_results` gives those of eval."""
+    target = fold_folder(name, fold.seed, fold.fold)
+    thresholds = [("val", label, score) for label, score in fold.tables["thresholds"].items()]
+    tables = {
+        paths.TEST_PHOTOS: fold.tables["photos"][[*PHOTO_COLUMNS, "sha256"]],
+        paths.GROUND_TRUTH: fold.tables["ground_truth"][[*LABEL_COLUMNS, "difficult"]],
+        paths.DETECTIONS: fold.tables["detections"],
+        paths.PER_CLASS: pd.DataFrame(thresholds, columns=["split", "class", "threshold"]),
+    }
+    _give_up_summary(target)
+    for path, table in tables.items():
+        csv_tables.write(table, target / path.name)
+
+
+def _give_up_summary(fold: Path) -> None:
+    """Removes the summary if a fold has results that are about to be replaced, given the fold's folder."""
+    if (fold / paths.PER_CLASS.name).exists():
+        (fold.parents[1] / SUMMARY).unlink(missing_ok=True)
 
 
 def fold_metrics(source: Path) -> dict[str, float]:
@@ -181,7 +203,7 @@ def write(result: CrossValidation, settings: Mapping[str, Any]) -> list[Path]:
     spreads = {key: None if value != value else round(value, DECIMALS) for key, value in spread(result.folds).items()}
     experiments = result.folds[["seed", "fold", "experiment"]].to_dict("records")
     summary = {"pooled": figures, "mAP50": spreads, "trainings": experiments, **settings}
-    files.write_json(target / SUMMARY, summary)  # the last: with it the results are whole
+    files.write_json(target / SUMMARY, summary)
     return [target / SUMMARY, *(target / f"{name}.csv" for name in tables)]
 
 

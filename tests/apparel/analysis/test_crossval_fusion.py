@@ -33,7 +33,7 @@ def finish(name, detections, seeds=(0,), folds=(1, 2, 3), **settings):
     """Writes a cross-validation as a command of trainings does."""
     results = [fold(number, detections, seed) for seed in seeds for number in folds]
     for result in results:
-        crossval_fusion._write_fold(name, result)
+        crossval_results.write_fold(name, result)
         (crossval_results.fold_folder(name, result.seed, result.fold) / "training.json").touch()
     crossval_results.write(crossval_results.pool(name, results), SETTINGS | settings)
 
@@ -97,3 +97,14 @@ def test_what_cannot_be_fused_is_refused_and_trainings_stay(project):
             crossval_fusion.run(names, name)
     summary = json.loads((crossval_results.folder("b") / "summary.json").read_text(encoding="utf-8"))
     assert "crossval.fused" not in summary["params"] and not project
+
+
+def test_a_fusion_that_is_killed_while_it_replaces_another_leaves_none(project, monkeypatch):
+    finish("half", HALF)
+    finish("right", RIGHT)
+    crossval_fusion.run(["half", "right"], "both")
+    monkeypatch.setattr(crossval_results, "write", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        crossval_fusion.run(["right", "half"], "both")
+    with pytest.raises(UserError, match="both is no finished cross-validation"):
+        crossval_fusion.run(["both", "half"], "more")

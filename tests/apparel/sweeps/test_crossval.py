@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -153,6 +154,20 @@ def test_what_a_killed_one_left_is_run_again(project):
         files.write_text(project.plan.folder_of(training) / crossval_plan.RECORD, left)
     crossval.run(project.plan)
     assert FakeWorkspace.ran == ["1/3", "2/3", "3/3"]
+
+
+def test_a_summary_goes_once_a_training_that_it_counts_on_is_replaced(project, monkeypatch):
+    crossval.run(project.plan)
+    summary = crossval_results.folder("cv") / "summary.json"
+    monkeypatch.setattr(FakeWorkspace, "failing", "2/3")
+    two_seeds = replace(project.plan, seeds=(0, 1))
+    with pytest.raises(UserError, match="fold 2"):
+        crossval.run(two_seeds)
+    assert summary.exists() and len(crossval_results.load("cv").photos) == 12  # seed 0 stays as it was
+    of_other_code = replace(project.plan, snapshot=Snapshot("c", "s", "another tree"))
+    with pytest.raises(UserError, match="fold 2"):
+        crossval.run(of_other_code)
+    assert not summary.exists()
 
 
 def test_ctrl_c_ends_the_training_and_says_how_to_go_on(project, monkeypatch):
