@@ -4,13 +4,12 @@ The folds are those of `apparel crossval`: `split.fold` makes each val in turn, 
 pruner compares the folds of a trial with those of the best one, and stops a trial that is behind on nearly all of them.
 """
 
-import time
 from pathlib import Path
 
 from optuna.trial import TrialState
 
 from apparel.errors import UserError
-from apparel.sweeps import failure_log, mlflow_runs
+from apparel.sweeps import mlflow_runs
 from apparel.sweeps.trial_runner import TrialOutcome, TrialRunner
 from apparel.tracking import local_runs, runs
 from apparel.training import trial_messages
@@ -23,13 +22,8 @@ class CrossvalTrialRunner(TrialRunner):
     are not reported, since Optuna's steps are the folds, from 1.
     """
 
-    def run(self) -> TrialOutcome:
+    def _train_and_save(self, start: float) -> TrialOutcome:
         """Trains fold by fold until the trial is complete, pruned or failed."""
-        start = time.monotonic()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        duplicate = self._finished_duplicate()
-        if duplicate is not None and duplicate.state == TrialState.PRUNED:
-            return self._prune_like(duplicate)
         run = self._open_run()
         outcome = self._run_folds(self._folder)
         if self._heartbeat.lost.is_set():
@@ -42,9 +36,7 @@ class CrossvalTrialRunner(TrialRunner):
             run.log_metrics({metric: mean})
             outcome = TrialOutcome(TrialState.COMPLETE, [mean], outcome.attributes | {"metrics": {metric: mean}})
         mlflow_runs.end_trial_run(run, outcome.state, outcome.attributes.get("failure", ""))
-        log = {"log": failure_log.last_lines(self._log)} if outcome.state == TrialState.FAIL else {}
-        seconds = {"seconds": {"total": time.monotonic() - start}}
-        return TrialOutcome(outcome.state, outcome.values, outcome.attributes | seconds | log)
+        return outcome
 
     def _open_run(self) -> runs.Run:
         """The trial's run in MLflow: that of an earlier start, or a new one."""

@@ -78,17 +78,22 @@ class TrialRunner:
         duplicate = self._finished_duplicate()
         if duplicate is not None and duplicate.state == TrialState.PRUNED:
             return self._prune_like(duplicate)
+        outcome = self._train_and_save(start)
+        seconds = outcome.attributes.get("seconds", {}) | {"total": time.monotonic() - start}
+        log = {"log": failure_log.last_lines(self._log)} if outcome.state == TrialState.FAIL else {}
+        return TrialOutcome(outcome.state, outcome.values, outcome.attributes | {"seconds": seconds} | log)
+
+    def _train_and_save(self, start: float) -> TrialOutcome:
+        """Trains, saves the experiment and ends the run in MLflow; `start` is the clock when the trial began."""
         self._set_environment()
-        set_up = time.monotonic() - start
+        began = time.monotonic()
         outcome = self._train()
-        trained = time.monotonic() - start - set_up
+        seconds = {"set-up": began - start, "training": time.monotonic() - began}
         if outcome.state == TrialState.COMPLETE:
             outcome = self._save_experiment()
         self._close_run(outcome)
-        seconds = {"set-up": set_up, "training": trained, "total": time.monotonic() - start}
-        log = {"log": failure_log.last_lines(self._log)} if outcome.state == TrialState.FAIL else {}
         run = {"run": local_runs.mlflow_id(self._run) or self._run} if self._run else {}
-        return TrialOutcome(outcome.state, outcome.values, outcome.attributes | {"seconds": seconds} | run | log)
+        return TrialOutcome(outcome.state, outcome.values, outcome.attributes | {"seconds": seconds} | run)
 
     @property
     def _run(self) -> str | None:
