@@ -100,33 +100,26 @@ def convert_data_set(
     read = list(_map(partial(_read_annotations, reader), files, cores, "annotations", annotation_folder))
     headers = Headers(photo_folder, cores)
     paired = pair_photos(chain.from_iterable(found for found, _ in read), photo_names, headers.read, pairing)
-    placed, decisions = _place_boxes(paired, headers, exif, sizes)
-    problems = [*_all_problems(read), *paired.problems, *_unreadable_photos(paired, headers), *_all_problems(placed)]
-    annotated = [image for image, _ in placed]
+    annotated, decisions, misplaced = _place_boxes(paired, headers, exif, sizes)
+    problems = [*_all_problems(read), *paired.problems, *_unreadable_photos(paired, headers), *misplaced]
     incomplete = {image.filename for image in annotated if image.lost_boxes and not image.has_box_of(class_list)}
     if not incomplete_as_negative:
         annotated = [image for image in annotated if image.filename not in incomplete]
     if not annotated:
         first = next((f"; first, {p.file}: {p.reason} ({p.detail})" for p in problems), "")
         raise UserError(f"none of {len(files)} files in {annotation_folder} annotates a photo in {photo_folder}{first}")
-    box_counts = Counter(box.label for image in annotated for box in image.boxes)
-    if class_list is None:
-        class_list = sorted(box_counts)
-    else:
-        check_class_list(class_list, box_counts)
+    class_list, box_counts = _count_boxes(annotated, class_list)
     labels, difficult, photos = _tables(annotated, class_list)
-    lost_some = [image for image in annotated if image.lost_boxes and image.filename not in incomplete]
     report = {
         "annotation_files": len(files),
         "photos": len(photos),
         "photos_without_boxes": len(photos) - labels["filename"].nunique(),
         "photos_without_annotation": len(photo_names) - len(paired.annotations),
         "photos_that_lost_all_boxes": len(incomplete),
-        "photos_that_lost_some_boxes": len(lost_some),
+        "photos_that_lost_some_boxes": len({image.filename for image in annotated if image.lost_boxes} - incomplete),
         "boxes": len(labels),
         "boxes_marked_difficult": len(difficult),
-        "boxes_per_class": {name: box_counts[name] for name in class_list},
-        "boxes_of_other_classes": {name: box_counts[name] for name in sorted(box_counts) if name not in class_list},
+        **box_counts,
         "decided": [*paired.decisions, *decisions],
     }
     beam.forget("annotations", "photos")
@@ -186,8 +179,8 @@ def _read_annotations(reader: AnnotationReader, file: Path) -> tuple[list[Annota
 
 def _place_boxes(
     paired: Pairing, headers: "Headers", exif: str, sizes: str
-) -> tuple[list[tuple[AnnotatedImage, list[Problem]]], list[str]]:
-    """The photos that can be read with their boxes placed on them, and what was decided about all of them."""
+) -> tuple[list[AnnotatedImage], list[str], list[Problem]]:
+    """The photos that can be read with boxes placed on them, what was decided about all, and the boxes' problems."""
     readable = {
         photo: (annotation, headers.readable[photo])
         for photo, annotation in sorted(paired.annotations.items())
@@ -195,7 +188,8 @@ def _place_boxes(
     }
     frames, decisions = decide_frames(readable, exif, sizes)
     work = [(photo, *readable[photo], frames[photo], paired.lost_boxes[photo]) for photo in readable]
-    return list(_map(_annotate, work, 1, "boxes")), decisions  # to send them to processes would take as long
+    placed = list(_map(_annotate, work, 1, "boxes"))  # to send them to processes would take as long
+    return [image for image, _ in placed], decisions, list(_all_problems(placed))
 
 
 class Headers:
@@ -245,6 +239,20 @@ def _annotate(work: tuple[str, Annotation, Header, Frame, int]) -> tuple[Annotat
 
 def _all_problems(results: list[tuple[Any, list[Problem]]]) -> Iterator[Problem]:
     return chain.from_iterable(problems for _, problems in results)
+
+
+def _count_boxes(
+    annotated: list[AnnotatedImage], class_list: Sequence[str] | None
+) -> tuple[Sequence[str], dict[str, dict[str, int]]]:
+    """The classes to keep, and the lines of the report that count the boxes of each and of the others."""
+    counts = Counter(box.label for image in annotated for box in image.boxes)
+    if class_list is None:
+        class_list = sorted(counts)
+    else:
+        check_class_list(class_list, counts)
+    kept = {name: counts[name] for name in class_list}
+    others = {name: counts[name] for name in sorted(counts) if name not in class_list}
+    return class_list, {"boxes_per_class": kept, "boxes_of_other_classes": others}
 
 
 def _without_path(error: UserError, path: Path) -> str:
