@@ -3,11 +3,13 @@
 import argparse
 from typing import Any
 
+from apparel.cli.arguments import positive_int
+
 
 def add_commands(commands: Any) -> None:
     """Adds the subcommands to those of `apparel cloud`."""
     listed = commands.add_parser("jobs", help="list jobs, newest first")
-    listed.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    listed.add_argument("--limit", type=positive_int, default=20, help="how many (default 20)")
     logs = commands.add_parser("logs", help="show what the machines of a job wrote")
     logs.add_argument("--follow", action="store_true", help="go on until the job has ended")
     cancel = commands.add_parser("cancel", help="end a job; stages that have ended are kept")
@@ -34,7 +36,9 @@ def show_log(arguments: argparse.Namespace) -> None:
 
     number, region = gcloud.parse_job(arguments.job, arguments.region)
     if not arguments.follow:
-        print("\n".join(jobs.log(number)) or f"job {number} has written nothing yet")
+        lines = jobs.log(number)
+        job = None if lines else jobs.describe(number, region)
+        print("\n".join(lines) if lines else f"job {number} is {job.state}, and has written nothing")
         return
     job = jobs.follow(number, region)
     if job.state != "succeeded":
@@ -47,8 +51,11 @@ def cancel(arguments: argparse.Namespace) -> None:
     from apparel.cloud import gcloud, jobs
 
     number, region = gcloud.parse_job(arguments.job, arguments.region)
-    jobs.cancel(number, region)
-    print(f"job {number} is told to end; `apparel cloud jobs` shows when it has")
+    job = jobs.cancel(number, region)
+    if job.state in jobs.ENDED:
+        print(f"job {number} has ended before: {job.state}")
+    else:
+        print(f"job {number} is told to end; `apparel cloud jobs` shows when it has")
 
 
 def fetch(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apparel.cloud import results, snapshot, submission
+from apparel.cloud import jobs, results, snapshot, submission
 from apparel.cloud.results import Ending
 from apparel.errors import UserError, some_of
 from apparel.tracking.outbox import Outbox, find_outbox
@@ -94,11 +94,12 @@ def fetch(address: str) -> Fetched:
 
 
 def failure_text(failures: Sequence[Ending]) -> str:
-    """Why machines failed, with the last lines of the first one's log."""
-    first = failures[0]
+    """Why machines failed, with the last lines of the log of the first that did not fail since another one did."""
+    first = next((ending for ending in failures if jobs.LOST not in ending.failure), failures[0])
     others = f" (as did {len(failures) - 1} more machines)" if len(failures) > 1 else ""
-    tail = "".join(f"\n    {line}" for line in first.log.splitlines())
-    return f"the job failed: {first.failure}{others}" + (f"; the last lines of its log:{tail}" if tail else "")
+    tail = "".join(f"\n    {jobs.shown(line)}" for line in first.log.splitlines())
+    failure = jobs.shown(" ".join(first.failure.split()))
+    return f"the job failed: {failure}{others}" + (f"; the last lines of its log:{tail}" if tail else "")
 
 
 def deliver(runs: list[str]) -> tuple[int, str]:
@@ -128,14 +129,13 @@ def fetch_outputs(revisions: list[str], remote: dict[str, str]) -> None:
     Raises:
         UserError: the remote does not have all of them, or cannot be read.
     """
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo() as repo:
             known = remote["name"] in repo.config["remote"]
             repo.fetch(revs=revisions, workspace=False, run_cache=True, remote=remote["name"] if known else None)
-    except DvcException as error:
+    except Exception as error:  # noqa: BLE001 - DVC's own, or that of the store's library
         raise UserError(f"`dvc fetch` failed: {addresses.reason(error)}") from None
 
 
@@ -169,13 +169,12 @@ def apply(job: dict[str, Any], revision: str) -> str:
 
 
 def _checkout() -> None:
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo() as repo:
             repo.checkout()
-    except DvcException as error:
+    except Exception as error:  # noqa: BLE001 - DVC's own, or that of a file
         raise UserError(f"`dvc checkout` failed: {addresses.reason(error)}") from None
 
 
@@ -189,5 +188,7 @@ def _description(address: str) -> dict[str, Any]:
         raise UserError(f"{address}/job.json is damaged: it has no {sorted(missing)[0]}")
     if not all(results.COMMIT.fullmatch(str(job[key])) for key in ("commit", "state")):
         raise UserError(f"{address}/job.json is damaged: its commit is none")
+    if not isinstance(job["generated"], dict) or not isinstance(job["remote"], dict) or "name" not in job["remote"]:
+        raise UserError(f"{address}/job.json is damaged: it does not describe DVC's remote or the files of stages")
     submission.checked_name(str(job["name"]))
     return job

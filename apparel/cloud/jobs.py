@@ -28,6 +28,12 @@ ENDED = ("succeeded", "failed", "cancelled", "expired")
 LOG_LINES = 1000
 """Lines that `logs` shows without `--follow`, the last ones."""
 
+LINE_CHARACTERS = 1000
+"""Of a line of a log, or of an error: the rest is cut."""
+
+LOST = "a machine is lost, so machine"
+"""In the error of those that end since another one did (`apparel.training.replicas`); the reason is that one's."""
+
 POLLING_SECONDS = 5
 """Of `gcloud ai custom-jobs stream-logs`; its own default is a minute."""
 
@@ -78,15 +84,15 @@ def parse(job: dict[str, Any]) -> JobStatus:
         container = pools[0].get("containerSpec", {}) if pools else {}
         ours = submission.COMMAND in container.get("command", []) and len(container.get("args", [])) == 1
         count = sum(int(pool.get("replicaCount", 1)) for pool in pools)
-        kind = pools[0].get("machineSpec", {}).get("machineType", "") if pools else ""
+        kind = plain(pools[0].get("machineSpec", {}).get("machineType", "")) if pools else ""
         return JobStatus(
-            number=job["name"].rpartition("/")[2],
+            number=gcloud.parse_job(job["name"])[0],
             name=plain(job.get("displayName", "")),
             state=STATES.get(job.get("state", ""), plain(job.get("state", "unknown")).lower()),
-            task=job.get("labels", {}).get(submission.LABEL, ""),
-            created=job.get("createTime", ""),
+            task=plain(job.get("labels", {}).get(submission.LABEL, "")),
+            created=plain(job.get("createTime", "")),
             machines=f"{count} x {kind}" if kind else "",
-            message=addresses.without_password(" ".join(job.get("error", {}).get("message", "").split())),
+            message=shown(addresses.without_password(" ".join(job.get("error", {}).get("message", "").split()))),
             folder=buckets.checked(container["args"][0]) if ours else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
@@ -105,12 +111,18 @@ def describe(number: str, region: str | None) -> JobStatus:
 def listed(region: str | None, limit: int) -> list[JobStatus]:
     """The last jobs that `apparel cloud submit` created, newest first."""
     options = (f"--filter=labels.{submission.LABEL}:*", "--sort-by=~createTime", f"--limit={limit}")
-    return [parse(job) for job in gcloud.run_json(gcloud.custom_jobs("list", *options, region=region)) or []]
+    return [parse(job) for job in _answers(gcloud.custom_jobs("list", *options, region=region))]
 
 
-def cancel(number: str, region: str | None) -> None:
-    """Asks Vertex AI to end a job; stages that have ended are kept."""
-    gcloud.run(gcloud.custom_jobs("cancel", number, region=region))
+def cancel(number: str, region: str | None) -> JobStatus:
+    """Asks Vertex AI to end a job, unless it has ended; stages that have ended are kept. Returns the job before.
+
+    gcloud says of a job that has ended, too, that its end is asked for.
+    """
+    job = describe(number, region)
+    if job.state not in ENDED:
+        gcloud.run(gcloud.custom_jobs("cancel", number, region=region))
+    return job
 
 
 def follow(number: str, region: str | None) -> JobStatus:
@@ -130,27 +142,56 @@ def follow(number: str, region: str | None) -> JobStatus:
 
 
 def log(number: str, lines: int = LOG_LINES) -> list[str]:
-    """The last lines that the machines of a job wrote, oldest first, without passwords."""
-    condition = f'resource.type="ml_job" AND resource.labels.job_id="{number}"'
-    options = ("--freshness=60d", "--order=desc", f"--limit={lines}")
-    entries = gcloud.run_json(["gcloud", "logging", "read", condition, *options]) or []
-    return [addresses.without_password(text) for entry in reversed(entries) for text in _texts(entry)]
+    """The last lines that machines of a job wrote, oldest first, without passwords; of several machines with whose."""
+    found = _lines(number, lines)
+    machines = {machine for machine, _ in found if machine.startswith("workerpool")}
+    return [f"{machine}: {text}" if machine and len(machines) > 1 else text for machine, text in found]
 
 
 def failure(job: JobStatus) -> str:
-    """Why a job failed, on one line: its own error, which says more, before that of Vertex AI."""
-    texts = log(job.number, failure_log.LINES)
+    """Why a job failed, on one line: its own error, which says more, before that of Vertex AI.
+
+    Machines that train one model end once one of them fails: the reason is that of the machine that failed first.
+    """
+    texts = [text for _, text in _lines(job.number, failure_log.LINES)]
     own = [line.removeprefix("error: ") for line in texts if line.startswith("error: ")]
-    reason = own[-1] if own else job.message or (failure_log.failure_reason("\n".join(texts)) if texts else "")
+    first = [line for line in own if LOST not in line] or own
+    reason = first[-1] if first else job.message or (failure_log.failure_reason("\n".join(texts)) if texts else "")
     tail = "".join(f"\n    {line}" for line in texts)
     return f"job {job.number} {job.state}: {reason or 'Vertex AI gives no reason'}" + (
         f"; the last lines of its log:{tail}" if texts else f"; it left no log: apparel cloud logs {job.number}"
     )
 
 
-def _texts(entry: Any) -> list[str]:
-    if not isinstance(entry, dict):
-        return []
+def _lines(number: str, entries: int) -> list[tuple[str, str]]:
+    """Machine and text of each line of the last entries of a job's log, oldest first, without passwords."""
+    condition = f'resource.type="ml_job" AND resource.labels.job_id="{number}"'
+    options = ("--freshness=60d", "--order=desc", f"--limit={entries}")
+    found = reversed(_answers(["gcloud", "logging", "read", condition, *options]))
+    return [(_machine(entry), text) for entry in found if isinstance(entry, dict) for text in _texts(entry)]
+
+
+def _answers(command: list[str]) -> list[Any]:
+    """What gcloud lists; nothing where its answer is no list."""
+    answer = gcloud.run_json(command)
+    return answer if isinstance(answer, list) else []
+
+
+def _machine(entry: dict[str, Any]) -> str:
+    """Who wrote an entry, such as workerpool0-0; empty where it does not say."""
+    try:
+        return plain(entry["resource"]["labels"]["task_name"])
+    except (KeyError, TypeError):
+        return ""
+
+
+def _texts(entry: dict[str, Any]) -> list[str]:
     payload = entry.get("jsonPayload")
     message = payload.get("message", "") if isinstance(payload, dict) else entry.get("textPayload", "")
-    return [plain(line) for line in str(message).splitlines() if line.strip()]
+    lines = addresses.without_password(str(message)).splitlines()
+    return [shown(line) for line in lines if line.strip()]
+
+
+def shown(text: str) -> str:
+    """A line of others as it may go to a terminal: as `plain`, and longer."""
+    return "".join(character if character.isprintable() else "?" for character in text[:LINE_CHARACTERS])

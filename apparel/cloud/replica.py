@@ -10,7 +10,9 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ AUTHOR = {
     for key, value in (("NAME", "apparel cloud"), ("EMAIL", "cloud@localhost"))
 }
 """Of the commits of experiments: a container's user has no name, and git refuses to commit without one."""
+
+TOLD_TO_END = "it was told to end: cancelled, or the machine was taken away"
+"""Why work ends that SIGTERM interrupts."""
 
 NO_NEWS = "WARNING: No file hash info found for"
 """Start of a line that `dvc pull` writes for each output that nobody has made yet: here the rule, no fault."""
@@ -61,20 +66,40 @@ class Replica:
         if self._job["task"] != "train":  # whose machines are one cluster
             for name in cluster.VARIABLES:
                 os.environ.pop(name, None)
-        failure, experiments = "", {}
-        try:
-            self._configure_dvc()
-            self._work()
-        except (UserError, KeyboardInterrupt) as error:
-            failure = str(error) or "it was told to end: cancelled, or the machine was taken away"
-        try:
-            experiments = {} if self._helps_the_chief else self._share()
-        except (UserError, OSError) as error:
-            failure = failure or f"its results could not be sent: {errors.one_line(error)}"
+        experiments: dict[str, str] = {}
+        failure = self._failure_of(self._begin) or self._failure_of(self._work)
+        if not self._helps_the_chief:
+            unsent = self._failure_of(lambda: experiments.update(self._share()))
+            failure = failure or (unsent and f"its results could not be sent: {unsent}")
         log = "\n".join(self._lines) if failure else ""
-        results.write_ending(self._folder, results.Ending(self._machine.rank, failure, log, experiments))
+        ending = results.Ending(self._machine.rank, failure, log, experiments)
+        failure = self._failure_of(lambda: results.write_ending(self._folder, ending), failure) or failure
         if failure:
             raise UserError(failure)
+
+    def _failure_of(self, work: Callable[[], None], before: str = "") -> str:
+        """Calls `work`; returns why it failed, whatever it was: the bucket is to say so. Empty where it did not.
+
+        Args:
+            work: a part of this machine's work.
+            before: an earlier failure, which says more.
+        """
+        try:
+            work()
+        except UserError as error:
+            return before or str(error)
+        except KeyboardInterrupt as stopped:
+            return before or str(stopped) or TOLD_TO_END
+        except Exception as error:  # noqa: BLE001 - libraries have errors of their own
+            for line in traceback.format_exc().splitlines():
+                self._log(line)
+            return before or f"{type(error).__name__}: {addresses.reason(error)}"
+        return ""
+
+    def _begin(self) -> None:
+        """Removes the ending of an attempt before this one, on a machine that was taken away; sets up DVC."""
+        self._folder.remove([results.END])
+        self._configure_dvc()
 
     @property
     def _helps_the_chief(self) -> bool:
@@ -156,10 +181,12 @@ class Replica:
 
     def _configure_dvc(self) -> None:
         """Makes the job's remote DVC's default; the cache lies in the clone, wherever it may be at home."""
+        from configobj import ConfigObj  # as DVC reads it: an address with a comma is two values unless it is quoted
+
         remote = dict(self._job["remote"])
         name = remote.pop("name")
-        lines = ["[core]", f"    remote = {name}", "[cache]", "    dir = cache", f"['remote \"{name}\"']"]
-        lines += [f"    {key} = {value}" for key, value in remote.items()]
+        sections = {"core": {"remote": name}, "cache": {"dir": "cache"}, f'remote "{name}"': remote}
+        lines = ConfigObj(sections).write()
         files.write_text(Path(".dvc", "config.local"), "\n".join(lines) + "\n")
 
     def _save_experiment(self) -> None:
@@ -177,14 +204,13 @@ def push(experiments: list[str]) -> None:
     Raises:
         UserError: the remote cannot be written.
     """
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     print(f"+ dvc push --run-cache, and of {len(experiments)} experiments", flush=True)
     try:
         with Repo() as repo:
             repo.push(revs=experiments or None, run_cache=True)
-    except DvcException as error:
+    except Exception as error:  # noqa: BLE001 - DVC's own, or that of the store's library
         raise UserError(f"`dvc push` failed: {addresses.reason(error)}") from None
 
 

@@ -70,6 +70,7 @@ def read_endings(job: str) -> list[Ending]:
             try:
                 ending = Ending(**json.loads(text))
                 whole = all(COMMIT.fullmatch(commit) for commit in ending.experiments.values())
+                whole = whole and all(map(str.isprintable, ending.experiments))
                 whole = whole and f"machine-{ending.rank}" == name and isinstance(ending.failure + ending.log, str)
             except (ValueError, TypeError, AttributeError):
                 whole = False

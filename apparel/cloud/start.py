@@ -23,13 +23,20 @@ VERSION = 1
 
 def main(address: str) -> None:
     """Runs the job at an address; ends with its exit status."""
+    try:
+        project = fetch(address)
+    except Exception as error:  # noqa: BLE001 - each store's library has errors of its own
+        sys.exit(f"error: {address} cannot be read: {' '.join(str(error).split())[:300] or type(error).__name__}")
+    os.chdir(project)
+    os.execv(sys.executable, [sys.executable, "-m", "apparel.cloud.replica", address])  # signals reach that one
+
+
+def fetch(address: str) -> Path:
+    """Unpacks the snapshot of the job at an address into a new folder, which it returns."""
     import fsspec
 
-    try:
-        store, folder = fsspec.url_to_fs(address)
-        job = json.loads(store.cat_file(f"{folder}/job.json"))
-    except Exception as error:  # noqa: BLE001 - each store's library has errors of its own
-        sys.exit(f"error: {address} cannot be read: {' '.join(str(error).split())[:300]}")
+    store, folder = fsspec.url_to_fs(address)
+    job = json.loads(store.cat_file(f"{folder}/job.json"))
     if job["version"] != VERSION:
         sys.exit(f"error: {address} is a job of version {job['version']}, not {VERSION}")
     if shutil.which("git") is None:
@@ -45,8 +52,7 @@ def main(address: str) -> None:
     unpack(pack, project, job["commit"], job["state"])
     pack.unlink()
     print(f"job {job['name']}: commit {job['commit'][:7]} in {project}", flush=True)
-    os.chdir(project)
-    os.execv(sys.executable, [sys.executable, "-m", "apparel.cloud.replica", address])  # signals reach that one
+    return project
 
 
 def unpack(pack: Path, project: Path, commit: str, state: str) -> None:

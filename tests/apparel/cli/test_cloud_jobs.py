@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from apparel import cli
-from apparel.cloud import gcloud
+from apparel.cloud import gcloud, jobs
 from apparel.errors import UserError
 from tests.support.cloud_project import described
 
@@ -49,7 +49,18 @@ def test_a_list_of_jobs_or_how_to_make_one(call):
 
 def test_a_log_and_that_there_is_none_yet(call):
     assert call("logs", "7", log=[{"textPayload": "one"}]) == "one\n"
-    assert call("logs", "7", log=[]) == "job 7 has written nothing yet\n"
+    queued = described("7", "JOB_STATE_PENDING")
+    assert call("logs", "7", log=[], describe=queued) == "job 7 is pending, and has written nothing\n"
+
+
+def test_a_job_that_there_is_not_has_no_log(call, monkeypatch):
+    def refuse(number: str, region: str | None) -> None:
+        raise UserError(f"gcloud: there is no job {number} in {region}")
+
+    monkeypatch.setattr(jobs, "describe", refuse)
+    for command in (("logs", "8"), ("cancel", "8")):
+        with pytest.raises(UserError, match="there is no job 8 in us-east1"):
+            call(*command, "--region", "us-east1", log=[])
 
 
 def test_a_log_that_is_followed_ends_with_what_comes_next(call):
@@ -75,5 +86,21 @@ def test_a_job_that_runs_or_failed_or_is_of_others_is_not_fetched(call):
 
 
 def test_cancel_takes_the_region_of_a_full_name(call):
-    assert "job 7 is told to end" in call("cancel", "projects/demo/locations/us-east1/customJobs/7")
-    assert call.asked[-1][-1] == "--region=us-east1"
+    running = described("7", "JOB_STATE_RUNNING")
+    assert "job 7 is told to end" in call("cancel", "projects/demo/locations/us-east1/customJobs/7", describe=running)
+    assert (call.asked[-1][3], call.asked[-1][-1]) == ("cancel", "--region=us-east1")
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"])
+def test_a_job_that_has_ended_is_not_told_to_end(call, state):
+    assert call("cancel", "7", describe=described("7", f"JOB_STATE_{state}")) == (
+        f"job 7 has ended before: {state.lower()}\n"
+    )
+    assert [command[3] for command in call.asked] == ["describe"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x"])
+def test_a_list_of_none_is_refused_by_its_option(call, limit, capsys):
+    with pytest.raises(SystemExit):
+        call("jobs", "--limit", limit)
+    assert "--limit" in capsys.readouterr().err

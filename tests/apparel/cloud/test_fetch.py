@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from apparel.cloud import fetch
+from apparel.cloud import fetch, jobs
 from apparel.cloud.results import Ending
 from apparel.errors import UserError
 from apparel.tracking.outbox import Outbox, RunHeader, find_outbox
@@ -108,17 +108,29 @@ def test_several_machines_that_failed_are_one_error():
     ]  # fmt: skip
 
 
+def test_of_machines_that_train_one_model_the_reason_is_that_of_the_first_that_failed():
+    endings = [Ending(0, f"{jobs.LOST} 0 of 2 ends", "lost", {}), Ending(1, "no\nspace\x1b[2J", "full\x07", {})]
+    assert fetch.failure_text(endings).splitlines() == [
+        "the job failed: no space?[2J (as did 1 more machines); the last lines of its log:", "    full?",
+    ]  # fmt: skip
+
+
 def test_a_damaged_description_and_a_commit_that_is_not_here(tmp_path):
     (tmp_path / "job.json").write_text("{}")
     with pytest.raises(UserError, match=r"job\.json is damaged: it has no commit"):
         fetch.fetch(tmp_path.as_uri())
     (tmp_path / "machine-0").mkdir()
     (tmp_path / "machine-0" / "end.json").write_text(json.dumps(vars(Ending(0, "", "", {}))))
-    job = {"name": "one", "task": "train", "commit": "1" * 40, "state": "1" * 40, "remote": {}, "generated": {}}
+    job = {"name": "one", "task": "train", "commit": "1" * 40, "state": "1" * 40, "generated": {}}
+    job["remote"] = {"name": "storage"}
     (tmp_path / "job.json").write_text(json.dumps(job))
     with pytest.raises(UserError, match="does not have commit 1111111"):
         fetch.fetch(tmp_path.as_uri())
-    for changes, said in (({"commit": "--all"}, "its commit is none"), ({"name": "../../x"}, "is no name of a job")):
+    for changes, said in (
+        ({"commit": "--all"}, "its commit is none"), ({"name": "../../x"}, "is no name of a job"),
+        ({"remote": "storage"}, "job.json is damaged"), ({"remote": {}}, "job.json is damaged"),
+        ({"generated": ["dvc.lock"]}, "job.json is damaged"),
+    ):  # fmt: skip
         (tmp_path / "job.json").write_text(json.dumps(job | changes))
         with pytest.raises(UserError, match=said):
             fetch.fetch(tmp_path.as_uri())

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from apparel.cloud import replica, results
+from apparel.cloud import dvc_remote, replica, results
+from apparel.cloud.dvc_remote import Remote
 from apparel.errors import UserError
 from apparel.training import cluster
 from apparel.training.cluster import Cluster
@@ -13,7 +14,7 @@ from tests.support import three_stage_project
 
 JOB = {
     "name": "one", "task": "predict", "arguments": ["gs://b/photos"], "commit": "1" * 40, "state": "1" * 40,
-    "remote": {"name": "storage", "url": "gs://b/dvc", "region": "eu"}, "variables": {},
+    "remote": {"name": "storage", "url": "s3://b/dvc", "region": "eu"}, "variables": {},
 }  # fmt: skip
 
 
@@ -60,10 +61,52 @@ def test_a_sweep_gets_its_options_and_dvc_the_remote_of_the_job(machine, tmp_pat
     assert machine(task="sweep", arguments=["--trials", "8"]) == [
         ("dvc", "pull", "--run-cache", "--allow-missing"), ("apparel", "sweep", "--trials", "8"),
     ]  # fmt: skip
-    text = (tmp_path / ".dvc" / "config.local").read_text()
-    assert "remote = storage" in text
-    assert "url = gs://b/dvc" in text
-    assert "region = eu" in text
+    assert dvc_remote.default_remote() == Remote("storage", {"url": "s3://b/dvc", "region": "eu"})
+
+
+@pytest.mark.parametrize("url", ["gs://b/a,b", "gs://b/it's", 's3://b/"x"/%20/ä', "gs://b/{x}/$HOME"])
+def test_a_remote_of_any_name_arrives_as_it_is(machine, url):
+    remote = {"name": "my remote", "url": url}
+    machine(remote=remote)
+    assert dvc_remote.default_remote() == Remote("my remote", {"url": url})
+
+
+def test_the_ending_of_an_attempt_before_is_gone_while_the_next_one_works(machine, tmp_path, monkeypatch):
+    job = (tmp_path / "job").as_uri()
+    results.write_ending(results.machine_folder(job, 1), results.Ending(1, replica.TOLD_TO_END, "", {}))
+    found = []
+    monkeypatch.setattr(replica.Replica, "_work", lambda self: found.append(results.read_endings(job)))
+    machine()
+    assert found == [[]]
+    assert results.read_endings(job) == [results.Ending(1, "", "", {})]
+
+
+def test_whatever_a_library_raises_is_an_ending_with_one_line(machine, tmp_path, monkeypatch, capsys):
+    def fail(self) -> None:
+        raise KeyError("no\nroom at https://me:word@host/x")
+
+    monkeypatch.setattr(replica.Replica, "_work", fail)
+    monkeypatch.setattr(replica.Replica, "_share", lambda self: {}["experiment"])
+    with pytest.raises(UserError, match=r"^KeyError: .*no.*room at https://host/x'$"):
+        machine()
+    ending = results.read_endings((tmp_path / "job").as_uri())[0]
+    assert ending.failure.startswith("KeyError: ")
+    assert "Traceback (most recent call last):" in ending.log.splitlines()
+    assert "word@" not in ending.log + capsys.readouterr().out
+    monkeypatch.setattr(replica.Replica, "_work", lambda self: None)
+    with pytest.raises(UserError, match="its results could not be sent: KeyError: 'experiment'"):
+        machine()
+
+
+def test_a_bucket_that_is_away_at_the_end_does_not_hide_why_the_work_failed(machine, monkeypatch):
+    def fail(*_) -> None:
+        raise UserError("the bucket does not answer")
+
+    monkeypatch.setattr(results, "write_ending", fail)
+    with pytest.raises(UserError, match="has no task 'dance'"):
+        machine(task="dance")
+    with pytest.raises(UserError, match="the bucket does not answer"):
+        machine()
 
 
 def test_a_machine_that_helps_the_chief_trains_and_sends_nothing(machine, monkeypatch):

@@ -27,6 +27,14 @@ def test_a_folder_that_cannot_be_read_ends_with_one_line(tmp_path):
         start.main(tmp_path.as_uri())
 
 
+def test_what_is_missing_or_no_description_ends_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("APPAREL_WORK", str(tmp_path))
+    for text, said in (("[]", "cannot be read"), ("{}", "'version'"), ('{"version": 1}', r"snapshot\.pack")):
+        (tmp_path / "job.json").write_text(text)
+        with pytest.raises(SystemExit, match=rf"^error: file://.*{said}"):
+            start.main(tmp_path.as_uri())
+
+
 def test_an_image_without_git_is_named(tmp_path, monkeypatch):
     (tmp_path / "job.json").write_text(json.dumps({"version": 1}))
     monkeypatch.setenv("PATH", str(tmp_path))
