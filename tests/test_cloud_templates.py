@@ -74,6 +74,8 @@ def test_kubernetes(run):
     container = job["spec"]["template"]["spec"]["containers"][0]
     assert {entry["name"] for entry in container["env"]} == {"APPAREL_JOB", "APPAREL_MACHINES"}
     assert service["metadata"]["name"] == job["spec"]["template"]["spec"]["subdomain"]
+    assert job["spec"]["completionMode"] == "Indexed"  # which a limit for each machine needs, as restartPolicy: Never
+    assert "backoffLimit" not in job["spec"]
     command = [*container["command"], *container["args"]]
     done = run(*command, JOB_COMPLETION_INDEX="2", APPAREL_MACHINES="3")
     assert done == (0, ["2 3 apparel-0.apparel apparel-1.apparel apparel-2.apparel"])

@@ -44,6 +44,9 @@ def add_commands(commands: Any) -> None:
     submit.add_argument("--gpu", metavar="GPU[:N]", help="T4, V100, P100, L4, A100, A100-80GB, H100; T4:2 for two")
     submit.add_argument("--spot", action="store_true", help="cheaper machines that may be taken away")
     submit.add_argument("--region", help="default: that of `gcloud config set ai/region`")
+    network_help = "projects/NUMBER/global/networks/NAME, whose private addresses the machines reach (default: none)"
+    submit.add_argument("--network", metavar="NAME", help=network_help)
+    submit.add_argument("--service-account", metavar="EMAIL", help="as which the job runs (default: Vertex AI's own)")
     submit.add_argument("--image", metavar="ADDRESS", help="container image (default: the variable APPAREL_IMAGE)")
 
 
@@ -109,5 +112,5 @@ def _machines(arguments: argparse.Namespace) -> Any:
     if not image:
         raise UserError("--image, or the variable APPAREL_IMAGE, has to name a container image; see docs/cloud.md")
     check_count(arguments.task, arguments.machines)
-    gpu, spot, region = arguments.gpu, arguments.spot, arguments.region
-    return Machines(arguments.machine, arguments.machines, image, gpu, spot, region)
+    places = (arguments.region, arguments.network, arguments.service_account)
+    return Machines(arguments.machine, arguments.machines, image, arguments.gpu, arguments.spot, *places)

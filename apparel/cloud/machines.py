@@ -40,6 +40,8 @@ class Machines:
         gpu: accelerator as `GPUS` or Vertex AI names it, with `:2` for two a machine; None for none.
         spot: whether they are cheaper machines that may be taken away.
         region: such as europe-west4; None for that of gcloud's settings.
+        network: full name of the network of the project whose private addresses the machines reach; None for none.
+        account: e-mail address of the service account as which they run; None for Vertex AI's own.
     """
 
     type: str
@@ -48,6 +50,8 @@ class Machines:
     gpu: str | None = None
     spot: bool = False
     region: str | None = None
+    network: str | None = None
+    account: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", self.type):
@@ -60,7 +64,21 @@ class Machines:
             raise UserError(
                 f"--image {plain(self.image)} is no address such as REGION-docker.pkg.dev/PROJECT/apparel/job"
             )
+        if self.network is not None and not re.fullmatch(r"projects/\d+/global/networks/[a-z][a-z0-9-]*", self.network):
+            raise UserError(
+                f"--network {plain(self.network)} is no name such as projects/12345/global/networks/default, in which "
+                "12345 is the project's number: `gcloud projects describe PROJECT`"
+            )
+        if self.account is not None and not re.fullmatch(r"[a-z0-9-]+@[a-z0-9-]+(\.[a-z0-9-]+)+", self.account):
+            raise UserError(
+                f"--service-account {plain(self.account)} is no address such as jobs@PROJECT.iam.gserviceaccount.com"
+            )
         self.accelerator()
+
+    def access(self) -> dict[str, str]:
+        """What Vertex AI's CustomJobSpec says of the network and the account; empty for its own defaults."""
+        named = {"network": self.network, "serviceAccount": self.account}
+        return {key: value for key, value in named.items() if value}
 
     def accelerator(self) -> tuple[str, int] | None:
         """Vertex AI's name of the accelerator and how many a machine has; None without.

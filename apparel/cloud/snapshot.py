@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,24 @@ MAX_BYTES = 1_000_000_000
 
 SECRETS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY", r"\b(AKIA|ASIA)[0-9A-Z]{16}\b", r'"refresh_token"[ ]*:[ ]*"',
-    r"^[ ]*aws_secret_access_key[ ]*=",
+    r"(SECRET_ACCESS_KEY|secret_access_key|SecretAccessKey)[\"' ]*[:=][\"' ]*[0-9A-Za-z/+]{40}",
+    r"\bAIza[0-9A-Za-z_-]{35}", r"\bya29\.[0-9A-Za-z_-]{20}", r"\bgh[pousr]_[0-9A-Za-z]{36}", r"\bhf_[0-9A-Za-z]{34}",
 )  # fmt: skip
-"""Patterns (POSIX, extended) of keys: of service accounts, SSH and TLS; of AWS; and of a user of Google Cloud."""
+"""Patterns (POSIX, extended) of keys: of service accounts, SSH and TLS; of AWS; of a user, a project and a session of
+Google Cloud; of GitHub and Hugging Face."""
+
+PASSWORDS = (
+    r"[a-z][a-z0-9+.-]*://[^][/@:<>{}\"' ]*:[^][/@<>{}\"' ]+@",
+    r"^[ ]*(export |- )?[\"']?[A-Za-z_.-]*([Pp]assword|PASSWORD|[Pp]asswd|PASSWD)[\"']?[ ]*[:=][ ]*[\"']?[^\"' ${<#]",
+)
+"""Patterns of passwords: in an address, and as the value of a setting; `${NAME}` and nothing are none."""
+
+SETTINGS = ("params.yaml", "dvc.yaml", "configs", "data", ".dvc")
+"""Where these would be real ones; code and documentation have examples."""
 
 _SECRET_OPTION = re.compile(
-    r"^[ \t]*(password|[\w-]*secret[\w-]*|[\w-]*token|account_key|connection_string|key_password)[ \t]*=", re.I | re.M
+    r"^[ \t]*(password|passphrase|[\w-]*secret[\w-]*|[\w-]*token|account_key|connection_string|key_password)[ \t]*=",
+    re.I | re.M,
 )
 """Options of a DVC remote that hold a password."""
 
@@ -171,11 +183,7 @@ def _check_sizes() -> None:
 
 def _check_secrets(tree: str, objects: Path) -> None:
     """Raises a `UserError` where a file holds what looks like a key, or DVC's settings a password."""
-    patterns = [part for pattern in SECRETS for part in ("-e", pattern)]
-    arguments = ("grep", "--name-only", "--full-name", "-I", "-z", "-E", *patterns, tree)
-    found = _git(*arguments, objects=objects, failing=(1,))
-    names = [plain(os.fsdecode(name).partition(":")[2]) for name in found.split(b"\0") if name]
-    if names:
+    if names := _matching(SECRETS, tree, objects):
         raise UserError(
             f"{some_of(names, 3)} seems to hold a private key, which must not leave this machine; "
             "keep it outside of the project, or name it in .gitignore"
@@ -186,6 +194,19 @@ def _check_secrets(tree: str, objects: Path) -> None:
             ".dvc/config holds a password, and is in git; "
             "`dvc remote modify --local` keeps it in .dvc/config.local, which stays on this machine"
         )
+    if names := _matching(PASSWORDS, tree, objects, *SETTINGS):
+        raise UserError(
+            f"{some_of(names, 3)} seems to hold a password, which must not leave this machine; "
+            "keep it outside of the project, or name it in .gitignore"
+        )
+
+
+def _matching(patterns: Sequence[str], tree: str, objects: Path, *below: str) -> list[str]:
+    """Text files of a tree, or of these folders of it, with a line that matches a pattern."""
+    options = [part for pattern in patterns for part in ("-e", pattern)]
+    arguments = ("grep", "--name-only", "--full-name", "-I", "-z", "-E", *options, tree, "--", *below)
+    found = _git(*arguments, objects=objects, failing=(1,))
+    return [plain(os.fsdecode(name).partition(":")[2]) for name in found.split(b"\0") if name]
 
 
 def _git(

@@ -95,7 +95,7 @@ class Job:
             scheduling["restartJobOnWorkerRestart"] = True  # a training that lost a machine ends on all
         if scheduling:
             spec["scheduling"] = scheduling
-        return _yaml(spec)
+        return _yaml(spec | machines.access())
 
     def gcloud_line(self, machines: Machines) -> list[str]:
         """The command line that creates the job."""

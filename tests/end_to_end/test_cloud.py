@@ -51,8 +51,11 @@ def quick(tmp_path):
 
 def test_a_training_is_submitted_followed_listed_and_fetched(quick):
     (quick.project / "params.yaml").write_text("data:\n  name: shop\ntrain:\n  seed: 7\n")
-    number = quick.submit("train", *MACHINE, "--gpu", "T4", "--spot", "--name", "seven")
+    network, account = "projects/12345/global/networks/default", "jobs@demo.iam.gserviceaccount.com"
+    access = ("--network", network, "--service-account", account)
+    number = quick.submit("train", *MACHINE, "--gpu", "T4", "--spot", *access, "--name", "seven")
     body = quick.server.jobs[number].body
+    assert (body["jobSpec"]["network"], body["jobSpec"]["serviceAccount"]) == (network, account)
     assert body["labels"] == {"apparel": "train"}
     assert body["jobSpec"]["scheduling"] == {"strategy": "SPOT"}
     assert body["jobSpec"]["workerPoolSpecs"][0]["machineSpec"] == {

@@ -43,6 +43,9 @@ def test_accelerators(gpu, name):
         ({"region": "Europe"}, "no region"),
         ({"region": "europe-west4-a"}, "no region"),
         ({"image": "--help"}, "no address"),
+        ({"network": "default"}, "projects/12345/global/networks/default"),
+        ({"network": "projects/demo/global/networks/default"}, "the project's number"),
+        ({"account": "jobs"}, "no address such as jobs@PROJECT"),
     ],
 )
 def test_what_cannot_work_names_the_option(changes, said):

@@ -98,6 +98,15 @@ def test_a_shallow_clone_and_history_that_stays_at_home(project, tmp_path, monke
         ("stages/key.pem", KEY, "stages/key.pem seems to hold a private key"),
         ("configs/user.json", '{"refresh' + '_token": "1//x"}', "configs/user.json seems to hold a private key"),
         ("configs/aws.yaml", "AKIA" + "ABCDEFGHIJKLMNOP", "configs/aws.yaml seems to hold a private key"),
+        ("configs/.env", "AWS_SECRET_ACCESS_" + "KEY=" + "aB3/" * 10, "configs/.env seems to hold a private key"),
+        ("data/key.json", '{"SecretAccessKey": "' + "aB3+" * 10 + '"}', "data/key.json seems to hold a private key"),
+        ("stages/maps.py", "KEY = 'AI" + "za" + "aB_3-" * 7 + "'", "stages/maps.py seems to hold a private key"),
+        ("stages/hub.py", "TOKEN = 'gh" + "p_" + "aB3" * 12 + "'", "stages/hub.py seems to hold a private key"),
+        ("params.yaml", "data:\n  from: https://me:word@host/x\n", "params.yaml seems to hold a password"),
+        ("data/source.json", '{"source": "postgresql://me:w@db/x"}', "data/source.json seems to hold a password"),
+        ("configs/sweep.yaml", "study: one\npassword: word\n", "configs/sweep.yaml seems to hold a password"),
+        ("configs/x.env", "export MLFLOW_TRACKING_PASSWORD=word\n", "configs/x.env seems to hold a password"),
+        (".dvc/config", "['remote \"s\"']\n    passphrase = x\n", "dvc remote modify --local"),
         (".dvc/config", "['remote \"s\"']\n    password = x\n", "dvc remote modify --local"),
         (".dvc/config", "['remote \"s\"']\n    url = https://me:word@host/x\n", "dvc remote modify --local"),
         (".dvc/config", "['remote \"s\"']\n    secret_access_key = x\n", "dvc remote modify --local"),
@@ -108,6 +117,22 @@ def test_keys_and_passwords_stop_it_before_anything_is_sent(project, name, conte
     (project / name).write_text(content)
     with pytest.raises(UserError, match=said), snapshot.taken():
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("configs/db.yaml", "password:\npassword: ${DB_PASSWORD}\npassword: ''\naddress: https://host:80/a@b\n"),
+        ("data/source.json", '{"source": "https://me@host/x", "window": "10:30 a@b", "gs": "gs://b/x:y@z"}'),
+        ("stages/work.py", "address = 'https://me:word@host/x'  # an example\npassword = ask()\n"),
+        ("params.yaml", "tokens: 7\nsecret_sauce: mayonnaise\n"),
+    ],
+)
+def test_what_is_no_password_may_leave_the_machine(project, name, content):
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).write_text(content)
+    with snapshot.taken() as taken:
+        assert name in taken.changes()
 
 
 def test_this_project_itself_may_leave_the_machine(monkeypatch):

@@ -67,6 +67,14 @@ def test_vertex_ai_gets_the_folder_and_no_more(monkeypatch):
     ]  # fmt: skip
 
 
+def test_network_and_account_are_named_where_they_are_asked_for():
+    job = submission.plan("train", [], None, "one")
+    network, account = "projects/12345/global/networks/default", "jobs@demo.iam.gserviceaccount.com"
+    spec = yaml.parse(job.configuration(Machines("n1-standard-8", 1, "image", network=network, account=account)), "job")
+    assert (spec["network"], spec["serviceAccount"]) == (network, account)
+    assert yaml.parse(job.configuration(Machines("n1-standard-8", 1, "image")), "job").keys() == {"workerPoolSpecs"}
+
+
 @pytest.mark.parametrize("address", ["", "sqlite:///x.db", "http://localhost:5000", "http://127.0.0.1:5000"])
 def test_an_mlflow_of_this_machine_gets_the_runs_later(monkeypatch, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
