@@ -1,6 +1,9 @@
 """`apparel predict`: detections of a trained model on photos that nobody labelled."""
 
 import argparse
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +11,6 @@ from apparel.cli.arguments import add_runner, path_or_address
 from apparel.errors import UserError
 
 if TYPE_CHECKING:
-    from apparel.analysis.predictions.photo_sources import PhotoSources
     from apparel.inference.network import Network
 
 EXAMPLES = """examples:
@@ -61,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from apparel.analysis import model_sources
-    from apparel.analysis.predictions import choose_network, run_folder, score_options
+    from apparel.analysis.predictions import bucket_output, run, run_folder, score_options, shard_run
     from apparel.analysis.predictions.photo_sources import PhotoSources
     from apparel.utils import beam
 
@@ -72,6 +74,33 @@ def main(arguments: argparse.Namespace) -> None:
     photos = PhotoSources(arguments.photos, folder)
     score_options.check_score(arguments.lowest_score, "--lowest-score")
     model = model_sources.resolve(arguments.model)
+    networks, file = _load(model, arguments)
+    if arguments.dry_run:
+        count = sum(1 for _ in tqdm(photos, desc="counting", unit=" photos", delay=1, leave=False))
+        shown = folder.as_posix() if isinstance(folder, Path) else folder
+        print(f"{count:,} photos; the output would be {shown}")
+        return
+    asked = run.Prediction(
+        photos=photos,
+        networks=networks,
+        file=file,
+        folder=folder,
+        outputs=[name for name in ("json", "pictures", "crops", "xml") if getattr(arguments, name)],
+        lowest_score=arguments.lowest_score,
+        command=shlex.join(["apparel", *sys.argv[1:]]),
+        worker_model=shard_run.WorkerModel(model, arguments.runtime) if beam.is_asked() else None,
+    )
+    if isinstance(folder, Path):
+        run.run(asked)
+        return
+    with bucket_output.opened(folder) as bucket:
+        run.run(replace(asked, folder=bucket.folder, bucket=bucket))
+
+
+def _load(model: Path, arguments: argparse.Namespace) -> tuple[list["Network"], Path]:
+    """The networks with the thresholds to use, and what they were loaded from, which is printed."""
+    from apparel.analysis.predictions import choose_network, score_options
+
     networks, file, notes = choose_network.choose(model, arguments.runtime)
     metadata = networks[0].metadata
     for note in notes:
@@ -80,38 +109,4 @@ def main(arguments: argparse.Namespace) -> None:
     for network in networks:
         network.metadata = metadata.with_thresholds(thresholds)
     print(f"model {metadata.model}, {metadata.detector}, by {networks[0].runtime} ({file.as_posix()})", flush=True)
-    if arguments.dry_run:
-        count = sum(1 for _ in tqdm(photos, desc="counting", unit=" photos", delay=1, leave=False))
-        shown = folder.as_posix() if isinstance(folder, Path) else folder
-        print(f"{count:,} photos; the output would be {shown}")
-        return
-    _run(arguments, photos, networks, model, file, folder)
-
-
-def _run(
-    arguments: argparse.Namespace,
-    photos: "PhotoSources",
-    networks: list["Network"],
-    model: Path,
-    file: Path,
-    folder: Path | str,
-) -> None:
-    import shlex
-    import sys
-
-    from apparel.analysis.predictions import bucket_output, run, shard_run
-    from apparel.utils import beam
-
-    options = {
-        "outputs": [name for name in ("json", "pictures", "crops", "xml") if getattr(arguments, name)],
-        "lowest_score": arguments.lowest_score,
-        "command": shlex.join(["apparel", *sys.argv[1:]]),
-    }
-    if beam.is_asked():
-        lowest, outputs = options["lowest_score"], options["outputs"]
-        options["shard_work"] = shard_run.work_of(networks[0], model, arguments.runtime, lowest, folder, outputs)
-    if isinstance(folder, Path):
-        run.run(photos, networks, file, folder, **options)
-        return
-    with bucket_output.opened(folder) as bucket:
-        run.run(photos, networks, file, bucket.folder, **options, bucket=bucket)
+    return networks, file

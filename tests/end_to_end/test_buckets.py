@@ -79,22 +79,21 @@ def test_photos_come_from_a_bucket_and_the_output_goes_there(served, tmp_path, m
     assert [(entry.name, entry.path.read_bytes()) for entry in opened.entries] == [
         (f"{number}.png", Path("shop", f"{number}.png").read_bytes()) for number in range(8)
     ]
-    for out in (f"{address}/found", Path("found")):
-        photos = PhotoSources([f"{address}/shop"], out)
-        options = ([WholePhotoNetwork()], Path("model"))
-        if isinstance(out, Path):
-            run.run(photos, *options, out, ("json", "pictures", "crops"), None, "apparel predict")
-        else:
-            with bucket_output.opened(out) as output:
-                run.run(photos, *options, output.folder, ("json", "pictures", "crops"), None, "apparel predict", output)
+
+    def asked(network, out, **bucket):
+        photos = PhotoSources([f"{address}/shop"], f"{address}/found" if bucket else out)
+        return run.Prediction(photos, [network], Path("model"), out, ("json", "pictures", "crops"), None, "x", **bucket)
+
+    run.run(asked(WholePhotoNetwork(), Path("found")))
+    with bucket_output.opened(f"{address}/found") as output:
+        run.run(asked(WholePhotoNetwork(), output.folder, bucket=output))
     fetched = sources.open_source(f"{address}/found", None, (), tmp_path / "again").entries
     content = {entry.name: entry.path.read_bytes() for entry in fetched if not entry.name.startswith("parts/")}
     here = [path for path in Path("found").rglob("*") if path.is_file() and path.name != ".lock"]
     assert content == {path.relative_to("found").as_posix(): path.read_bytes() for path in here}
     with bucket_output.opened(f"{address}/found") as output:
         network = WholePhotoNetwork()
-        photos = PhotoSources([f"{address}/shop"], f"{address}/found")
-        run.run(photos, [network], Path("model"), output.folder, ("json", "pictures", "crops"), None, "x", output)
+        run.run(asked(network, output.folder, bucket=output))
     assert "goes on after 8 photos" in capsys.readouterr().out
     assert network.calls == []
 

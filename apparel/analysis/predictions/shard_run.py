@@ -29,13 +29,19 @@ OF_TABLES = (JsonLines, VocXml)
 """Writers that need a photo's size, and not the photo."""
 
 
+class WorkerModel(NamedTuple):
+    """What a worker loads, as `choose_network.choose` takes it: the path of a model, and a runtime, None for any."""
+
+    path: Path
+    runtime: str | None
+
+
 @dataclass(frozen=True)
 class ShardWork:
     """What a worker does with the photos of a shard.
 
     Attributes:
-        model: path of the model, as `choose_network.choose` takes it, as `wanted_runtime`.
-        wanted_runtime: name of a runtime, or None.
+        model: what the worker loads.
         metadata: hash of the model, and the runtime, that the worker has to have.
         thresholds: score by class.
         lowest_score: as for `prediction_run.detect_all`.
@@ -43,8 +49,7 @@ class ShardWork:
         outputs: pictures, crops.
     """
 
-    model: Path
-    wanted_runtime: str | None
+    model: WorkerModel
     metadata: tuple[str, str]
     thresholds: Thresholds
     lowest_score: float | None
@@ -53,7 +58,7 @@ class ShardWork:
 
     def __call__(self, photos: Sequence[SourcePhoto]) -> list[DetectedPhoto]:
         """In a worker: detects, and writes the files of the photos; returns the rest without the photos."""
-        network = _load(self.model, self.wanted_runtime)
+        network = _load(self.model)
         if (network.metadata.model, network.runtime) != self.metadata:
             raise UserError(
                 f"a worker has model {network.metadata.model} by {network.runtime}, not {' by '.join(self.metadata)}: "
@@ -123,9 +128,9 @@ def _state(begun: tuple[int, ...] | None, photo: SourcePhoto) -> tuple:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(model: Path, runtime: str | None) -> Network:
+def _load(model: WorkerModel) -> Network:
     """One network a worker, for several workers a machine."""
-    return choose_network.choose(model, runtime, _load_one)[0][0]
+    return choose_network.choose(*model, _load_one)[0][0]
 
 
 def _load_one(path: Path, name: str | None) -> list[Network]:
@@ -133,18 +138,12 @@ def _load_one(path: Path, name: str | None) -> list[Network]:
 
 
 def work_of(
-    network: Network,
-    model: Path,
-    wanted_runtime: str | None,
-    lowest_score: float | None,
-    folder: Path,
-    outputs: Sequence[str],
+    network: Network, model: WorkerModel, lowest_score: float | None, folder: Path, outputs: Sequence[str]
 ) -> ShardWork:
     """The work that gives what `network`, loaded here, gives."""
     metadata = network.metadata
     return ShardWork(
         model=model,
-        wanted_runtime=wanted_runtime,
         metadata=(metadata.model, network.runtime),
         thresholds=metadata.thresholds,
         lowest_score=lowest_score,

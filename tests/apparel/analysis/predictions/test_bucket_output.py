@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,13 @@ def bucket(tmp_path, monkeypatch):
 
 
 def predict(out, network=None, sources=("shop",), outputs=OUTPUTS):
-    arguments = ([network or WholePhotoNetwork()], Path("model"))
-    photos = PhotoSources(list(sources), out)
+    photos, networks = PhotoSources(list(sources), out), [network or WholePhotoNetwork()]
+    asked = run.Prediction(photos, networks, Path("model"), out, outputs, None, "apparel predict shop")
     if isinstance(out, Path):
-        run.run(photos, *arguments, out, outputs, None, "apparel predict shop")
+        run.run(asked)
         return
     with bucket_output.opened(out) as output:
-        run.run(photos, *arguments, output.folder, outputs, None, "apparel predict shop", bucket=output)
+        run.run(replace(asked, folder=output.folder, bucket=output))
 
 
 def predict_until(out, monkeypatch, written):

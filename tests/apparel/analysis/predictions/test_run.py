@@ -25,7 +25,8 @@ def folder(tmp_path, monkeypatch):
 def predict(outputs=(), network=None):
     out = Path("found")
     network = network or WholePhotoNetwork()
-    run.run(PhotoSources(["shop"], out), [network], Path("model"), out, outputs, None, "apparel predict shop")
+    photos = PhotoSources(["shop"], out)
+    run.run(run.Prediction(photos, [network], Path("model"), out, outputs, None, "apparel predict shop"))
     return out
 
 

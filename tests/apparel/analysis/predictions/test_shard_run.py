@@ -35,8 +35,9 @@ def shop(tmp_path, monkeypatch):
 def predict(folder: str, by_beam: bool = True) -> dict[str, bytes]:
     """What a run writes, XML beside the photos included; without the command line."""
     network, model = WholePhotoNetwork(), Path("model")
-    work = shard_run.work_of(network, model, None, 0.1, Path(folder), OUTPUTS) if by_beam else None
-    run.run(PhotoSources(["shop"], Path(folder)), [network], model, Path(folder), OUTPUTS, 0.1, "", shard_work=work)
+    worker_model = shard_run.WorkerModel(model, None) if by_beam else None
+    asked = (PhotoSources(["shop"], Path(folder)), [network], model, Path(folder), OUTPUTS, 0.1, "")
+    run.run(run.Prediction(*asked, worker_model=worker_model))
     written = [*Path(folder).rglob("*"), *Path("shop").glob("*.xml")]
     contents = {str(path).removeprefix(folder): path.read_bytes() for path in written if path.is_file()}
     for path in Path("shop").glob("*.xml"):
