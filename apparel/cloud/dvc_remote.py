@@ -1,10 +1,10 @@
-"""DVC's default remote as a job needs it: its name, address and options without passwords."""
+"""DVC's default remote as a job needs it: address and options without passwords, and the data that it should have."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apparel.errors import UserError, one_line
+from apparel.errors import UserError, one_line, plain
 from apparel.utils import addresses, buckets
 
 PLAIN_OPTIONS = ("endpointurl", "region", "projectname", "profile", "version_aware", "allow_anonymous_login")
@@ -57,3 +57,35 @@ def default_remote() -> Remote:
         )
     options = {key: str(remote[key]) for key in ("url", *PLAIN_OPTIONS) if remote.get(key)}
     return Remote(name, options)
+
+
+def check_data() -> None:
+    """Raises a `UserError` where a job would get other data than are here, or none; DVC would send what it knows.
+
+    It looks at what `dvc add` and `apparel import` track. Outputs of stages are made again where they are missing.
+    """
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo, repo.lock:
+            remote = repo.cloud.get_remote()
+            by_version = remote.worktree or remote.fs.version_aware  # without files that are named by hash
+            for out in [out for stage in repo.index.stages if stage.is_data_source for out in stage.outs]:
+                if not out.hash_info or not out.use_cache:
+                    continue
+                if out.exists and out.changed_checksum():
+                    raise UserError(
+                        f"{plain(str(out))} changed since DVC took it up, and the job would get the former data; "
+                        "`dvc add` takes up the change, `dvc checkout` brings the former back"
+                    )
+                if by_version or not out.changed_cache():
+                    continue
+                if not repo.cloud.get_remote_odb(hash_name=out.hash_name).exists(out.hash_info.value):
+                    raise UserError(
+                        f"{plain(str(out))} is neither in DVC's cache here nor in its remote '{remote.name}'; "
+                        "`dvc push` where it is, or `dvc add` it here"
+                    )
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - DVC's own, or that of the store's library
+        raise UserError(f"the data cannot be compared with what DVC knows: {addresses.reason(error)}") from None

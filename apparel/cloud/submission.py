@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from apparel import paths
 from apparel.cloud import gcloud, start
-from apparel.cloud.dvc_remote import Remote, default_remote
+from apparel.cloud.dvc_remote import Remote, check_data, default_remote
 from apparel.cloud.machines import Machines
 from apparel.cloud.snapshot import Snapshot
 from apparel.errors import UserError, plain, some_of
@@ -230,11 +230,13 @@ def send(job: Job, snapshot: Snapshot) -> int:
     """Sends the snapshot, and what DVC's remote lacks; returns the bytes of the snapshot.
 
     Raises:
-        UserError: there is a job of this name, or the bucket or the remote cannot be written.
+        UserError: there is a job of this name, data changed and DVC does not know it, or the bucket or the remote
+            cannot be written.
     """
     folder = buckets.Folder(job.folder)
     if folder.names():
         raise UserError(f"{job.folder} exists; give the job another --name")
+    check_data()
     push_data()
     with TemporaryDirectory(prefix="apparel-pack-") as name:
         pack = Path(name) / "snapshot.pack"

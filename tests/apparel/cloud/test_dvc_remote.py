@@ -1,5 +1,7 @@
 """DVC's default remote: what a job learns of it."""
 
+import shutil
+
 import pytest
 
 from apparel.cloud import dvc_remote
@@ -52,3 +54,48 @@ def test_what_is_missing_or_secret_names_the_remedy(configure, text, said):
     with pytest.raises(UserError, match=said) as error:
         dvc_remote.default_remote()
     assert "me:word" not in str(error.value)
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch):
+    """A project with photos that `dvc add` tracks and that are in its remote."""
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(b"one")
+    with Repo.init(no_scm=True) as repo:
+        with repo.config.edit() as settings:
+            settings["remote"]["storage"] = {"url": str(tmp_path / "storage")}
+            settings["core"]["remote"] = "storage"
+        repo.add("photos")
+    with Repo() as repo:
+        repo.push()
+    return tmp_path
+
+
+def test_data_as_dvc_knows_them_go_out_from_a_clone_without_them_too(added):
+    dvc_remote.check_data()
+    shutil.rmtree(added / "photos")
+    shutil.rmtree(added / ".dvc" / "cache")
+    dvc_remote.check_data()
+
+
+def test_data_that_changed_are_not_left_out_in_silence(added):
+    (added / "photos" / "two.jpg").write_bytes(b"two")
+    with pytest.raises(UserError, match=r"photos changed since DVC took it up.*`dvc add` takes up the change"):
+        dvc_remote.check_data()
+    (added / "photos" / "two.jpg").unlink()
+    (added / "photos" / "one.jpg").unlink()
+    (added / "photos" / "one.jpg").write_bytes(b"other")
+    with pytest.raises(UserError, match="photos changed since DVC took it up"):
+        dvc_remote.check_data()
+
+
+def test_data_that_are_nowhere_stop_a_job_before_it_costs_money(added):
+    shutil.rmtree(added / "photos")
+    shutil.rmtree(added / "storage")
+    dvc_remote.check_data()  # they are in the cache, from where they are sent
+    shutil.rmtree(added / ".dvc" / "cache")
+    with pytest.raises(UserError, match="photos is neither in DVC's cache here nor in its remote 'storage'"):
+        dvc_remote.check_data()
