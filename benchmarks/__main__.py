@@ -21,7 +21,8 @@ train         the training loop beside the Object Detection API's own, all layer
 train_params  the same with the values of params.yaml, as far as the API has them; takes minutes
 train_costs   a training beside one that gets the same batch at each step (the difference is the cost of the input
               pipeline), one without determinism, and one that returns its memory to the system after each use
-machines      a training of 1, 2 and 4 processes, with the cores of one machine, of a batch in 4 parts; takes minutes
+machines      a training of 1, 2 and 4 processes, with the cores of one machine, of a batch in 4 parts, and on paper
+              the bytes a step and what links of 1 to 100 Gbit/s add to it; takes minutes
 minutes       minutes until val mAP50 reached 0.5 and 0.6, of each training of this clone; trains nothing
 evaluation    the test split as eval and validations score it, beside the network alone; metrics and pictures apart
 commands      `dvc repro` with nothing to do, beside an empty project of five stages; `apparel --help`, beside Python
@@ -37,6 +38,10 @@ intervals     how often the 95% intervals of eval and compare contain the truth,
 scale         seconds, growth and memory of the stages that go through all photos, on drawn sets of several sizes, and
               of DVC itself; takes minutes, 100,000 photos hours
 duplicates    how many copies of photos are found, by kind, and how often different garments are taken for copies"""
+
+
+STEPS = 20
+"""Of a round or trial, where the command line names none."""
 
 
 def main() -> None:
@@ -82,7 +87,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="tfrecord, duplicates, serve: at most so many photos (default 300)",
     )
     parser.add_argument(
-        "--steps", type=positive_int, default=20, help="train, sweep: steps a round or trial (default 20)"
+        "--steps", type=positive_int, help="train, machines, sweep: steps a round or trial (default 20, machines 5)"
     )
     parser.add_argument("--rounds", type=positive_int, default=5, help="rounds, for sweep trials (default 5)")
     parser.add_argument(
@@ -113,25 +118,27 @@ def _predict(arguments: argparse.Namespace) -> list[Row]:
 def _train(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import train
 
-    return train.measure_all_layers(arguments.steps, arguments.rounds)
+    return train.measure_all_layers(arguments.steps or STEPS, arguments.rounds)
 
 
 def _train_params(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import train
 
-    return train.measure_params(arguments.steps, arguments.rounds)
+    return train.measure_params(arguments.steps or STEPS, arguments.rounds)
 
 
 def _train_costs(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import train
 
-    return train.measure_costs(arguments.steps, arguments.rounds)
+    return train.measure_costs(arguments.steps or STEPS, arguments.rounds)
 
 
 def _machines(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import machines
 
-    return machines.measure(arguments.steps, arguments.rounds)
+    rows, on_paper = machines.measure(arguments.steps or machines.STEPS, arguments.rounds)
+    print(f"{on_paper}\n", flush=True)
+    return rows
 
 
 def _minutes(arguments: argparse.Namespace) -> str:
@@ -155,7 +162,7 @@ def _commands(arguments: argparse.Namespace) -> list[Row]:
 def _sweep(arguments: argparse.Namespace) -> list[Row]:
     from benchmarks import sweep
 
-    return sweep.measure(arguments.steps, arguments.rounds)
+    return sweep.measure(arguments.steps or STEPS, arguments.rounds)
 
 
 def _intervals(arguments: argparse.Namespace) -> str:

@@ -42,6 +42,9 @@ SETTLING_STEPS = 4
 
 DONE = "steps done"
 
+SUMMED = "numbers added up: "
+"""Start of a line with `Replicas.summed`."""
+
 
 def measure_all_layers(steps: int, rounds: int) -> list[Row]:
     """Our loop beside the API's, with params.yaml but all layers learning, on the records of the stage tfrecord.
@@ -83,10 +86,15 @@ def answer(step: Callable[[], object]) -> None:
 
 
 class Process:
-    """A training in a process of its own, which makes steps when it is asked to."""
+    """A training in a process of its own, which makes steps when it is asked to.
+
+    Attributes:
+        summed: as of `Replicas`, once it has made a step.
+    """
 
     def __init__(self, command: subprocess.Popen):
         self._command, self._process = command, psutil.Process(command.pid)
+        self.summed = 0
 
     def run(self, steps: int) -> tuple[float, float]:
         """Seconds, and seconds of processor time, that so many steps take.
@@ -99,6 +107,8 @@ class Process:
         for line in self._command.stdout:
             if line.strip() == DONE:
                 return time.perf_counter() - start, self._processor_seconds() - busy
+            if line.startswith(SUMMED):
+                self.summed = int(line.removeprefix(SUMMED))
         raise UserError("the training ended early; its output is above")
 
     def _processor_seconds(self) -> float:
@@ -232,6 +242,8 @@ def _serve(file: Path, kind: str) -> None:
         training = Training(detector, index, train, Path(folder), replicas)
         batches = iter(training.batches())
         first = next(batches)
+        training.train_step.get_concrete_function(first)
+        print(f"{SUMMED}{replicas.summed}", flush=True)
         same_batch = kind == "same_batch"
         answer(lambda: float(training.train_step(first if same_batch else next(batches))["train/loss"]))
 

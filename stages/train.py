@@ -1,5 +1,6 @@
 """Trains a detector and keeps its best weights on val: `python -m stages.train`, or `dvc repro train`."""
 
+import os
 from pathlib import Path
 
 from apparel import errors, params, paths
@@ -57,7 +58,16 @@ def _train_as_chief(config: params.Params, index: Index, key: str, machine: Clus
 
 
 def _train_for_chief(config: params.Params, index: Index, key: str, machine: Cluster) -> None:
-    """This machine's branches of each batch; the chief has the checkpoints and writes the results."""
+    """This machine's branches of each batch; the chief has the checkpoints and writes the results.
+
+    Raises:
+        UserError: DVC runs the stage, and would look for the results in vain.
+    """
+    if "DVC_STAGE" in os.environ:
+        raise errors.UserError(
+            f"machine {machine.rank} of {machine.size} helps machine 0, which writes the model: run "
+            "`python -m stages.train` here, and `dvc repro` on machine 0 alone"
+        )
     training = prepare(config, index, paths.LOCAL / "training" / key, machine)
     training.replicas.check_same(key)
     training.run(lambda step, values: None)

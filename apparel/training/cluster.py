@@ -10,7 +10,7 @@ Where they are missing: Vertex AI's CLUSTER_SPEC, then TensorFlow's TF_CONFIG; w
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ VARIABLES = (RANK, SIZE, ADDRESSES, "CLUSTER_SPEC", "TF_CONFIG")
 
 CHIEFS = ("chief", "master")
 """Names of the first machine in TF_CONFIG."""
+
+ADDRESS = re.compile(r"(?:\[[\w:.%]+\]|[^\s:/@\[\]]+)(?::(\d{1,5}))?|[\w.%]*:[\w.%]*:[\w:.%]*")
+"""HOST, HOST:PORT, [IPV6]:PORT or IPV6."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Cluster:
     Raises:
         UserError: a variable is damaged, or two of them contradict each other; names it.
     """
-    if environment.get(RANK, "") != "" or environment.get(SIZE, "") != "":
+    if any(environment.get(name, "").strip() for name in (RANK, SIZE, ADDRESSES)):
         return _of_template(environment)
     for name, order in (("CLUSTER_SPEC", _pools), ("TF_CONFIG", _roles)):
         if environment.get(name):
@@ -73,22 +76,38 @@ def _of_template(environment: Mapping[str, str]) -> Cluster:
     found = tuple(filter(None, re.split(r"[\s,]+", environment.get(ADDRESSES, ""))))
     if found and len(found) != int(size):
         raise UserError(f"{ADDRESSES} names {len(found)} machines, and {SIZE} is {size}")
+    _check_addresses(ADDRESSES, found)
     return Cluster(int(rank), int(size), found)
 
 
 def _of_json(name: str, text: str, order: Any) -> Cluster:
     try:
         content = json.loads(text)
+        if content == {}:  # as TensorFlow takes it
+            return Cluster()
         groups, task = content["cluster"], content["task"]
-        kind, index = str(task["type"]), int(task.get("index") or 0)
+        kind, index = str(task["type"]), task.get("index") or 0
         kinds = order(groups)
         before = sum(len(groups[other]) for other in kinds[: kinds.index(kind)])
-        if not 0 <= index < len(groups[kind]):
+        if not str(index).isdecimal() or int(index) >= len(groups[kind]):
             raise IndexError(index)
-        hosts = tuple(str(host) for other in kinds for host in groups[other])
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        hosts = tuple(host for other in kinds for host in groups[other])
+        if {type(groups[other]) for other in kinds} != {list} or set(map(type, hosts)) != {str}:
+            raise TypeError(groups)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise UserError(f"{name} does not describe this machine: {plain(text)}") from None
-    return Cluster(before + index, len(hosts), hosts)
+    _check_addresses(name, hosts)
+    return Cluster(before + int(index), len(hosts), hosts)
+
+
+def _check_addresses(name: str, addresses: Sequence[str]) -> None:
+    """Refuses what TensorFlow would wait for in vain."""
+    for number, address in enumerate(addresses):
+        match = ADDRESS.fullmatch(address)
+        if not match or not 0 < int(match[1] or 1) < 2**16:
+            raise UserError(f"{name} names '{plain(address)}': expected HOST or HOST:PORT")
+        if address in addresses[:number]:
+            raise UserError(f"{name} names {plain(address)} twice: each machine has an address of its own")
 
 
 def _pools(groups: dict[str, list[str]]) -> list[str]:

@@ -7,12 +7,15 @@ weights belong to params.yaml, whatever the number of machines.
 their sums depend on the number of machines, and all machines have to save and validate at once. Here each machine has
 plain variables, gets the same sums, and makes the same step.
 
-A sum takes two exchanges, as a ring all-reduce does and with as many bytes, 2 (N - 1) / N of what is added up: each
-machine gets its part of all branches, adds them in their order, and sends the sum to the others.
+A sum takes two exchanges: each machine gets its part of all branches, adds them in their order, and sends the sum to
+the others. With one branch a machine these are the bytes of a ring all-reduce, 2 (N - 1) / N of what is added up; of k
+branches each is sent, (k + 1) (N - 1) / N, since sums of sums would have other bits.
 """
 
 import itertools
 import re
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -55,12 +58,15 @@ class Replicas:
         cluster: this machine and the others; by default there are none. For several a strategy is made, which has to
             be the first thing that TensorFlow does (its issue 55178).
 
+    Attributes:
+        summed: float32 numbers of a branch that the last `sum` was traced for.
+
     Raises:
         UserError: the machines cannot have the same number of branches each, or do not find each other.
     """
 
     def __init__(self, count: int, cluster: Cluster = Cluster()) -> None:  # noqa: B008 - it cannot be changed
-        self.count, self.cluster = count, cluster
+        self.count, self.cluster, self.summed = count, cluster, 0
         if count % cluster.size:
             raise UserError(
                 f"train.replicas is {count}, but {cluster.size} machines train: set it in params.yaml to a multiple of "
@@ -99,6 +105,7 @@ class Replicas:
         """
         flat = tf.stack([_flat(tensors) for tensors in branches])
         here, length = flat.shape
+        self.summed = length
         machines = self.cluster.size
         padded = tf.pad(flat, [[0, 0], [0, -length % machines]])
         parts = tf.transpose(tf.reshape(padded, [here, machines, -1]), [1, 0, 2])
@@ -194,10 +201,31 @@ def _strategy(cluster: Cluster) -> tf.distribute.Strategy:
         spec, task_type="worker", task_id=cluster.rank, rpc_layer="grpc"
     )
     _configure_heartbeat(cluster.size)
+    minutes = SECONDS_TO_START // 60
+    print(f"machine {cluster.rank} of {cluster.size} waits for the others, {minutes} minutes at most", flush=True)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        with _own_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except LOST as error:
         raise UserError(f"the machines do not find each other: {one_line(error)}") from None
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ctrl-C kills this process within the block, since TensorFlow waits for the others there with Python's lock held.
+
+    Afterwards SIGTERM ends a stage in order as before: TensorFlow takes it (`preemption_notifier.cc`), and goes on.
+    """
+    main = threading.current_thread() is threading.main_thread()  # only there signals have handlers
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    if handlers.get(signal.SIGINT) not in (None, signal.SIG_IGN):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def with_port(address: str) -> str:
