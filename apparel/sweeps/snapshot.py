@@ -54,6 +54,8 @@ def take(config: Path) -> Snapshot:
     if untracked:
         names = some_of(untracked, 5)
         raise UserError(f"git does not track {names}: trials would not have it; `git add` it, or move it elsewhere")
+    # In a copied project all files have other times than git noted, and `git stash create` fails without a word.
+    git.run("update-index", "-q", "--refresh")
     state = git.output("stash", "create", "sweep") or commit
     return Snapshot(commit, state, git.output("rev-parse", f"{state}^{{tree}}"))
 

@@ -1,5 +1,6 @@
 """A snapshot has uncommitted changes, leaves them alone, and refuses untracked files that a trial would miss."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,12 @@ def test_a_clean_tree_is_its_commit(folder):
     assert snapshot.read(taken, "params.yaml") == "a: 1"
     assert snapshot.is_kept(taken)
     assert not snapshot.is_kept(snapshot.Snapshot("0" * 40, "0" * 40, "0" * 40))
+
+
+def test_a_copied_clean_tree_is_its_commit(folder):
+    for name in ("params.yaml", "apparel/one.py"):
+        os.utime(folder / name, (1, 1))
+    assert not snapshot.take(CONFIG).is_changed
 
 
 def test_untracked_code_is_refused_by_name_but_not_the_configuration_nor_dvc_outputs(folder):
