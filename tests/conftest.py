@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,6 +32,40 @@ def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _initialize_tables(engine)
     engine.dispose()
     return file
+
+
+@pytest.fixture(scope="module")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory, empty_mlflow_database: Path) -> Path:
+    """A folder with MLflow's tables, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(empty_mlflow_database, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def three_stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC project of three stages that ran, to copy: DVC takes seconds to make it."""
+    from tests.support import three_stage_project
+
+    return three_stage_project.make(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="session")
+def traced(
+    three_stages_run: Path, empty_mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """The same with the training's run in MLflow, and that run's id, to copy."""
+    from tests.support import traced_project
+
+    return traced_project.make(three_stages_run, empty_mlflow_database, tmp_path_factory.mktemp("traced") / "project")
+
+
+@pytest.fixture(scope="session")
+def two_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC project with two commits' results, to copy."""
+    from tests.support import measured_project
+
+    return measured_project.two_commits(tmp_path_factory.mktemp("two"))
 
 
 @pytest.fixture(autouse=True)

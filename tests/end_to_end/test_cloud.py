@@ -42,9 +42,9 @@ class Cloud:
 
 
 @pytest.fixture
-def quick(tmp_path):
+def quick(three_stages_run, tmp_path):
     """A project of three stages that take a moment."""
-    project = cloud_project.make(tmp_path)
+    project = cloud_project.make(three_stages_run, tmp_path)
     with vertex_server.served(tmp_path / "machines", PYTHONPATH=str(ROOT)) as server:
         yield Cloud(project, server)
 
@@ -107,9 +107,9 @@ def test_what_vertex_ai_refuses_is_one_line(quick):
     assert "gcloud config set ai/region" in quick.run("jobs", status=1)
 
 
-def test_a_bucket_of_google_cloud_storage(tmp_path):
+def test_a_bucket_of_google_cloud_storage(three_stages_run, tmp_path):
     """The emulator for the bucket and for DVC's remote."""
-    project = cloud_project.make(tmp_path)
+    project = cloud_project.make(three_stages_run, tmp_path)
     three_stage_project.dvc(project, "remote", "add", "--force", "--default", "storage", "gs://bucket/apparel")
     three_stage_project.dvc(project, "remote", "modify", "storage", "allow_anonymous_login", "true")
     three_stage_project.commit(project, "gs")

@@ -1,10 +1,11 @@
 """Remedies that delete or replace something keep what they say that they keep."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support import project_copy, three_stage_project
+from tests.support import project_copy
 from tests.support.repository import ROOT
 from tests.support.three_stage_project import commit, dvc
 
@@ -19,9 +20,9 @@ def run_with(folder: Path, seed: int) -> None:
     dvc(folder, "repro", "--quiet")
 
 
-def test_room_on_the_disk_keeps_commits_experiments_and_the_workspace(tmp_path):
+def test_room_on_the_disk_keeps_commits_experiments_and_the_workspace(three_stages_run, tmp_path):
     assert f"`{ROOM}`" in (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    folder = three_stage_project.make(tmp_path)
+    folder = shutil.copytree(three_stages_run, tmp_path / "project")
     revisions = [project_copy.git(folder, "rev-parse", "HEAD").strip()]
     run_with(folder, 1)
     revisions.append(commit(folder, "another"))
@@ -44,10 +45,10 @@ def test_room_on_the_disk_keeps_commits_experiments_and_the_workspace(tmp_path):
     assert (folder / MODEL).read_text(encoding="utf-8").endswith("3")
 
 
-def test_edits_that_an_applied_experiment_replaced_come_back(tmp_path):
+def test_edits_that_an_applied_experiment_replaced_come_back(three_stages_run, tmp_path):
     remedy = "git stash apply refs/exps/apply/stash"
     assert f"`{remedy}`" in (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    folder = three_stage_project.make(tmp_path)
+    folder = shutil.copytree(three_stages_run, tmp_path / "project")
     dvc(folder, "exp", "run", "--quiet", "-n", "tried", "-S", "train.seed=2")
     project_copy.git(folder, "checkout", "--force", ".")
     edited = folder / "stages" / "work.py"

@@ -1,5 +1,6 @@
 """What docs/sharing.md says: a second clone gets everything from a DVC remote, and runs nothing."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory):
+def first(three_stages_run, tmp_path_factory):
     """The clone that shares, its results committed."""
-    return three_stage_project.make(tmp_path_factory.mktemp("first"))
+    return shutil.copytree(three_stages_run, tmp_path_factory.mktemp("first") / "project")
 
 
 @pytest.fixture(params=["folder", "s3", "gs"])

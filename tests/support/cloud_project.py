@@ -1,7 +1,6 @@
 """A project of three quick stages, its remote and bucket in folders, and machines for its jobs."""
 
-import os
-import sys
+import shutil
 from pathlib import Path
 
 from apparel.cloud import snapshot, submission
@@ -9,9 +8,9 @@ from tests.support import project_copy, three_stage_project
 from tests.support.repository import ROOT
 
 
-def make(folder: Path) -> Path:
-    """The project, run once and committed, with a default remote in a folder beside it."""
-    project = three_stage_project.make(folder / "home")
+def make(three_stages_run: Path, folder: Path) -> Path:
+    """A copy of the project, run once and committed, with a default remote in a folder beside it."""
+    project = shutil.copytree(three_stages_run, folder / "home")
     three_stage_project.dvc(project, "remote", "add", "--default", "storage", str(folder / "storage"))
     three_stage_project.commit(project, "remote")
     return project
@@ -19,14 +18,9 @@ def make(folder: Path) -> Path:
 
 def make_unrun(folder: Path) -> Path:
     """The project, committed and never run."""
-    project = folder / "home"
-    config = f"    remote = storage\n['remote \"storage\"']\n    url = {folder / 'storage'}\n"
-    for name, text in three_stage_project.FILES.items():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text + config if name == ".dvc/config" else text, encoding="utf-8")
-    project_copy.git(project, "init", "--quiet", "--initial-branch", "main")
-    project_copy.git(project, "config", "user.name", "test")
-    project_copy.git(project, "config", "user.email", "test@localhost")
+    project = three_stage_project.new(folder / "home")
+    with (project / ".dvc" / "config").open("a", encoding="utf-8") as config:
+        config.write(f"    remote = storage\n['remote \"storage\"']\n    url = {folder / 'storage'}\n")
     three_stage_project.commit(project, "project")
     return project
 
@@ -46,22 +40,9 @@ def send(task: str, arguments: list[str], name: str) -> str:
 
 def start(address: str, home: Path, **variables: str):
     """A machine that runs the job, as its container does; returns what it wrote and its exit status."""
-    import subprocess
-
     home.mkdir(parents=True, exist_ok=True)
-    outside = ("MLFLOW_", "DVC_", "APPAREL_", "GIT_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(outside)}
-    return subprocess.run(
-        [sys.executable, "-c", submission.COMMAND, address],
-        cwd=home,
-        env=environment | machine_variables(home) | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+    environment = project_copy.environment("APPAREL_", "GIT_") | machine_variables(home) | variables
+    return project_copy.python(home, "-c", submission.COMMAND, address, environment=environment)
 
 
 def clean(project: Path) -> str:

@@ -1,5 +1,6 @@
 """A small DVC project with results that were made up here: nothing is trained, all that follows is real."""
 
+import contextlib
 import hashlib
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support import project_copy
 from tests.support.repository import ROOT
 
 CLASSES = ["Dresses", "Skirts", "Tops"]
+NAMES = [f"{number} <b>.png" for number in range(20)]
 SIDE = 64
 PIPELINE = """stages:
   draw:
@@ -99,12 +101,14 @@ def commit(folder: Path, message: str) -> None:
     project_copy.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", message)
 
 
-def two_commits(folder: Path, names: list[str]) -> None:
-    """Makes a project with two commits' results; `folder` is the working directory."""
-    new(folder)
-    write(names, {"Dresses": 0.0, "Skirts": 0.6, "Tops": 1.0})
-    commit(folder, "first")
-    project_copy.set_params(folder / "params.yaml", train={"learning_rate": 0.001})
-    (folder / "apparel" / "evaluation" / "metrics.py").write_text("changed = True\n", encoding="utf-8")
-    write(names, {"Dresses": 1.0, "Skirts": 0.6, "Tops": 0.0}, seed=1)
-    commit(folder, "second")
+def two_commits(folder: Path) -> Path:
+    """Makes a project with two commits' results on `NAMES`."""
+    with contextlib.chdir(folder):
+        new(folder)
+        write(NAMES, {"Dresses": 0.0, "Skirts": 0.6, "Tops": 1.0})
+        commit(folder, "first")
+        project_copy.set_params(folder / "params.yaml", train={"learning_rate": 0.001})
+        (folder / "apparel" / "evaluation" / "metrics.py").write_text("changed = True\n", encoding="utf-8")
+        write(NAMES, {"Dresses": 1.0, "Skirts": 0.6, "Tops": 0.0}, seed=1)
+        commit(folder, "second")
+    return folder

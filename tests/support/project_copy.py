@@ -57,13 +57,22 @@ def run(folder: Path, *arguments: str, **given: str) -> subprocess.CompletedProc
 
     `given` are further environment variables.
     """
-    outside = ("MLFLOW_", "DVC_", "OPTUNA_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    return python(folder, "-m", *arguments, environment=environment("OPTUNA_") | given)
+
+
+def environment(*outside: str) -> dict[str, str]:
+    """The environment with this interpreter as `python`, without MLflow's, DVC's and further variables, by prefix."""
+    removed = ("MLFLOW_", "DVC_", *outside)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
+    return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])}
+
+
+def python(folder: Path, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """This interpreter in a folder: exit status, and what it prints."""
     return subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
-        env=environment | given,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,7 +5,6 @@ val/mAP50 is best at learning rate 0.01.
 """
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,13 +130,10 @@ def start_sweep(folder: Path, *arguments: str, log: IO[bytes], **environment: st
 
 def start_module(folder: Path, *arguments: str, log: IO[bytes], **environment: str) -> subprocess.Popen:
     """Starts `python -m ARGUMENTS` in a process group of its own, without the caller's stores."""
-    removed = ("MLFLOW_", "DVC_", "OPTUNA_", "APPAREL_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
-    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=folder,
-        env=kept | environment,
+        env=project_copy.environment("OPTUNA_", "APPAREL_") | environment,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

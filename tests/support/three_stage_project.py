@@ -59,14 +59,20 @@ FILES = {
 }
 
 
-def make(folder: Path) -> Path:
-    """The project, run once and committed."""
+def new(folder: Path) -> Path:
+    """The project, never run, in a git repository without a commit."""
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     project_copy.git(folder, "init", "--quiet", "--initial-branch", "main")
     project_copy.git(folder, "config", "user.name", "test")
     project_copy.git(folder, "config", "user.email", "test@localhost")
+    return folder
+
+
+def make(folder: Path) -> Path:
+    """The project, run once and committed."""
+    new(folder)
     dvc(folder, "add", "--quiet", "data/shop/photos", "data/shop/annotations")
     dvc(folder, "repro", "--quiet")
     commit(folder, "results")

@@ -9,16 +9,17 @@ from apparel.analysis import trace
 from apparel.analysis.trace_link import Link
 from apparel.tracking.server import LOCAL_SERVER, connect
 from apparel.versioning import dvc_hash
-from tests.support import project_copy, three_stage_project
+from tests.support import project_copy
 
 DETECTIONS = "data/results/eval/detections.csv"
 METRICS = "data/results/eval/metrics.json"
 MODEL = "data/results/train/model"
 
 
-def make(folder: Path) -> tuple[Path, str]:
-    """The project, and its MLflow run's id."""
-    three_stage_project.make(folder)
+def make(three_stages_run: Path, database: Path, folder: Path) -> tuple[Path, str]:
+    """The project, made of one that ran and MLflow's empty tables, and its MLflow run's id."""
+    shutil.copytree(three_stages_run, folder)
+    shutil.copy(database, folder / "mlflow.db")
     head = project_copy.git(folder, "rev-parse", "HEAD").strip()
     tags = {"mlflow.source.git.commit": head, "git.dirty": "false", "version.python": "3.11", "machine.cores": "2"}
     tags |= {MODEL: dvc_hash.path_hash(folder / MODEL)}
@@ -34,13 +35,13 @@ def make(folder: Path) -> tuple[Path, str]:
     return folder, run
 
 
-def enter_copy(made: tuple[Path, str], folder: Path, patch: pytest.MonkeyPatch) -> tuple[Path, str]:
+def enter_copy(traced: tuple[Path, str], folder: Path, patch: pytest.MonkeyPatch) -> tuple[Path, str]:
     """A copy of the project at `folder`, as the current folder; and the run's id."""
-    shutil.copytree(made[0], folder)
+    shutil.copytree(traced[0], folder)
     patch.chdir(folder)
     # By its full path: MLflow keeps connections by address, and would continue with the database of another test.
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(folder / 'mlflow.db').as_posix()}")
-    return folder, made[1]
+    return folder, traced[1]
 
 
 def links(what: object) -> dict[str, list[Link]]:

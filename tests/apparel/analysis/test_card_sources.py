@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 from apparel.analysis import card_sources
 from apparel.tracking.reader import StoredRun
-from tests.support import measured_project
 from tests.support.result_sets import finds, result_set
 
 TAGS = {
@@ -60,9 +59,8 @@ def test_drawn_photos_and_random_weights(monkeypatch):
     assert [row[2] for row in sources.licences] == ["that of this project, see LICENSE", "none needed"]
 
 
-def test_files_are_read_at_the_commit_and_here_only_with_the_model_that_is_here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    measured_project.two_commits(tmp_path, ["a.png"])
+def test_files_are_read_at_the_commit_and_here_only_with_the_model_that_is_here(two_results, monkeypatch):
+    monkeypatch.chdir(two_results)
     here = card_sources.dvc_lock.read_workspace().hashes()["data/results/train/model"]
     path = card_sources.Path("apparel/evaluation/metrics.py")
     assert card_sources._FileReader(None, here).read(path) == b"changed = True\n"

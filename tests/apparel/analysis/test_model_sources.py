@@ -1,5 +1,6 @@
 """Models by name: of the workspace, a path, a commit, MLflow's registry and runs; each checked, or refused by name."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,15 @@ from apparel.analysis import model_sources
 from apparel.errors import UserError
 from apparel.tracking.registry import Registry
 from apparel.versioning import dvc_hash
-from tests.support import ensembles, measured_project, memory_bucket, registered_models
+from tests.support import ensembles, memory_bucket, registered_models
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(two_results, tmp_path_factory):
     """A project with the models of two commits in DVC's cache, and one of a run, the champion, in MLflow."""
-    folder = tmp_path_factory.mktemp("models")
+    folder = shutil.copytree(two_results, tmp_path_factory.mktemp("models") / "project")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        measured_project.two_commits(folder, ["a.png", "b.png"])
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder.as_posix()}/mlflow.db")
         run, md5 = registered_models.run_with_model("in MLflow")
         registry = Registry()

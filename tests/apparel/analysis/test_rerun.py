@@ -16,15 +16,10 @@ from apparel.versioning import dvc_lock
 from tests.support import project_copy, three_stage_project
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return three_stage_project.make(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def shop(made, tmp_path, monkeypatch):
+def shop(three_stages_run, tmp_path, monkeypatch):
     """A copy of a project that ran, as the current folder."""
-    folder = shutil.copytree(made, tmp_path / "shop")
+    folder = shutil.copytree(three_stages_run, tmp_path / "shop")
     monkeypatch.chdir(folder)
     return folder
 

@@ -11,32 +11,19 @@ from apparel.errors import UserError
 from apparel.tracking.reader import StoredRun
 from tests.support import measured_project
 
-NAMES = [f"{number} <b>.png" for number in range(20)]
 
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compared")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        measured_project.two_commits(folder, NAMES)
+@pytest.fixture
+def folder(two_results, tmp_path, monkeypatch):
+    """A project with two commits' results, and others' in the workspace, as working directory."""
+    folder = shutil.copytree(two_results, tmp_path / "project")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return folder
 
 
-@pytest.fixture
-def folder(project, monkeypatch):
-    """A project with two commits' results, and others' in the workspace, as working directory."""
-    monkeypatch.chdir(project)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return project
-
-
-def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(folder, tmp_path):
-    aside = shutil.move(folder / paths.photos("demo"), tmp_path / "aside")
-    try:
-        assert result_sets.load("HEAD", None).read_photo(NAMES[0])
-    finally:
-        shutil.move(aside, folder / paths.photos("demo"))
+def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(folder):
+    shutil.rmtree(folder / paths.photos("demo"))
+    assert result_sets.load("HEAD", None).read_photo(measured_project.NAMES[0])
 
 
 class Store:
@@ -75,11 +62,8 @@ def test_damaged_results_are_refused(folder, file, damage):
     text = path.read_text(encoding="utf-8")
     path.unlink()  # a link into the cache, perhaps
     path.write_text(damage(text), encoding="utf-8")
-    try:
-        with pytest.raises(UserError, match=file.partition(".")[0]):
-            result_sets.load("workspace", None)
-    finally:
-        path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=file.partition(".")[0]):
+        result_sets.load("workspace", None)
 
 
 def test_a_commit_has_its_own_parameters_code_and_model(folder):

@@ -1,13 +1,15 @@
+import shutil
+
 import pytest
 
 from apparel import paths
 from apparel.analysis import run_results
 from apparel.errors import UserError
-from tests.support import project_copy, three_stage_project
+from tests.support import project_copy
 
 
-def test_an_experiment_without_a_table_is_named(tmp_path, monkeypatch):
-    folder = three_stage_project.make(tmp_path)
+def test_an_experiment_without_a_table_is_named(three_stages_run, tmp_path, monkeypatch):
+    folder = shutil.copytree(three_stages_run, tmp_path / "project")
     monkeypatch.chdir(folder)
     head = project_copy.git(folder, "rev-parse", "HEAD").strip()
     project_copy.git(folder, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/short", head)

@@ -7,14 +7,9 @@ from tests.support import three_stage_project, traced_project
 from tests.support.traced_project import DETECTIONS, MODEL, edit, links, problems
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return traced_project.make(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def shop(made, tmp_path, monkeypatch):
-    return traced_project.enter_copy(made, tmp_path / "shop", monkeypatch)
+def shop(traced, tmp_path, monkeypatch):
+    return traced_project.enter_copy(traced, tmp_path / "shop", monkeypatch)
 
 
 TAGS = {

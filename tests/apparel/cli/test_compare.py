@@ -1,6 +1,7 @@
 import argparse
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,12 @@ from apparel.cli import compare
 from apparel.errors import UserError
 from apparel.inference import speed
 from apparel.inference.speed import Speed
-from tests.support import chromium, measured_project, memory_bucket, project_copy
-
-NAMES = [f"{number} <b>.png" for number in range(20)]
+from tests.support import chromium, memory_bucket, project_copy
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compared")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        measured_project.two_commits(folder, NAMES)
-    return folder
+def folder(two_results, tmp_path_factory):
+    return shutil.copytree(two_results, tmp_path_factory.mktemp("compared") / "project")
 
 
 @pytest.fixture

@@ -12,16 +12,9 @@ from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support.outboxes import check_whole, fill, new_outbox, runs_of
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, empty_mlflow_database):
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(empty_mlflow_database, folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def here(project, monkeypatch):
-    monkeypatch.chdir(project)
+def here(mlflow_folder, monkeypatch):
+    monkeypatch.chdir(mlflow_folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.rmtree(OUTBOXES, ignore_errors=True)
 

@@ -17,14 +17,9 @@ from tests.support import memory_bucket, traced_project
 from tests.support.traced_project import DETECTIONS, edit
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return traced_project.make(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def shop(made, tmp_path, monkeypatch):
-    return traced_project.enter_copy(made, tmp_path / "shop", monkeypatch)
+def shop(traced, tmp_path, monkeypatch):
+    return traced_project.enter_copy(traced, tmp_path / "shop", monkeypatch)
 
 
 def test_the_command_prints_json_and_fails_when_a_link_is_broken(shop, capsys):

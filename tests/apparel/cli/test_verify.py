@@ -9,18 +9,12 @@ import pytest
 from apparel.analysis import rerun
 from apparel.cli import verify
 from apparel.errors import UserError
-from tests.support import three_stage_project
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return three_stage_project.make(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
-def shop(made, tmp_path, monkeypatch):
+def shop(three_stages_run, tmp_path, monkeypatch):
     """A copy of a project that ran, as the current folder."""
-    folder = shutil.copytree(made, tmp_path / "shop")
+    folder = shutil.copytree(three_stages_run, tmp_path / "shop")
     monkeypatch.chdir(folder)
     return folder
 

@@ -22,8 +22,8 @@ if sys.argv[1] == "eval":
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    return cloud_project.make(tmp_path_factory.mktemp("cloud"))
+def project(three_stages_run, tmp_path_factory):
+    return cloud_project.make(three_stages_run, tmp_path_factory.mktemp("cloud"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """The work of a machine around its commands; whole jobs: tests/apparel/cloud/test_fetch.py."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -129,8 +130,8 @@ def test_workers_of_a_sweep_are_no_cluster(machine):
 
 
 @pytest.mark.slow
-def test_the_run_cache_is_asked_as_repro_asks_it(tmp_path, monkeypatch):
-    project = three_stage_project.make(tmp_path)
+def test_the_run_cache_is_asked_as_repro_asks_it(three_stages_run, tmp_path, monkeypatch):
+    project = shutil.copytree(three_stages_run, tmp_path / "project")
     monkeypatch.chdir(project)
     weights = project / "data/results/train/model/weights.txt"
     first = weights.read_bytes()

@@ -10,16 +10,16 @@ from dvc.repo import Repo
 
 from apparel.sweeps import snapshot, workspace
 from apparel.versioning import dvc_lock
-from tests.support import project_copy, three_stage_project
+from tests.support import project_copy
 
 METRICS = Path("data/results/eval/metrics.json")
 DETECTIONS = Path("data/results/eval/detections.csv")
 
 
 @pytest.fixture(params=["evaluated before", "never ran"])
-def folder(request, tmp_path, monkeypatch):
+def folder(request, three_stages_run, tmp_path, monkeypatch):
     """A project where a trial with another seed was trained and kept as `tiny-001`."""
-    folder = three_stage_project.make(tmp_path / "project")
+    folder = shutil.copytree(three_stages_run, tmp_path / "project")
     if request.param == "never ran":
         project_copy.git(folder, "rm", "--quiet", "-r", "--cached", "dvc.lock", "data/results")
         (folder / "dvc.lock").unlink()
@@ -38,8 +38,8 @@ def folder(request, tmp_path, monkeypatch):
     return folder
 
 
-def test_a_project_under_any_path_shares_its_cache_and_its_settings(tmp_path, monkeypatch):
-    folder = three_stage_project.make(tmp_path / "my clone – ünï (1), #2 100%")
+def test_a_project_under_any_path_shares_its_cache_and_its_settings(three_stages_run, tmp_path, monkeypatch):
+    folder = shutil.copytree(three_stages_run, tmp_path / "my clone – ünï (1), #2 100%")
     (folder / ".dvc" / "config.local").write_text("['remote \"shop\"']\n    url = /mnt/zoë\n", encoding="utf-8")
     monkeypatch.chdir(folder)
     clone = workspace.Workspace(Path(".apparel/sweeps/tiny/worker-0"), snapshot.take(Path("configs/sweep.yaml")))

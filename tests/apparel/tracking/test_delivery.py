@@ -24,10 +24,8 @@ ATTEMPTS = 60
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, empty_mlflow_database):
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_mlflow_database, folder)
-    with pytest.MonkeyPatch.context() as patch, hostile_mlflow(folder, patch) as running:
+def server(mlflow_folder):
+    with pytest.MonkeyPatch.context() as patch, hostile_mlflow(mlflow_folder, patch) as running:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         yield running
 

@@ -24,11 +24,9 @@ OTHER = "sqlite:///other.db"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, empty_mlflow_database):
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(empty_mlflow_database, folder)
-    shutil.copy(empty_mlflow_database, folder / "other.db")
-    return folder
+def project(mlflow_folder, empty_mlflow_database):
+    shutil.copy(empty_mlflow_database, mlflow_folder / "other.db")
+    return mlflow_folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """An outbox's run in MLflow: one, whatever a search has answered before."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,9 @@ from apparel.tracking.server import LOCAL_SERVER, connect
 from tests.support.outboxes import new_outbox, runs_of
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, empty_mlflow_database):
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(empty_mlflow_database, folder)
-    return folder
-
-
 @pytest.fixture
-def client(project, monkeypatch):
-    monkeypatch.chdir(project)
+def client(mlflow_folder, monkeypatch):
+    monkeypatch.chdir(mlflow_folder)
     return connect(LOCAL_SERVER)
 
 

@@ -15,16 +15,9 @@ from tests.support.outboxes import add_file, check_whole, fill, new_outbox, runs
 from tests.support.repository import ROOT
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, empty_mlflow_database):
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(empty_mlflow_database, folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def here(project, monkeypatch):
-    monkeypatch.chdir(project)
+def here(mlflow_folder, monkeypatch):
+    monkeypatch.chdir(mlflow_folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.rmtree(OUTBOXES, ignore_errors=True)
 
@@ -176,18 +169,18 @@ def test_a_refused_line_is_named_and_all_others_are_sent(client, outbox):
     assert "MLflow does not have metric bad#name: MLflow refused it" in missing
 
 
-def test_files_are_found_after_the_project_moved(client, outbox, project, monkeypatch):
+def test_files_are_found_after_the_project_moved(client, outbox, mlflow_folder, monkeypatch):
     add_file(outbox, "1.png", "picture", "pictures")
     Sender(outbox).send()
-    moved = project.with_name("moved project")
-    project.rename(moved)
+    moved = mlflow_folder.with_name("moved project")
+    mlflow_folder.rename(moved)
     try:
         monkeypatch.chdir(moved)
         (run,) = runs_of(client, outbox)
         assert run.info.artifact_uri.startswith("mlartifacts/")
         assert Path(client.download_artifacts(run.info.run_id, "pictures/1.png")).read_text() == "picture"
     finally:
-        moved.rename(project)
+        moved.rename(mlflow_folder)
 
 
 def test_a_missing_password_is_asked_for(outbox, monkeypatch):
