@@ -1,1 +1,1 @@
-"""Benchmarks of the stages tfrecord and train and of sweeps: `python -m benchmarks`."""
+"""Benchmarks, and coverage of intervals: `python -m benchmarks`."""

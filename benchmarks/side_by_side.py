@@ -80,12 +80,10 @@ def time_in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> tupl
     return {name: times[1:] for name, times in seconds.items()}, {name: times[1:] for name, times in processor.items()}
 
 
-def rows(
-    seconds: Mapping[str, Sequence[float]], work: str, amount: float | None = None, unit: str = "photos"
-) -> list[Row]:
+def rows(seconds: Mapping[str, Sequence[float]], work: str, amount: float | None = None) -> list[Row]:
     """The first way beside each of the others; `seconds` by way, as `time_in_turns` returns them."""
     first, *others = seconds
-    return [Row(first, other, seconds[first], seconds[other], work, amount, unit) for other in others]
+    return [Row(first, other, seconds[first], seconds[other], work, amount) for other in others]
 
 
 def table(measured: Sequence[Row]) -> str:

@@ -68,9 +68,9 @@ class Speed:
         calls = [seconds for calls in self.seconds.get(what, []) for seconds in calls]
         return 1000 * median(calls) if calls else float("nan")
 
-    def by_round(self, what: str = ONE) -> list[float]:
-        """Median seconds a photo of each round."""
-        return [median(calls) for calls in self.seconds[what]]
+    def by_round(self) -> list[float]:
+        """Median seconds of each round, of a photo at a time."""
+        return [median(calls) for calls in self.seconds[ONE]]
 
 
 def cores() -> int:

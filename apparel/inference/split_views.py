@@ -37,10 +37,9 @@ class SplitViews:
     views: tuple[Detections, ...]
     seconds: tuple[float, ...]
 
-    def fused(self, weights: Sequence[float], iou: float, views: Sequence[int] | None = None) -> ScoredSplit:
-        """The split with the fused detections of views, all by default, weighted in their order; the loss is nan."""
-        chosen = range(len(self.views)) if views is None else views
-        return self._scored(fusion.fuse([self.views[number] for number in chosen], weights, iou), chosen)
+    def fused(self, weights: Sequence[float], iou: float) -> ScoredSplit:
+        """The split with the fused detections of all views, weighted in their order; the loss is nan."""
+        return self._scored(fusion.fuse(self.views, weights, iou), range(len(self.views)))
 
     def single(self, view: int) -> ScoredSplit:
         """The split with the detections of one view as they are."""

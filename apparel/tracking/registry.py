@@ -157,17 +157,17 @@ class Registry:
                 self._delete(surplus)
             return _version(versions[0])
 
-    def set_alias(self, version: Version, alias: str = CHAMPION) -> None:
-        """Moves an alias to a version, and looks whether it is there.
+    def set_alias(self, version: Version) -> None:
+        """Moves the alias `CHAMPION` to a version, and looks whether it is there.
 
         Raises:
             UserError: another process moved it at the same time.
         """
         with mlflow_errors():
-            self._client.set_registered_model_alias(version.name, alias, str(version.number))
-        now = self.version(alias, version.name)
+            self._client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
+        now = self.version(CHAMPION, version.name)
         if now is None or now.number != version.number:
-            raise UserError(f"another process moved the alias '{alias}' to {now} at the same time; look, and repeat")
+            raise UserError(f"another process moved the alias '{CHAMPION}' to {now} at the same time; look, and repeat")
 
     def set_tags(self, version: Version, tags: dict[str, str]) -> None:
         """Sets tags of a version."""

@@ -131,13 +131,12 @@ def listed(address: str, most: int = limits.MAX_FILES) -> dict[str, StoredFile]:
     return files
 
 
-def fetch_all(files: Sequence[tuple[StoredFile, Path]], limit: int, progress: str = "fetching") -> None:
+def fetch_all(files: Sequence[tuple[StoredFile, Path]], limit: int) -> None:
     """Writes files to new paths, several at a time.
 
     Args:
         files: each with its path, whose folder is made.
         limit: bytes that a file may have.
-        progress: name of the progress bar.
 
     Raises:
         UserError: as `StoredFile.fetch`, for the first of them.
@@ -147,7 +146,7 @@ def fetch_all(files: Sequence[tuple[StoredFile, Path]], limit: int, progress: st
     threads = ThreadPoolExecutor(THREADS)
     try:
         done = threads.map(lambda pair: pair[0].fetch(pair[1], limit), files)
-        for _ in tqdm(done, total=len(files), desc=progress, unit=" files", delay=1, leave=False):
+        for _ in tqdm(done, total=len(files), desc="fetching", unit=" files", delay=1, leave=False):
             pass
     finally:
         threads.shutdown(cancel_futures=True)

@@ -16,8 +16,6 @@ from tests.support import chromium
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
 """Windows' code of each key that tests press."""
 
-SHIFT = 8
-
 
 class Tab:
     """A tab, by the DevTools protocol.
@@ -80,10 +78,9 @@ class Tab:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
-    def press(self, key: str, shift: bool = False) -> None:
+    def press(self, key: str) -> None:
         """Presses and releases a key."""
         event = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": KEYS[key]}
-        event |= {"modifiers": SHIFT if shift else 0}
         text = {" ": {"text": " "}, "Enter": {"text": "\r"}}.get(key, {})
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **event, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)

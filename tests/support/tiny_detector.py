@@ -43,20 +43,20 @@ def train_params(**changes) -> params.Train:
     return params.load(ROOT / paths.PARAMS).train.model_copy(update=small | changes)
 
 
-def records(folder: Path, photos: int = 12, classes: tuple[str, ...] = CLASSES, unlabelled: int = 0) -> Index:
+def records(folder: Path, photos: int = 12, unlabelled: int = 0) -> Index:
     """Writes photos of one square each, and their TFRecords where the stages look for them; returns the index.
 
     Of the unlabelled photos, each second one has labels.
     """
     random = np.random.default_rng(0)
-    drawn = [_draw(folder / f"photo-{number}.png", number % len(classes), random) for number in range(photos)]
+    drawn = [_draw(folder / f"photo-{number}.png", number % len(CLASSES), random) for number in range(photos)]
     splits = {"train": drawn[: photos // 2], "val": drawn[photos // 2 :], "test": drawn[:1]}
     if unlabelled:
         more = [
-            _draw(folder / f"more-{number}.png", number // 2 % len(classes), random) for number in range(unlabelled)
+            _draw(folder / f"more-{number}.png", number // 2 % len(CLASSES), random) for number in range(unlabelled)
         ]
         splits["unlabelled"] = [photo if number % 2 else without_labels(photo) for number, photo in enumerate(more)]
-    return shards.write_shards(splits, classes, 4, folder / paths.TFRECORD)
+    return shards.write_shards(splits, CLASSES, 4, folder / paths.TFRECORD)
 
 
 def without_labels(photo: Photo) -> Photo:
