@@ -198,7 +198,7 @@ def write(result: CrossValidation, settings: Mapping[str, Any]) -> list[Path]:
         "photos": _once(pooled.photos),
     }
     for name, table in tables.items():
-        csv_tables.write(table.astype(object).where(table.notna(), ""), target / f"{name}.csv")
+        csv_tables.write_figures(table, target / f"{name}.csv")
     figures = evaluate.summary_metrics(pooled) | breakdown.summary(result.loss)
     spreads = {key: None if value != value else round(value, DECIMALS) for key, value in spread(result.folds).items()}
     experiments = result.folds[["seed", "fold", "experiment"]].to_dict("records")

@@ -157,7 +157,7 @@ def _write_results(
 
 def _write_members(members: pd.DataFrame, target: Path) -> None:
     table = members.round({"share": 4, "val": evaluate.DECIMALS, "judged": evaluate.DECIMALS, "ms": 3})
-    csv_tables.write(table.astype(object).where(table.notna(), ""), target / MEMBERS)
+    csv_tables.write_figures(table, target / MEMBERS)
 
 
 def _settings(ensemble: Ensemble) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from apparel import paths
 from apparel.analysis.trace_link import Chain, Link, is_code
 from apparel.errors import UserError, some_of
 from apparel.tracking import local_runs
-from apparel.tracking.runs import LONGEST_VALUE
-from apparel.tracking.server import server_address
+from apparel.tracking.server import LONGEST_VALUE, server_address
 from apparel.utils import yaml
 from apparel.utils.nested import flatten
 from apparel.versioning import dvc_hash, dvc_lock, git

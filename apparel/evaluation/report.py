@@ -67,8 +67,7 @@ def write_tables(
 ) -> None:
     """Writes the result tables: `metrics.json`, `pr_curve.csv` and `confusion.csv` for DVC, the others for programs.
 
-    Figures of val are in `per_class.csv` only: in `metrics.json` DVC would show each of them twice, since train writes
-    them, too.
+    Figures of val are in `per_class.csv` only: in `metrics.json` DVC would show each twice, since train has them, too.
 
     Args:
         test: metrics of the split that is judged: test, or of a fold val.
@@ -81,18 +80,18 @@ def write_tables(
     files.write_json(folder / paths.METRICS.name, {test.split: summary})
     splits = {results.split: results for results in (test, val)}  # one, where val is judged
     per_class = [results.per_class.reset_index().assign(split=split) for split, results in splits.items()]
-    _write(pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS), folder / paths.PER_CLASS.name)
-    _write(evaluate.pr_curve_table(test), folder / paths.PR_CURVE.name)
-    _write(test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]), folder / paths.CONFUSION.name)
-    _write(breakdown.error_table(list(losses.values())), folder / paths.ERROR_TYPES.name)
-    _write(breakdown.strata_table(list(losses.values())), folder / paths.STRATA.name)
-    _write(evaluate.detection_table(test), folder / paths.DETECTIONS.name)
-    _write(test.ground_truth.round(4), folder / paths.GROUND_TRUTH.name)
-    _write(test.photos.assign(sha256=test.photos["filename"].map(digests)), folder / paths.TEST_PHOTOS.name)
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    csv_tables.write(table.astype(object).where(table.notna(), ""), path)
+    tables = {
+        paths.PER_CLASS: pd.concat(per_class)[PER_CLASS_COLUMNS].round(DECIMALS),
+        paths.PR_CURVE: evaluate.pr_curve_table(test),
+        paths.CONFUSION: test.pairs[["actual", "predicted"]].sort_values(["actual", "predicted"]),
+        paths.ERROR_TYPES: breakdown.error_table(list(losses.values())),
+        paths.STRATA: breakdown.strata_table(list(losses.values())),
+        paths.DETECTIONS: evaluate.detection_table(test),
+        paths.GROUND_TRUTH: test.ground_truth.round(4),
+        paths.TEST_PHOTOS: test.photos.assign(sha256=test.photos["filename"].map(digests)),
+    }
+    for path, table in tables.items():
+        csv_tables.write_figures(table, folder / path.name)
 
 
 def read_history() -> pd.DataFrame:

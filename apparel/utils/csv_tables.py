@@ -51,6 +51,11 @@ def write(table: pd.DataFrame, path: Path) -> None:
     files.write_text(path, text.getvalue())
 
 
+def write_figures(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table as `write` does, but numbers as Python does (`1.0`), and nothing where one is missing."""
+    write(table.astype(object).where(table.notna(), ""), path)
+
+
 def number(value: float) -> str:
     """The shortest decimal form that reads back as `value`: no exponent, no `.0` on whole numbers, no `-0`."""
     return np.format_float_positional(value + 0.0, trim="-")

@@ -30,6 +30,11 @@ def test_numbers_are_short_and_plain(value, text):
     assert csv_tables.number(value) == text
 
 
+def test_a_missing_figure_is_an_empty_field(tmp_path):
+    csv_tables.write_figures(pd.DataFrame({"class": ["Tops", None], "AP50": [1.0, float("nan")]}), tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "class,AP50\nTops,1.0\n,\n"
+
+
 def test_a_table_is_written_whole_without_leftovers(tmp_path):
     path = tmp_path / "new" / "table.csv"
     csv_tables.write(pd.DataFrame({"a": [1.0, 2.5]}), path)
