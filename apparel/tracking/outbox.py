@@ -128,6 +128,14 @@ class Outbox:
                     except (ValueError, TypeError):
                         continue
 
+    def last_steps(self) -> dict[str, int]:
+        """The last step of each metric."""
+        last: dict[str, int] = {}
+        for line in self.lines():
+            if line.kind == "metrics":
+                last |= {name: max(line.step, last.get(name, -1)) for name in line.values}
+        return last
+
     def size(self) -> int:
         """Bytes of lines.jsonl."""
         return self._lines.stat().st_size if self._lines.exists() else 0

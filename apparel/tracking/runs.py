@@ -28,7 +28,7 @@ from apparel.tracking import local_runs
 from apparel.tracking.moved_run import unfinished_record
 from apparel.tracking.outbox import Outbox, RunHeader, find_outbox, now_ms, outbox_of_run
 from apparel.tracking.sender_process import SenderProcess
-from apparel.tracking.server import clean_name, server_address, without_password
+from apparel.tracking.server import clean_name, clean_value, server_address
 from apparel.utils import files
 from apparel.versioning import dvc_hash, provenance
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 THUMBNAIL = (256, 256)
 """Pixels: largest size of the preview that MLflow's charts load of a picture."""
-
-LONGEST_VALUE = 5000
-"""Characters: limit of older MLflow servers for the value of a parameter or tag."""
 
 VALUES_PER_LINE = 50
 """Parameters, tags or metrics in one line of the outbox: few enough for one request."""
@@ -115,7 +112,7 @@ class Run:
         self._outbox = outbox
         self._unfinished = unfinished
         # A training that resumes from a checkpoint repeats some steps, whose metrics the run has already.
-        self._last_steps = _last_steps(outbox) if unfinished else {}
+        self._last_steps = outbox.last_steps() if unfinished else {}
         self._open = True
         outbox.append("status", {"status": "RUNNING"})
         self._sender = SenderProcess(outbox)
@@ -248,13 +245,8 @@ class Run:
         self._sender.finish()
 
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
-        for part in _split_values({clean_name(name): _storable(str(value)) for name, value in values.items()}):
+        for part in _split_values({clean_name(name): clean_value(str(value)) for name, value in values.items()}):
             self._outbox.append(kind, part)
-
-
-def _storable(text: str) -> str:
-    """A value without passwords, and without what databases refuse: the character 0, and what has no form in UTF-8."""
-    return without_password(text).replace("\0", "\\0").encode(errors="backslashreplace").decode()[:LONGEST_VALUE]
 
 
 def _add_file(outbox: Outbox, path: Path, folder: str = "") -> None:
@@ -299,15 +291,6 @@ def _find(run: str | None) -> Outbox | None:
     """The outbox of the run with that id, its own or MLflow's, if it belongs to the server in use."""
     outbox = outbox_of_run(run) if run else None
     return outbox if outbox and outbox.header.server == server_address() else None
-
-
-def _last_steps(outbox: Outbox) -> dict[str, int]:
-    """The last step of each metric."""
-    last: dict[str, int] = {}
-    for line in outbox.lines():
-        if line.kind == "metrics":
-            last |= {name: max(line.step, last.get(name, -1)) for name in line.values}
-    return last
 
 
 def _split_values(values: dict[str, Any]) -> list[dict[str, Any]]:

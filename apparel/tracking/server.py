@@ -27,6 +27,9 @@ DATABASE = Path("mlflow.db")
 LONGEST_NAME = 250
 """Characters: MLflow's limit for the name of a metric, parameter, tag or file."""
 
+LONGEST_VALUE = 5000
+"""Characters: limit of older MLflow servers for the value of a parameter or tag."""
+
 _remembered: list[str] = []
 """Addresses given in other ways than by MLFLOW_TRACKING_URI."""
 
@@ -128,6 +131,11 @@ def clean_name(name: str) -> str:
     path = PurePosixPath(cleaned)
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return path.with_name(f"{path.stem}-{digest}{path.suffix}").as_posix()
+
+
+def clean_value(text: str) -> str:
+    """A value without passwords, and without what databases refuse: the character 0, and what has no form in UTF-8."""
+    return without_password(text).replace("\0", "\\0").encode(errors="backslashreplace").decode()[:LONGEST_VALUE]
 
 
 def connect(address: str) -> Any:

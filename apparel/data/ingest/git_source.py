@@ -86,16 +86,8 @@ def clone(source: str, rev: str | None, folder: Path, address: str) -> str:
     local = local_path(source)
     how = ["--shared"] if local else [f"--filter=blob:limit={limits.MAX_FILE_BYTES}"]
     bare_address, credentials = split_credentials(source)
-    options = (
-        "clone",
-        "--no-checkout",
-        "--template=",
-        "--origin=origin",
-        *how,
-        "--",
-        str(local or bare_address),
-        str(folder),
-    )
+    where = ("--", str(local or bare_address), str(folder))
+    options = ("clone", "--no-checkout", "--template=", "--origin=origin", *how, *where)
     with processes.guarded(["git", *SAFE_GIT, *options], env=_environment() | credentials) as cloning:
         while cloning.poll() is None:
             _check_fetched(folder, address)
