@@ -104,17 +104,18 @@ def failure_text(failures: Sequence[Ending]) -> str:
 
 def deliver(runs: list[str]) -> tuple[int, str]:
     """Sends runs that came to MLflow; returns how many it has now, and why others wait."""
-    delivered, waiting = 0, ""
+    delivered: set[str | None] = set()  # several machines may have added to one run
+    waiting = ""
     steps = (_address, lambda outbox: Sender(outbox).send())  # all are addressed first: some are shown under others
     for step in steps:
-        delivered = 0
+        delivered.clear()
         for outbox in filter(None, map(find_outbox, runs)):
             try:
                 step(outbox)
-                delivered += 1
+                delivered.add(outbox.sent()[0])
             except Exception as error:  # noqa: BLE001 - whatever MLflow's client raises: the results are here
                 waiting = problem(outbox, error)
-    return delivered, waiting
+    return len(delivered), waiting
 
 
 def _address(outbox: Outbox) -> None:

@@ -33,12 +33,14 @@ def open_study(plan: "Plan") -> "Study":
     """The plan's study, created if there is none; drivers that do so at the same time get the same one."""
     import optuna
 
-    study = optuna.create_study(
-        study_name=plan.config.study,
-        storage=storage.open_storage(plan.storage),
-        directions=[objective.direction for objective in plan.config.objectives],
-        load_if_exists=True,
-    )
+    name, opened = plan.config.study, storage.open_storage(plan.storage)
+    directions = [objective.direction for objective in plan.config.objectives]
+    try:
+        study = optuna.create_study(study_name=name, storage=opened, directions=directions)
+        storage.set_creator(study)
+    except optuna.exceptions.DuplicatedStudyError:
+        study = optuna.load_study(study_name=name, storage=opened)
+        storage.wait_for_creator(study, "snapshot")
     if "snapshot" not in study.user_attrs:
         study.set_metric_names([objective.metric for objective in plan.config.objectives])
         for key, value in {

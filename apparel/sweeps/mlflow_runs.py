@@ -13,8 +13,8 @@ from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from apparel.params import Params
-from apparel.sweeps import study_table
-from apparel.tracking import local_runs, runs
+from apparel.sweeps import storage, study_table
+from apparel.tracking import local_runs, runs, sender_process
 from apparel.tracking.outbox import unsent_outboxes
 from apparel.tracking.runs import Run
 from apparel.utils import processes
@@ -27,6 +27,7 @@ INTERRUPTED = "the sweep was interrupted; `apparel sweep` continues it"
 class StudyRun:
     """The study's run, open in this context: the one that an earlier start of the sweep created, or a new one.
 
+    Of drivers that start at the same time, the one that created the study creates the run.
     The study's attribute `parent_run` has its id, which a trial's training gets as APPAREL_PARENT_RUN_ID. At the end
     the report is added, and runs of trials that processes of this clone left open are ended.
 
@@ -39,6 +40,8 @@ class StudyRun:
         self._study, self._params, self._ended_trials = study, params, 0
 
     def __enter__(self) -> Self:
+        if storage.CREATOR in self._study.user_attrs:  # versions before this one noted none
+            storage.wait_for_creator(self._study, "parent_run")
         attributes = self._study.user_attrs
         if "parent_run" in attributes:
             self._run = runs.attach_run(attributes["parent_run"], self._params)
@@ -110,6 +113,8 @@ def _send_unsent_runs() -> None:
     """Sends the rest of runs whose training did not wait long enough for MLflow to receive them."""
     from apparel.tracking.sender import Sender
 
+    if sender_process.is_later():
+        return
     for outbox in unsent_outboxes():
         try:
             Sender(outbox).send()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel.errors import UserError
-from apparel.utils import buckets
+from apparel.utils import buckets, processes
 from apparel.utils.addresses import address_only, reason
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ VARIABLE = "APPAREL_STORAGE"
 
 SECONDS_OF_RETRIES = 3600
 """How long a call is retried while its server is away: long enough for an upgrade of a database."""
+
+
+CREATOR = "creator"
+"""Attribute of a study with the identity of the driver that created it."""
+
+SECONDS_TO_CREATE = 60
+"""How long other drivers wait for the one that creates a study; it writes a few values, and each first trial."""
 
 
 def default_address() -> str:
@@ -125,6 +132,29 @@ def absolute(address: str) -> str:
         return address
     url = make_url(address)  # which quotes what a folder's name may hold, such as `?`
     return url.set(database=Path(url.database).absolute().as_posix()).render_as_string()
+
+
+def set_creator(study: "Study") -> None:
+    """Notes that this process created the study."""
+    study.set_user_attr(CREATOR, processes.describe())
+
+
+def wait_for_creator(study: "Study", attribute: str) -> None:
+    """Returns once the driver that created the study has set an attribute, or has ended, or has had a minute.
+
+    Databases give two drivers that start at the same time one study, but nothing keeps both from setting an attribute.
+    """
+    until = time.monotonic() + SECONDS_TO_CREATE
+    while attribute not in (attributes := study.user_attrs) and time.monotonic() < until:
+        creator = attributes.get(CREATOR)  # which it notes first
+        if creator and (creator == processes.describe() or not _may_work(creator)):
+            return
+        time.sleep(0.2)
+
+
+def _may_work(process: dict[str, Any]) -> bool:
+    """Whether a process works, or is one of another machine."""
+    return not processes.is_here(process) or processes.is_alive(process)
 
 
 def load_study(address: str, study: str, wait: bool = False) -> "Study":

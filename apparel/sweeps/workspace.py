@@ -42,6 +42,9 @@ class Workspace:
         files.remove_tree(self.folder)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         git.output("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(self.project), str(self.folder))
+        # git shares no objects of a shallow clone, as a job has one: the uncommitted changes are under no branch.
+        objects = Path(git.output("rev-parse", "--git-path", "objects")).absolute()
+        files.write_text(self.folder / ".git" / "objects" / "info" / "alternates", f"{objects}\n")
         self._git("checkout", "--quiet", "--detach", self._snapshot.commit)
         self._configure()
         self.reset()

@@ -16,13 +16,18 @@ LATER_VARIABLE = "APPAREL_SEND_LATER"
 """Environment variable that leaves all lines in the outbox: on a machine whose runs are sent from another one."""
 
 
+def is_later() -> bool:
+    """Whether runs stay in this clone's outboxes, since another machine sends them."""
+    return bool(os.environ.get(LATER_VARIABLE))
+
+
 class SenderProcess:
     """`python -m apparel.tracking.sender` for one outbox. It ends by itself when this process ends or dies."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._process: subprocess.Popen | None = None
-        if os.environ.get(LATER_VARIABLE):
+        if is_later():
             return
         # This copy's code comes first: the sender starts in the root folder, which may have another version of it.
         code = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])

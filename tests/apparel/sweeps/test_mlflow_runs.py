@@ -6,8 +6,8 @@ import pytest
 from optuna.trial import TrialState
 
 from apparel import params, paths
-from apparel.sweeps import mlflow_runs
-from apparel.tracking import runs
+from apparel.sweeps import mlflow_runs, storage
+from apparel.tracking import runs, sender_process
 from apparel.tracking.outbox import all_outboxes, find_outbox
 from apparel.utils import processes
 from tests.support import silent_sender, studies
@@ -73,6 +73,23 @@ def test_a_resumed_sweep_resumes_its_run(study, current_params):
     with mlflow_runs.StudyRun(study, current_params):
         pass
     assert {outbox.header.run for outbox in all_outboxes()} == {None, "a" * 32}
+
+
+def test_of_drivers_that_start_at_once_the_studys_creator_makes_the_run(study, current_params, monkeypatch):
+    study.set_user_attr(storage.CREATOR, {"host": "other", "pid": 1, "started": 0})
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: study.set_user_attr("parent_run", "a" * 32))
+    with mlflow_runs.StudyRun(study, current_params):
+        pass
+    assert study.user_attrs["parent_run"] == "a" * 32
+    assert {outbox.header.run for outbox in all_outboxes()} == {"a" * 32}
+
+
+def test_on_a_machine_whose_runs_are_sent_from_another_one_none_is_sent(study, current_params, monkeypatch):
+    monkeypatch.setenv(sender_process.LATER_VARIABLE, "1")
+    monkeypatch.setattr("apparel.tracking.sender.Sender", lambda outbox: pytest.fail("it is sent"))
+    with mlflow_runs.StudyRun(study, current_params):
+        pass
+    assert find_outbox(study.user_attrs["parent_run"]).sent() == (None, 0)
 
 
 @pytest.mark.parametrize(

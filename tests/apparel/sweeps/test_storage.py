@@ -7,6 +7,8 @@ from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from apparel.errors import UserError
 from apparel.sweeps import storage
+from apparel.utils import processes
+from tests.support import studies
 
 
 def test_calls_are_retried_until_the_server_is_back(monkeypatch):
@@ -66,3 +68,37 @@ def test_an_sqlite_file_has_one_address_from_any_folder_whatever_the_folder_is_c
     assert [path.name for path in folder.iterdir()] == ["optuna.db"]
     for other in ("sqlite:///:memory:", "postgresql://me@host/db", "grpc://host:13000"):
         assert storage.absolute(other) == other
+
+
+@pytest.fixture
+def created(tmp_path) -> optuna.Study:
+    return studies.empty(tmp_path)
+
+
+def test_nobody_waits_for_itself_or_for_a_driver_that_has_ended(created, monkeypatch):
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: pytest.fail("it waits"))
+    storage.set_creator(created)
+    storage.wait_for_creator(created, "parent_run")
+    created.set_user_attr(storage.CREATOR, processes.describe() | {"started": 0})
+    storage.wait_for_creator(created, "parent_run")
+    created.set_user_attr(storage.CREATOR, {"host": "other", "pid": 1, "started": 0})
+    created.set_user_attr("parent_run", "x")
+    storage.wait_for_creator(created, "parent_run")
+
+
+@pytest.mark.parametrize("creator", [{"host": "other", "pid": 1, "started": 0}, None])
+def test_other_drivers_wait_for_the_one_that_creates_the_study(created, monkeypatch, creator):
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            created.set_user_attr("snapshot", "x")
+
+    monkeypatch.setattr(storage.time, "sleep", sleep)
+    created.set_user_attr(storage.CREATOR, creator)
+    storage.wait_for_creator(created, "snapshot")
+    assert len(waited) == 3
+    monkeypatch.setattr(storage, "SECONDS_TO_CREATE", 0)
+    storage.wait_for_creator(created, "parent_run")  # the creator was lost
+    assert len(waited) == 3

@@ -10,7 +10,7 @@ from dvc.repo import Repo
 
 from apparel.sweeps import snapshot, workspace
 from apparel.versioning import dvc_lock
-from tests.support import project_copy
+from tests.support import fast_project, project_copy
 
 METRICS = Path("data/results/eval/metrics.json")
 DETECTIONS = Path("data/results/eval/detections.csv")
@@ -50,6 +50,25 @@ def test_a_project_under_any_path_shares_its_cache_and_its_settings(three_stages
         assert repo.config["remote"]["shop"]["url"] == "/mnt/zoë"
     assert (clone.folder / "data" / "results" / "convert" / "labels.csv").is_file()  # from the cache
     assert str(folder) not in (clone.folder / ".dvc" / "config.local").read_text(encoding="utf-8")
+
+
+def test_a_shallow_clone_gives_its_trials_the_uncommitted_changes_too(tmp_path, monkeypatch):
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "params.yaml").write_text("seed: 0\n")
+    project_copy.git(first, "init", "--quiet")
+    for _ in range(2):
+        fast_project.commit(first, "one of two, of which a shallow clone has the last")
+    project_copy.git(tmp_path, "clone", "--quiet", "--depth", "1", first.as_uri(), "shallow")
+    monkeypatch.chdir(tmp_path / "shallow")
+    Path("params.yaml").write_text("seed: 7\n")
+    for role in ("AUTHOR", "COMMITTER"):  # for `git stash create`
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+    clone = workspace.Workspace(tmp_path / "clone", snapshot.take(Path("configs/sweep.yaml")))
+    monkeypatch.setattr(clone, "_configure", lambda: None)  # there is no DVC
+    clone.create()
+    assert (clone.folder / "params.yaml").read_text() == "seed: 7\n"
 
 
 @pytest.mark.slow
