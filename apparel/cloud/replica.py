@@ -22,7 +22,7 @@ from apparel.errors import UserError
 from apparel.sweeps import failure_log
 from apparel.tracking.sender_process import LATER_VARIABLE
 from apparel.training import cluster
-from apparel.utils import addresses, files, processes
+from apparel.utils import addresses, buckets, files, processes
 from apparel.utils.buckets import Folder
 from apparel.versioning import git
 
@@ -127,9 +127,16 @@ class Replica:
                 raise UserError(f"this version of the project has no task '{task}'")
 
     def _predict(self, arguments: list[str]) -> None:
-        """Detects, and sends the output, unless that goes to a bucket of its own, from where any machine goes on."""
-        if any(argument.partition("=")[0] == "--out" for argument in arguments):
+        """Detects; the output goes to the bucket as it is made, where the next machine goes on, or is sent at the end.
+
+        Beam's workers write to a folder, and `--out` may name another place in a bucket.
+        """
+        options = {argument.partition("=")[0] for argument in arguments}
+        if "--out" in options:
             self._python("apparel", "predict", *arguments)
+            return
+        if buckets.is_address(self._folder.address) and "--runner" not in options:
+            self._python("apparel", "predict", *arguments, "--out", self._folder.file(results.FOUND))
             return
         out = Path("predictions") / self._job["name"]
         self._python("apparel", "predict", *arguments, "--out", out.as_posix())

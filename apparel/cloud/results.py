@@ -9,12 +9,15 @@ from tempfile import TemporaryDirectory
 
 from apparel import paths
 from apparel.errors import UserError, plain
-from apparel.utils import files, limits
+from apparel.utils import bucket_files, files, limits
 from apparel.utils.buckets import Folder
 from apparel.versioning import git
 
 END, EXPERIMENTS, RUNS, FILES = "end.json", "experiments.bundle", "runs.tar", "predictions.tar"
 """Files in the folder of a machine: `Ending`, a git bundle, MLflow's outboxes, and what `apparel predict` wrote."""
+
+FOUND, PAGE, PARTS = "predictions", "index.html", "parts"
+"""Folder there that `apparel predict` wrote to itself; its page, which comes last; and what a run goes on from."""
 
 MAX_TEXT_BYTES = 1_000_000
 """Bytes of a description or an ending."""
@@ -152,14 +155,21 @@ def send_files(folder: Folder, made: Path) -> None:
 
 
 def fetch_files(folder: Folder, target: Path) -> bool:
-    """Takes a machine's predictions into a folder, which must not exist; whether there are any."""
-    if FILES not in folder.names():
+    """Takes a machine's predictions into a folder, which must not exist; whether there are any, and all."""
+    found = Folder(folder.file(FOUND))
+    is_found = FOUND in folder.names() and PAGE in found.names()
+    if not is_found and FILES not in folder.names():
         return False
     if target.exists():
         raise UserError(f"{target.as_posix()} exists; move it elsewhere, then fetch again")
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".fetched-", dir=target.parent) as name:
-        _download(folder, FILES, Path(name))
+        if is_found:
+            stored = bucket_files.listed(found.address).items()
+            wanted = [(file, Path(name, FOUND, below)) for below, file in stored if not below.startswith(f"{PARTS}/")]
+            bucket_files.fetch_all(wanted, MAX_ARCHIVE_BYTES)
+        else:
+            _download(folder, FILES, Path(name))
         folders = [path for path in Path(name).iterdir() if path.is_dir()]
         if len(folders) != 1:
             raise UserError(f"{folder.file(FILES)} does not hold the output of `apparel predict`")

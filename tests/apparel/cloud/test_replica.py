@@ -11,6 +11,7 @@ from apparel.cloud.dvc_remote import Remote
 from apparel.errors import UserError
 from apparel.training import cluster
 from apparel.training.cluster import Cluster
+from apparel.utils.buckets import Folder
 from tests.support import three_stage_project
 
 JOB = {
@@ -44,6 +45,18 @@ def test_predictions_lie_where_they_are_sent_from(machine, tmp_path):
     ]  # fmt: skip
     ending = json.loads((tmp_path / "job" / "machine-1" / "end.json").read_text())
     assert ending == {"rank": 1, "failure": "", "log": "", "experiments": {}}
+
+
+def test_in_a_bucket_predictions_are_written_where_the_next_machine_finds_them(machine, monkeypatch):
+    folder = Folder("memory://jobs/one/machine-1")
+    monkeypatch.setattr(results, "machine_folder", lambda job, rank: folder)
+    monkeypatch.setattr(replica.buckets, "SCHEMES", ("memory://",))
+    out = ("--out", "memory://jobs/one/machine-1/predictions")
+    assert machine()[1:] == [("apparel", "predict", "gs://b/photos", *out)]
+    with_beam = ["gs://b/photos", "--runner=DirectRunner"]
+    assert machine(arguments=with_beam)[-2:] == [
+        ("apparel", "predict", *with_beam, "--out", "predictions/one"), "predictions/one",
+    ]  # fmt: skip
 
 
 def test_predictions_that_go_to_a_bucket_are_not_sent_again(machine):

@@ -80,6 +80,22 @@ def test_predictions_come_as_a_folder_and_replace_none(folder, tmp_path):
         results.fetch_files(folder, target)
 
 
+def test_predictions_that_a_run_wrote_to_the_bucket_come_once_they_are_whole(tmp_path):
+    folder = Folder(f"memory://{tmp_path.name}/jobs/one/machine-0")
+    for name in ("run.json", "detections.csv", "parts/000000000-000000002.tar", "pictures/a/1.jpg"):
+        folder.write(f"predictions/{name}", name.encode())
+    target = tmp_path / "predictions" / "one"
+    assert not results.fetch_files(folder, target)  # the machine is lost, or works on
+    folder.write("predictions/index.html", b"page")
+    assert results.fetch_files(folder, target)
+    assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()) == [
+        "detections.csv", "index.html", "pictures/a/1.jpg", "run.json",
+    ]  # fmt: skip
+    assert (target / "pictures" / "a" / "1.jpg").read_bytes() == b"pictures/a/1.jpg"
+    with pytest.raises(UserError, match="one exists; move it elsewhere"):
+        results.fetch_files(folder, target)
+
+
 @pytest.mark.parametrize("kind", ["../x", "/etc/x", "link", "hard", "device", "many"])
 def test_an_archive_that_no_job_wrote_leaves_nothing_outside(folder, tmp_path, kind, monkeypatch):
     monkeypatch.setattr(results.limits, "MAX_FILES", 3)
