@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -107,6 +108,9 @@ def check_rest(task: str, rest: list[str]) -> None:
         is_address = name == "out" and isinstance(given.out, str)
         if getattr(given, name) != parser.get_default(name) and not is_address:
             raise UserError(f"--{name.replace('_', '-')} makes no sense in a job")
+    file = Path(given.config if task == "sweep" else given.model)
+    if file.exists() and not file.resolve().is_relative_to(Path.cwd()):
+        raise UserError(f"the job does not have {file.as_posix()}, which lies outside of the project")
     if task == "predict" and (here := [name for name in given.photos if "://" not in name]):
         raise UserError(f"the job does not have {here[0]}: PHOTOS are addresses of gs:// or s3://")
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,9 @@ AUTHOR = {
 TOLD_TO_END = "it was told to end: cancelled, or the machine was taken away"
 """Why work ends that SIGTERM interrupts."""
 
+SECONDS_A_SHARE = 300
+"""Between the times that a sweep's trials are sent: a machine that is lost loses no more of them."""
+
 NO_NEWS = "WARNING: No file hash info found for"
 """Start of a line that `dvc pull` writes for each output that nobody has made yet: here the rule, no fault."""
 
@@ -53,6 +57,7 @@ class Replica:
         self._job, self._machine = job, machine
         self._folder = results.machine_folder(address, machine.rank)
         self._lines: deque[str] = deque(maxlen=failure_log.LINES)
+        self._attempt, self._shared = 0, time.monotonic()
 
     def run(self) -> None:
         """Does the work, and leaves what came of it in the bucket.
@@ -97,9 +102,11 @@ class Replica:
         return ""
 
     def _begin(self) -> None:
-        """Removes the ending of an attempt before this one, on a machine that was taken away; sets up DVC."""
+        """Takes up what an attempt before this one left, on a machine that was taken away, but for how it ended."""
+        self._attempt = results.attempts(self._folder)
         self._folder.remove([results.END])
         self._configure_dvc()
+        results.fetch_experiments(self._folder)
 
     @property
     def _helps_the_chief(self) -> bool:
@@ -146,8 +153,18 @@ class Replica:
         """Sends stages, experiments and runs; returns the experiments."""
         names = results.send_experiments(self._folder, self._job["commit"])
         push(sorted(names.values()))
-        results.send_runs(self._folder)
+        results.send_runs(self._folder, self._attempt)
         return names
+
+    def _share_meanwhile(self) -> None:
+        """Sends the trials that a sweep has finished, which the database counts, even if this machine is lost."""
+        if self._job["task"] != "sweep" or time.monotonic() - self._shared < SECONDS_A_SHARE:
+            return
+        try:
+            self._share()
+        except Exception as error:  # noqa: BLE001 - of several libraries; the next time may be better
+            print(f"warning: the latest trials are on this machine alone: {addresses.reason(error)}", flush=True)
+        self._shared = time.monotonic()
 
     def _python(self, *arguments: str) -> None:
         """Runs `python -m ARGUMENTS`, whose lines go to the log without passwords.
@@ -163,6 +180,7 @@ class Replica:
             try:
                 for line in process.stdout:
                     self._log(line.decode(errors="replace"))
+                    self._share_meanwhile()
             finally:
                 if process.poll() is None and sys.exc_info()[0]:
                     processes.end(processes.describe(process.pid))

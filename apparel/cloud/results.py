@@ -13,8 +13,11 @@ from apparel.utils import bucket_files, files, limits
 from apparel.utils.buckets import Folder
 from apparel.versioning import git
 
-END, EXPERIMENTS, RUNS, FILES = "end.json", "experiments.bundle", "runs.tar", "predictions.tar"
-"""Files in the folder of a machine: `Ending`, a git bundle, MLflow's outboxes, and what `apparel predict` wrote."""
+END, EXPERIMENTS, FILES = "end.json", "experiments.bundle", "predictions.tar"
+"""Files in the folder of a machine: `Ending`, a git bundle, and what `apparel predict` wrote."""
+
+RUNS = re.compile(r"runs(-\d+)?\.tar")
+"""Name there of MLflow's outboxes, one for each attempt: where a machine was taken away, the next one adds its own."""
 
 FOUND, PAGE, PARTS = "predictions", "index.html", "parts"
 """Folder there that `apparel predict` wrote to itself; its page, which comes last; and what a run goes on from."""
@@ -115,23 +118,34 @@ def fetch_experiments(folder: Folder) -> None:
             raise UserError(f"{folder.file(EXPERIMENTS)} cannot be read: {said}")
 
 
-def send_runs(folder: Folder) -> None:
-    """Sends what MLflow is to get, and which runs trained which models."""
+def attempts(folder: Folder) -> int:
+    """How many attempts have sent runs."""
+    return sum(1 for name in folder.names() if RUNS.fullmatch(name))
+
+
+def send_runs(folder: Folder, attempt: int = 0) -> None:
+    """Sends what MLflow is to get, and which runs trained which models; `attempt` counts from 0."""
     names = [f"{part}/{path.name}" for part in ("runs", "models") for path in sorted((paths.LOCAL / part).glob("*"))]
     if names:
-        _upload(folder, RUNS, paths.LOCAL, names)
+        _upload(folder, f"runs-{attempt}.tar", paths.LOCAL, names)
 
 
 def fetch_runs(folder: Folder) -> list[str]:
-    """Takes a machine's runs into this clone; returns the ids of those that were not here yet."""
-    if RUNS not in folder.names():
-        return []
+    """Takes a machine's runs into this clone; returns the ids of those that were not here yet, or not as far."""
+    new: dict[str, None] = {}
+    for name in filter(RUNS.fullmatch, folder.names()):
+        new |= dict.fromkeys(_fetch_runs(folder, name))
+    return list(new)
+
+
+def _fetch_runs(folder: Folder, archive: str) -> list[str]:
     new = []
     with TemporaryDirectory(prefix="apparel-runs-") as name:
-        _download(folder, RUNS, Path(name))
+        _download(folder, archive, Path(name))
         for outbox in sorted(Path(name).glob("runs/*")):
             here = paths.LOCAL / "runs" / outbox.name
-            if RUN.fullmatch(outbox.name) and not here.exists():
+            # Of a run that went on on another machine the longer one; that MLflow has its beginning does no harm.
+            if RUN.fullmatch(outbox.name) and _length(outbox) > _length(here):
                 with files.replace_folder(here) as unfinished:
                     for path in files.below(outbox):
                         target = unfinished / path.relative_to(outbox)
@@ -147,6 +161,12 @@ def fetch_runs(folder: Folder) -> list[str]:
             ):
                 files.write_text(paths.LOCAL / "models" / record.name, run)
     return new
+
+
+def _length(outbox: Path) -> int:
+    """Bytes of an outbox's lines; -1 where there is none."""
+    lines = outbox / "lines.jsonl"
+    return lines.stat().st_size if lines.is_file() else -1 if not outbox.exists() else 0
 
 
 def send_files(folder: Folder, made: Path) -> None:

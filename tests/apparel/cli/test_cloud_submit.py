@@ -101,6 +101,18 @@ def test_what_cannot_work_is_refused_first(call, arguments, said):
         call(*arguments)
 
 
+def test_a_file_outside_of_the_project_stays_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outside = tmp_path.parent / "sweep.yaml"
+    outside.touch()
+    for task, rest in (("sweep", ["--config", str(outside)]), ("predict", ["gs://b/x", "--model=../sweep.yaml"])):
+        with pytest.raises(UserError, match=r"the job does not have .*sweep\.yaml, which lies outside of the project"):
+            cloud_submit.check_rest(task, rest)
+    (tmp_path / "sweep.yaml").touch()
+    cloud_submit.check_rest("sweep", ["--config", "sweep.yaml"])
+    cloud_submit.check_rest("predict", ["gs://b/x", "--model", "champion"])
+
+
 def test_predictions_may_go_to_a_bucket():
     cloud_submit.check_rest("predict", ["gs://b/x", "--out", "gs://b/y"])
 

@@ -30,7 +30,7 @@ def machine(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(replica.Replica, "_python", lambda self, *arguments: ran.append(arguments))
     monkeypatch.setattr(results, "send_files", lambda folder, made: ran.append(made.as_posix()))
-    monkeypatch.setattr(results, "send_runs", lambda folder: None)
+    monkeypatch.setattr(results, "send_runs", lambda folder, attempt: None)
 
     def work(**changes) -> list:
         replica.Replica((tmp_path / "job").as_uri(), JOB | changes, Cluster(1, 2)).run()
@@ -140,6 +140,23 @@ def test_workers_of_a_sweep_are_no_cluster(machine):
     replica.os.environ |= {"TF_CONFIG": "{}", "CLUSTER_SPEC": "{}", "APPAREL_RANK": "1", "APPAREL_MACHINES": "2"}
     machine(task="sweep", arguments=[])
     assert not {*cluster.VARIABLES} & {*replica.os.environ}
+
+
+@pytest.mark.parametrize(("task", "expected"), [("sweep", 2), ("train", 0)])
+def test_trials_are_sent_while_a_sweep_goes_on(tmp_path, monkeypatch, capsys, task, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(replica, "SECONDS_A_SHARE", 0)
+    (tmp_path / "working.py").write_text("print('one')\nprint('two')\n")
+    shared = []
+
+    def share(self) -> None:
+        shared.append(list(self._lines))
+        raise OSError("the bucket is away")
+
+    monkeypatch.setattr(replica.Replica, "_share", share)
+    replica.Replica(tmp_path.as_uri(), JOB | {"task": task}, Cluster())._python("working")
+    assert shared == [["one"], ["one", "two"]][:expected]
+    assert capsys.readouterr().out.count("warning: the latest trials are on this machine alone: the bucket") == expected
 
 
 @pytest.mark.slow

@@ -3,12 +3,15 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
-from apparel.cloud import results
+from apparel.cloud import results, snapshot, start
 from apparel.errors import UserError
 from apparel.utils.buckets import Folder
+from apparel.versioning import git
+from tests.support import fast_project, project_copy
 
 RUN, MODEL = "0" * 32, "1" * 32 + ".dir"
 
@@ -57,6 +60,56 @@ def test_runs_come_once_and_a_record_of_this_clone_stays(folder, local):
     (home / "models" / MODEL).write_text("3" * 32)
     assert results.fetch_runs(folder) == []
     assert (home / "models" / MODEL).read_text() == "3" * 32
+
+
+def test_a_run_that_went_on_on_another_machine_comes_as_far_as_it_got(folder, local):
+    def work(name: str, attempt: int, **runs: str) -> None:
+        for run, lines in runs.items():
+            outbox = local(name) / "runs" / (run * 32)
+            outbox.mkdir(parents=True)
+            (outbox / "run.json").write_text("{}")
+            (outbox / "lines.jsonl").write_text(lines)
+        assert results.attempts(folder) == attempt
+        results.send_runs(folder, attempt)
+
+    work("first", 0, a="1\n", b="1\n2\n")
+    home = local("home")
+    assert results.fetch_runs(folder) == ["a" * 32, "b" * 32]
+    (home / "runs" / ("a" * 32) / "sent.json").write_text('{"bytes": 2}')
+    work("second", 1, a="1\n2\n3\n", c="1\n")
+    home = local("home")
+    assert results.fetch_runs(folder) == ["a" * 32, "c" * 32]
+    assert (home / "runs" / ("a" * 32) / "lines.jsonl").read_text() == "1\n2\n3\n"
+    assert not (home / "runs" / ("a" * 32) / "sent.json").exists()  # so that all of it is sent
+    assert (home / "runs" / ("b" * 32) / "lines.jsonl").read_text() == "1\n2\n"
+    assert results.fetch_runs(folder) == []
+
+
+def test_experiments_of_an_attempt_before_go_on_with_the_next(folder, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "params.yaml").touch()
+    project_copy.git(home, "init", "--quiet")
+    for _ in range(2):  # a machine has the last commit alone
+        baseline = fast_project.commit(home, "project")
+    monkeypatch.chdir(home)
+    with snapshot.taken() as taken:
+        taken.pack(tmp_path / "pack")
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+    for number in range(2):
+        start.unpack(tmp_path / "pack", tmp_path / f"machine-{number}", taken.commit, taken.state)
+        monkeypatch.chdir(tmp_path / f"machine-{number}")
+        results.fetch_experiments(folder)
+        reference = f"refs/exps/{baseline[:2]}/{baseline[2:]}/trial-{number}"
+        project_copy.git(Path(), "commit", "--quiet", "--allow-empty", "--message", "trial")
+        project_copy.git(Path(), "update-ref", reference, "HEAD")
+        sent = results.send_experiments(folder, baseline)
+    assert sorted(sent) == ["trial-0", "trial-1"]
+    monkeypatch.chdir(home)
+    results.fetch_experiments(folder)
+    assert sorted(git.experiments()) == ["trial-0", "trial-1"]
 
 
 def test_a_machine_without_runs_or_predictions(folder, local, tmp_path):
