@@ -87,7 +87,7 @@ def walk(address: str, patterns: bool = True) -> Iterator[StoredFile | UserError
 
     Args:
         address: of a file, a folder, or a pattern.
-        patterns: whether `*`, `?` and `[` make it a pattern; else they are characters of a name.
+        patterns: whether `*`, `?` and `[` make it a pattern, if files match it; else they are characters of a name.
     """
     scheme, _, path = address.partition("://")
     bucket, _, key = path.partition("/")
@@ -105,7 +105,9 @@ def walk(address: str, patterns: bool = True) -> Iterator[StoredFile | UserError
                 if matches and not hidden and not name.endswith("/"):
                     found = True
                     yield StoredFile(f"{scheme}://{bucket}/{name}", size, store, version)
-            if not found:
+            if not found and wildcard:
+                yield from walk(address, patterns=False)  # a name may have such characters, as `photo[1].jpg` has
+            elif not found:
                 raise UserError("nothing is stored at this address")
     except UserError as error:
         yield UserError(str(error).removeprefix(plain(address)).lstrip(": "))

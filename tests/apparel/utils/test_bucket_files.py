@@ -7,7 +7,7 @@ from apparel.errors import UserError
 from apparel.utils import bucket_files, buckets
 from tests.support import memory_bucket
 
-NAMES = ["shop/.hidden.png", "shop/a.png", "shop/b/c.jpg", "shop/z/", "shopping/d.png"]
+NAMES = ["odd[1].png", "shop/.hidden.png", "shop/a.png", "shop/b/c.jpg", "shop/z/", "shopping/d.png"]
 
 
 class Store:
@@ -56,7 +56,9 @@ def bucket(monkeypatch):
         ("shop/a.png", ["shop/a.png"]),
         ("shop/*.png", ["shop/a.png"]),
         ("*/?.png", ["shop/a.png", "shopping/d.png"]),
-        ("", ["shop/a.png", "shop/b/c.jpg", "shopping/d.png"]),
+        ("odd[1].png", ["odd[1].png"]),
+        ("o??[[]1].png", ["odd[1].png"]),
+        ("", ["odd[1].png", "shop/a.png", "shop/b/c.jpg", "shopping/d.png"]),
     ],
 )
 def test_files_of_an_address_come_page_by_page(scheme, path, expected):
