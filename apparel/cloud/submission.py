@@ -9,8 +9,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -238,16 +238,15 @@ def send(job: Job, snapshot: Snapshot) -> int:
         raise UserError(f"{job.folder} exists; give the job another --name")
     check_data()
     push_data()
-    with TemporaryDirectory(prefix="apparel-pack-") as name:
+    with TemporaryDirectory(prefix="apparel-pack-") as name, _removed_on_failure(folder):
         pack = Path(name) / "snapshot.pack"
         snapshot.pack(pack)
         with pack.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         folder.upload("snapshot.pack", pack)
-        size = pack.stat().st_size
-    folder.write("start.py", Path(start.__file__).read_bytes())
-    folder.write("job.json", json.dumps(job.description(snapshot, sha256), indent=2).encode() + b"\n")
-    return size
+        folder.write("start.py", Path(start.__file__).read_bytes())
+        folder.write("job.json", json.dumps(job.description(snapshot, sha256), indent=2).encode() + b"\n")
+        return pack.stat().st_size
 
 
 def create(job: Job, machines: Machines) -> str:
@@ -257,16 +256,23 @@ def create(job: Job, machines: Machines) -> str:
         UserError: gcloud refuses it.
     """
     files.write_text(job.record(), job.configuration(machines))
-    try:
+    with _removed_on_failure(buckets.Folder(job.folder)):
         answer = gcloud.run_json(job.gcloud_line(machines))
-    except UserError:
-        with suppress(UserError):
-            buckets.Folder(job.folder).remove()  # the same command may be repeated, with the same name
-        raise
     name = answer.get("name", "") if isinstance(answer, dict) else ""
     if not gcloud.JOB.fullmatch(name):
         raise UserError(f"gcloud answered without a job's name: {plain(str(answer))}")
     return name
+
+
+@contextmanager
+def _removed_on_failure(folder: buckets.Folder) -> Iterator[None]:
+    """Removes a job's folder where the block fails or Ctrl-C ends it: the same command may be repeated, by its name."""
+    try:
+        yield
+    except BaseException:
+        with suppress(UserError):
+            folder.remove()
+        raise
 
 
 def push_data() -> None:

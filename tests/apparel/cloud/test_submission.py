@@ -118,6 +118,29 @@ def test_a_password_in_an_argument_is_refused():
         submission.plan("predict", ["gs://me:word@bucket/photos"], None, "one")
 
 
+@pytest.mark.parametrize("error", [UserError("away"), KeyboardInterrupt()])
+def test_what_does_not_arrive_whole_leaves_no_folder_behind(tmp_path, monkeypatch, error):
+    folder = submission.buckets.Folder(tmp_path.as_uri() + "/jobs/one")
+    write = submission.buckets.Folder.write
+
+    def fail(self, name: str, content: bytes) -> None:
+        if name == "job.json":
+            raise error
+        write(self, name, content)
+
+    class Taken:
+        def pack(self, file) -> None:
+            file.write_bytes(b"pack")
+
+    for name in ("check_data", "push_data"):
+        monkeypatch.setattr(submission, name, lambda: None)
+    monkeypatch.setattr(submission.Job, "description", lambda self, snapshot, sha256: {})
+    monkeypatch.setattr(submission.buckets.Folder, "write", fail)
+    with pytest.raises(type(error)):
+        submission.send(submission.Job("one", "train", [], folder.address, REMOTE), Taken())
+    assert folder.names() == []
+
+
 def test_what_gcloud_refuses_leaves_no_folder_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = submission.buckets.Folder(tmp_path.as_uri() + "/jobs/one")
