@@ -96,6 +96,14 @@ def test_ssh(run):
     assert "two: 1 2 bad two" in lines
 
 
+def test_without_a_job_or_machines_the_remedy_is_named(run):
+    status, lines = run("bash", str(TEMPLATES / "slurm.sh"), APPAREL_JOB="", SLURM_JOB_NUM_NODES="2")
+    assert (status, "the address that apparel cloud prepare prints" in lines[-1]) == (1, True)
+    for arguments in ((), ("{JOB}",)):
+        status, lines = run("bash", str(TEMPLATES / "ssh.sh"), *arguments)
+        assert (status, lines[-1].startswith("usage: bash configs/cloud/ssh.sh ADDRESS HOST...")) == (2, True)
+
+
 def test_the_image_of_jobs_has_git_and_the_locked_packages():
     text = (TEMPLATES / "Dockerfile").read_text(encoding="utf-8")
     server = (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -63,6 +63,7 @@ def fetch(address: str) -> Fetched:
     Raises:
         UserError: the job has not ended, failed and made nothing, or its results do not arrive whole.
     """
+    address = Folder(address).address
     job = _description(address)
     endings = results.read_endings(address)
     if not endings:

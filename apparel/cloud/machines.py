@@ -15,6 +15,8 @@ GPUS = {
     "A100": "NVIDIA_TESLA_A100",
     "A100-80GB": "NVIDIA_A100_80GB",
     "H100": "NVIDIA_H100_80GB",
+    "H200": "NVIDIA_H200_141GB",
+    "B200": "NVIDIA_B200",
 }
 """Vertex AI's names of accelerators by what people call them: AcceleratorType of its API, v1."""
 

@@ -12,6 +12,7 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --gpus-per-node=0
 set -euo pipefail
+: "${APPAREL_JOB:?has to be the address that apparel cloud prepare prints}"
 export APPAREL_MACHINES="$SLURM_JOB_NUM_NODES"
 APPAREL_ADDRESSES="$(scontrol show hostnames "$SLURM_JOB_NODELIST")"
 export APPAREL_ADDRESSES

@@ -7,6 +7,10 @@
 #
 # The exit status is that of the last machine that failed.
 set -uo pipefail
+if [ $# -lt 2 ]; then
+  echo "usage: bash configs/cloud/ssh.sh ADDRESS HOST..., the address that apparel cloud prepare prints" >&2
+  exit 2
+fi
 job=$1
 shift
 hosts=("$@")

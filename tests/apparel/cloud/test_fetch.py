@@ -124,8 +124,9 @@ def test_a_damaged_description_and_a_commit_that_is_not_here(tmp_path):
     job = {"name": "one", "task": "train", "commit": "1" * 40, "state": "1" * 40, "generated": {}}
     job["remote"] = {"name": "storage"}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    with pytest.raises(UserError, match="does not have commit 1111111"):
-        fetch.fetch(tmp_path.as_uri())
+    for address in (tmp_path.as_uri(), f"{tmp_path.as_uri()}/"):
+        with pytest.raises(UserError, match="does not have commit 1111111"):
+            fetch.fetch(address)
     for changes, said in (
         ({"commit": "--all"}, "its commit is none"), ({"name": "../../x"}, "is no name of a job"),
         ({"remote": "storage"}, "job.json is damaged"), ({"remote": {}}, "job.json is damaged"),
