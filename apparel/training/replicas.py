@@ -17,7 +17,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import tensorflow as tf
@@ -35,13 +35,22 @@ SECONDS_TO_START = 30 * 60
 """Until all machines are there: each fetches and prepares the data first."""
 
 SECONDS_TO_ANSWER = 60
-"""After which a machine counts as lost, killed or cut off; a network that is away for half a minute ends nothing."""
+"""After which a machine counts as lost, killed or cut off."""
+
+SECONDS_TO_STEP = 5 * 60
+"""That machines wait in a step, the first one included, where one fills its shuffle buffer sooner. A network that was
+away for half a minute can lose an exchange that was under way, while all machines answer: it would be waited for."""
 
 SECONDS_TO_VALIDATE = 60 * 60
 """That machines wait for one which answers: the chief's validations take that long at most."""
 
 GROUP = 1_000_000
 """TensorFlow's number of these exchanges among those of others."""
+
+NOISE = (
+    r"{{.*?}} ?|Collective ops is aborted by: |Error reported from \S+ | The error could be from a previous operation.*"
+)
+"""Of TensorFlow's messages: its names of operations, and advice that does not help here."""
 
 LOST = (
     tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
@@ -114,7 +123,7 @@ class Replicas:
         for rank, number in itertools.product(range(machines), range(here)):
             row = rows[self._places[rank], number]
             total = row if total is None else total + row
-        whole = self._gather(total)[:length]
+        whole = self._gather(total, SECONDS_TO_STEP)[:length]
         tensors = tf.nest.flatten(branches[0])
         values = tf.split(whole, [tensor.shape.num_elements() for tensor in tensors])
         shaped = [tf.reshape(value, tensor.shape) for value, tensor in zip(values, tensors, strict=True)]
@@ -141,6 +150,8 @@ class Replicas:
         numbers = self._numbers(int(key[:15], 16))
         others = [rank for rank, number in enumerate(numbers) if number != numbers[0]]
         if others:
+            with suppress(*LOST):  # a machine that ends ends the others: each first has the numbers
+                self._numbers(0)
             raise UserError(
                 f"machine {some_of(list(map(str, others)), 5)} has other data, parameters or code than machine 0: "
                 "`dvc repro tfrecord` on each, from the same commit"
@@ -155,31 +166,31 @@ class Replicas:
 
     @tf.function(autograph=False)
     def _gather_numbers(self, number: tf.Tensor) -> tf.Tensor:
-        return self._gather(number)
+        return self._gather(number, SECONDS_TO_VALIDATE)
 
     @tf.function(autograph=False)
     def _send(self, variables: Sequence[tf.Variable]) -> None:
         for variable in variables:
-            variable.assign(self._gather(variable[tf.newaxis])[self._places[0]])
+            variable.assign(self._gather(variable[tf.newaxis], SECONDS_TO_VALIDATE)[self._places[0]])
 
-    def _gather(self, rows: tf.Tensor) -> tf.Tensor:
-        """The rows of all machines, in TensorFlow's order."""
+    def _gather(self, rows: tf.Tensor, seconds: int) -> tf.Tensor:
+        """The rows of all machines, in TensorFlow's order; `seconds` is how long to wait for them."""
         if self.cluster.size == 1:
             return rows
-        return tf.raw_ops.CollectiveGatherV2(input=rows, **self._group())
+        return tf.raw_ops.CollectiveGatherV2(input=rows, **self._group(seconds))
 
     def _exchange(self, parts: tf.Tensor) -> tf.Tensor:
         """Sends each machine its part, (machines, ...); returns what all have sent to this one."""
-        return tf.raw_ops.CollectiveAllToAllV2(input=parts, **self._group())
+        return tf.raw_ops.CollectiveAllToAllV2(input=parts, **self._group(SECONDS_TO_STEP))
 
-    def _group(self) -> dict[str, Any]:
+    def _group(self, seconds: int) -> dict[str, Any]:
         """Of all machines, for an exchange that each of them traces as its next."""
         return {
             "group_size": self.cluster.size,
             "group_key": GROUP,
             "instance_key": next(self._keys),
             "ordering_token": [],
-            "timeout_seconds": float(SECONDS_TO_VALIDATE),
+            "timeout_seconds": float(seconds),
         }
 
 
@@ -248,7 +259,7 @@ def _configure_heartbeat(machines: int) -> None:
 
 @contextmanager
 def watched(cluster: Cluster) -> Iterator[None]:
-    """Around a training on several machines.
+    """Around a training on several machines; where it fails, or is told to end, the others end at once.
 
     Raises:
         UserError: one of them is lost.
@@ -260,5 +271,21 @@ def watched(cluster: Cluster) -> Iterator[None]:
             raise
         raise UserError(
             f"a machine is lost, so machine {cluster.rank} of {cluster.size} ends; start the training again on all, "
-            f"which goes on from the last checkpoint: {re.sub('{{.*?}} ?', '', one_line(error))}"
+            f"which goes on from the last checkpoint: {_cause(error)}"
         ) from None
+    except BaseException as error:
+        if cluster.size > 1:
+            _tell_others(f"machine {cluster.rank} ended: {one_line(error)}")
+        raise
+
+
+def _tell_others(message: str) -> None:
+    """An end in order is no error to TensorFlow, and the others would wait."""
+    with suppress(ValueError, *LOST):  # it has not begun, or the others have ended
+        context.context().report_error_to_cluster(tf.errors.ABORTED, message)
+
+
+def _cause(error: tf.errors.OpError) -> str:
+    """TensorFlow's message without the trace that it puts before it."""
+    lines = [line for line in str(error).splitlines() if not re.match(r"\s|$|Graph execution error|Detected at", line)]
+    return re.sub(NOISE, "", one_line(Exception(" ".join(lines) or str(error))))

@@ -76,9 +76,11 @@ def results(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*") if path.is_file()}
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Whether a training has one that it can resume from."""
-    return any((folder / ".apparel" / "training").glob("*/latest/checkpoint"))
+def has_checkpoint(folder: Path, step: int = 0) -> bool:
+    """Whether a training has one that it can resume from, of a step or a later one."""
+    trainings = (folder / ".apparel" / "training").glob("*/latest/checkpoint")
+    steps = [int(path.stem[5:]) for latest in trainings for path in latest.parent.glob("ckpt-*.index")]
+    return any(found >= step for found in steps)
 
 
 @contextmanager

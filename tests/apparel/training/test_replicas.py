@@ -89,6 +89,17 @@ def test_what_tensorflow_says_of_a_lost_machine_is_one_line():
     with pytest.raises(UserError, match=r"a machine is lost, so machine 1 of 2 ends; .* checkpoint: gone"):  # noqa: SIM117
         with watched(Cluster(1, 2)):
             raise tf.errors.UnavailableError(None, None, "gone")
+    traced = """Graph execution error:
+
+Detected at node CollectiveAllToAllV2 defined at (most recent call last):
+  File "stages/train.py", line 92, in <module>
+
+Collective ops is aborted by: Error reported from /job:worker/task:1: machine 1 ended: SIGTERM
+The error could be from a previous operation. Restart your program to reset.
+\t [[{{node CollectiveAllToAllV2}}]] [Op:__inference_sum_12]"""
+    with pytest.raises(UserError, match=r"checkpoint: machine 1 ended: SIGTERM$"):  # noqa: SIM117
+        with watched(Cluster(0, 2)):
+            raise tf.errors.AbortedError(None, None, traced)
     with pytest.raises(tf.errors.UnavailableError), watched(Cluster()):
         raise tf.errors.UnavailableError(None, None, "gone")
 
