@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Replica:
         self._folder = results.machine_folder(address, machine.rank)
         self._lines: deque[str] = deque(maxlen=failure_log.LINES)
         self._attempt, self._shared = 0, time.monotonic()
+        self._recorded: set[str] = set()
 
     def run(self) -> None:
         """Does the work, and leaves what came of it in the bucket.
@@ -115,16 +117,19 @@ class Replica:
 
     def _work(self) -> None:
         self._python("dvc", "pull", "--run-cache", "--allow-missing")
+        self._recorded = recorded_runs()
         match self._job["task"]:
             case "train" if self._helps_the_chief:
-                self._python("dvc", "repro", "tfrecord")
+                self._repro("tfrecord")
                 if not is_in_run_cache("train"):
                     self._python("stages.train")
             case "train":
-                self._python("dvc", "repro")
+                self._repro("train")
+                self._share_so_far()
+                self._repro()
                 self._save_experiment()
             case "eval":
-                self._python("dvc", "repro", "eval")
+                self._repro("eval")
                 self._save_experiment()
             case "sweep":
                 self._python("apparel", "sweep", *self._job["arguments"])
@@ -132,6 +137,10 @@ class Replica:
                 self._predict(self._job["arguments"])
             case task:
                 raise UserError(f"this version of the project has no task '{task}'")
+
+    def _repro(self, *stages: str) -> None:
+        """Runs stages; `--pull`, since `dvc pull --run-cache` brings no outputs of runs that dvc.lock does not name."""
+        self._python("dvc", "repro", *stages, "--pull")
 
     def _predict(self, arguments: list[str]) -> None:
         """Detects; the output goes to the bucket as it is made, where the next machine goes on, or is sent at the end.
@@ -152,18 +161,16 @@ class Replica:
     def _share(self) -> dict[str, str]:
         """Sends stages, experiments and runs; returns the experiments."""
         names = results.send_experiments(self._folder, self._job["commit"])
-        push(sorted(names.values()))
+        push(sorted(names.values()), self._recorded)
         results.send_runs(self._folder, self._attempt)
         return names
 
-    def _share_meanwhile(self) -> None:
-        """Sends the trials that a sweep has finished, which the database counts, even if this machine is lost."""
-        if self._job["task"] != "sweep" or time.monotonic() - self._shared < SECONDS_A_SHARE:
-            return
+    def _share_so_far(self) -> None:
+        """Sends what is done, should this machine be lost: a training, or the trials of a sweep, which are counted."""
         try:
             self._share()
         except Exception as error:  # noqa: BLE001 - of several libraries; the next time may be better
-            print(f"warning: the latest trials are on this machine alone: {addresses.reason(error)}", flush=True)
+            print(f"warning: what is done so far is on this machine alone: {addresses.reason(error)}", flush=True)
         self._shared = time.monotonic()
 
     def _python(self, *arguments: str) -> None:
@@ -180,7 +187,8 @@ class Replica:
             try:
                 for line in process.stdout:
                     self._log(line.decode(errors="replace"))
-                    self._share_meanwhile()
+                    if self._job["task"] == "sweep" and time.monotonic() - self._shared >= SECONDS_A_SHARE:
+                        self._share_so_far()
             finally:
                 if process.poll() is None and sys.exc_info()[0]:
                     processes.end(processes.describe(process.pid))
@@ -188,7 +196,7 @@ class Replica:
             said = "\n".join(self._lines)
             signal = failure_log.killing_signal(said, process.returncode)
             reason = f"{signal} ended it, which the system does where memory runs out" if signal else None
-            raise UserError(f"`{' '.join(arguments[:3])}` failed: {reason or failure_log.failure_reason(said)}")
+            raise UserError(f"`{' '.join(arguments[:2])}` failed: {reason or failure_log.failure_reason(said)}")
 
     def _log(self, line: str) -> None:
         shown = addresses.without_password(line.rstrip().rsplit("\r", 1)[-1].rstrip())  # of a bar, its last state
@@ -223,18 +231,33 @@ class Replica:
         git.output("update-ref", str(ExpRefInfo(self._job["commit"], self._job["name"])), "HEAD")
 
 
-def push(experiments: list[str]) -> None:
+def recorded_runs() -> set[str]:
+    """Names of the records in the run cache of this clone."""
+    return {path.name for path in Path(".dvc", "cache", "runs").glob("*/*/*")}
+
+
+def push(experiments: list[str], before: set[str]) -> None:
     """Sends DVC's remote the outputs of the working tree and of experiments, and the run cache.
+
+    Args:
+        experiments: their commits.
+        before: names of records whose outputs are there.
 
     Raises:
         UserError: the remote cannot be written.
     """
     from dvc.repo import Repo
+    from dvc.stage.cache import RunCacheNotSupported
 
     print(f"+ dvc push --run-cache, and of {len(experiments)} experiments", flush=True)
     try:
         with Repo() as repo:
-            repo.push(revs=experiments or None, run_cache=True)
+            with suppress(RunCacheNotSupported):  # by remotes of HTTP
+                # `dvc push --run-cache` sends these records of runs, but not all outputs of theirs: no `cache: false`.
+                ran = [run for run in repo.stage_cache.push(None) if run[1] not in before]
+                for objects in repo.stage_cache.get_used_objs(ran).values():
+                    repo.cloud.push(objects)
+            repo.push(revs=experiments or None)
     except Exception as error:  # noqa: BLE001 - DVC's own, or that of the store's library
         raise UserError(f"`dvc push` failed: {addresses.reason(error)}") from None
 
@@ -249,7 +272,7 @@ def is_in_run_cache(stage: str) -> bool:
         if not loaded.changed():
             return True
         try:
-            repo.stage_cache.restore(loaded)
+            repo.stage_cache.restore(loaded, pull=bool(repo.config["core"].get("remote")))
         except RunCacheNotFoundError:
             return False
     return True

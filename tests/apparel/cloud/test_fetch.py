@@ -15,7 +15,8 @@ from tests.support import cloud_project, project_copy, three_stage_project
 WEIGHTS = "data/results/train/model/weights.txt"
 SEVEN = "data:\n  name: shop\ntrain:\n  seed: 7\n"
 FAILING = """
-if sys.argv[1] == "eval":
+import os
+if sys.argv[1] == "eval" and "FAIL" in os.environ:
     print("see https://me:word@host/x", file=sys.stderr)
     raise ValueError("no boxes")
 """
@@ -70,11 +71,12 @@ def test_a_job_comes_home_and_dvc_finds_nothing_to_do(project, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_job_that_failed_says_why_in_one_line_without_passwords(project, tmp_path):
+def test_a_job_that_failed_says_why_in_one_line_without_passwords_and_the_next_machine_goes_on(project, tmp_path):
     with (project / "stages" / "work.py").open("a", encoding="utf-8") as script:
         script.write(FAILING)
+    (project / "params.yaml").write_text(SEVEN.replace("7", "9"))
     address = cloud_project.send("train", [], "failing")
-    done = cloud_project.start(address, tmp_path / "machine")
+    done = cloud_project.start(address, tmp_path / "machine", FAIL="1")
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "error: `dvc repro` failed: ValueError: no boxes"
     assert "word@" not in done.stdout
@@ -83,6 +85,11 @@ def test_a_job_that_failed_says_why_in_one_line_without_passwords(project, tmp_p
     first, *log = str(error.value).splitlines()
     assert first == "the job failed: `dvc repro` failed: ValueError: no boxes; the last lines of its log:"
     assert "    see https://host/x" in log
+    again = cloud_project.start(address, tmp_path / "next")  # as after a machine was taken away
+    assert again.returncode == 0, again.stdout
+    assert "Stage 'train' is cached" in again.stdout
+    assert "Running stage 'train'" not in again.stdout
+    assert fetch.fetch(address).applied == "failing"
 
 
 def test_a_run_that_is_shown_under_another_machines_run_goes_to_the_server_of_this_clone(

@@ -26,7 +26,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(replica.os, "environ", dict(replica.os.environ))
     monkeypatch.setattr(replica.git, "experiments", dict)
-    monkeypatch.setattr(replica, "push", lambda experiments: None)
+    monkeypatch.setattr(replica, "push", lambda experiments, before: None)
     ran = []
     monkeypatch.setattr(replica.Replica, "_python", lambda self, *arguments: ran.append(arguments))
     monkeypatch.setattr(results, "send_files", lambda folder, made: ran.append(made.as_posix()))
@@ -127,13 +127,13 @@ def test_a_machine_that_helps_the_chief_trains_and_sends_nothing(machine, monkey
     monkeypatch.setattr(replica, "is_in_run_cache", lambda stage: False)
     monkeypatch.setattr(replica.Replica, "_share", lambda self: pytest.fail("only the chief has results"))
     replica.os.environ["TF_CONFIG"] = "kept"
-    assert machine(task="train")[1:] == [("dvc", "repro", "tfrecord"), ("stages.train",)]
+    assert machine(task="train")[1:] == [("dvc", "repro", "tfrecord", "--pull"), ("stages.train",)]
     assert replica.os.environ["TF_CONFIG"] == "kept"
 
 
 def test_a_model_that_is_in_the_run_cache_is_not_trained_without_the_chief(machine, monkeypatch):
     monkeypatch.setattr(replica, "is_in_run_cache", lambda stage: stage == "train")
-    assert machine(task="train")[1:] == [("dvc", "repro", "tfrecord")]
+    assert machine(task="train")[1:] == [("dvc", "repro", "tfrecord", "--pull")]
 
 
 def test_workers_of_a_sweep_are_no_cluster(machine):
@@ -156,7 +156,9 @@ def test_trials_are_sent_while_a_sweep_goes_on(tmp_path, monkeypatch, capsys, ta
     monkeypatch.setattr(replica.Replica, "_share", share)
     replica.Replica(tmp_path.as_uri(), JOB | {"task": task}, Cluster())._python("working")
     assert shared == [["one"], ["one", "two"]][:expected]
-    assert capsys.readouterr().out.count("warning: the latest trials are on this machine alone: the bucket") == expected
+    assert (
+        capsys.readouterr().out.count("warning: what is done so far is on this machine alone: the bucket") == expected
+    )
 
 
 @pytest.mark.slow
