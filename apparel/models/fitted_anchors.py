@@ -13,6 +13,9 @@ from apparel.models.tfod.pipeline_file import PipelineConfig
 MOST_BOXES = 20_000
 """Boxes that are looked at, drawn by the seed where there are more; some 30 shapes do not change for more."""
 
+DIGITS = 5
+"""Of sizes as fractions of the network's input: boxes that are equal in pixels differ by some 1e-7 in float32."""
+
 MOST_ROUNDS = 200
 """Rounds of k-means, which ends long before."""
 
@@ -111,6 +114,7 @@ def fit_shapes(sizes: np.ndarray, count: int, seed: int) -> np.ndarray:
         UserError: the boxes have fewer sizes.
     """
     random = np.random.default_rng(seed)
+    sizes = sizes.astype(float).round(DIGITS)
     sizes = sizes[(sizes > 0).all(axis=1)]
     if len(sizes) > MOST_BOXES:
         sizes = sizes[np.sort(random.choice(len(sizes), MOST_BOXES, replace=False))]

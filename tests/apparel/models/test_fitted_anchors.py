@@ -47,6 +47,15 @@ def test_too_few_sizes_are_an_error() -> None:
         fitted_anchors.fit_shapes(sizes, 3, seed=0)
 
 
+def test_boxes_of_one_size_in_pixels_are_one_size_and_an_error() -> None:
+    """Their corners are fractions of the photo in float32, whose differences differ in the last digits."""
+    corners = np.random.default_rng(0).integers(0, 200, (60, 2))
+    low, high = ((values / 641).astype(np.float32) for values in (corners, corners + [30, 36]))
+    assert len(np.unique(high - low, axis=0)) > 8
+    with pytest.raises(UserError, match="train's boxes have 1 sizes, for 8 anchors; set null"):
+        fitted_anchors.fit_shapes(high - low, 8, seed=0)
+
+
 def test_each_feature_map_keeps_its_number_of_anchors() -> None:
     expected = [Layer(16, 3), Layer(30, 6), Layer(60, 6), Layer(100, 6), Layer(150, 6), Layer(300, 6)]
     assert fitted_anchors.anchor_layers(_config(resolution=300), 300) == expected
