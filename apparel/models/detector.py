@@ -249,7 +249,7 @@ def restore_checkpoint(objects: tf.train.Checkpoint, folder: Path) -> None:
     except (ValueError, AssertionError) as error:
         raise CheckpointMismatch(
             f"{path} is of another shape than the detector: {_first_line(error)}; "
-            "check train.detector, train.depth_multiplier and the number of classes"
+            "check train.detector, train.checkpoint_type, train.depth_multiplier and the number of classes"
         ) from None
 
 

@@ -1,5 +1,6 @@
 """Prerequisites of a run: whether the files that params.yaml names are there and fit it, told in seconds."""
 
+import re
 from pathlib import Path
 
 from apparel import params, paths
@@ -12,6 +13,10 @@ from apparel.versioning import git
 
 MOBILENET = "ssd_mobilenet_v1"
 """Start of the feature extractors' names whose layers have the same width at the same `train.depth_multiplier`."""
+
+
+NETWORKS = r"mobilenet_v1|efficientnet_lite\d"
+"""Backbones in the feature extractors' names, of which none takes weights of another one."""
 
 
 def check_parameters(config: params.Params) -> None:
@@ -151,6 +156,8 @@ def _weights_problem(config: params.Params) -> str | None:
     if problem := _packaged_weights_problem(folder, config.train.detector):
         return problem
     needed = read_checkpoint_params(folder)
+    if problem := _network_problem(folder, needed, config.train.detector):
+        return problem
     for key in _dictated(folder, config.train.detector) & needed.keys():
         if getattr(config.train, key) != needed[key]:
             return f"train.{key} is {getattr(config.train, key)}, but the weights {name} are of {needed[key]}: set that"
@@ -171,6 +178,19 @@ def _packaged_weights_problem(folder: Path, detector: str) -> str | None:
     fitting = [path.stem for path in paths.CONFIGS.glob("*.config") if packaged.network in _extractor(path)]
     of = " and ".join(sorted(fitting))
     return f"train.detector is {detector}, but the weights {folder.name} are for {of}: set one of them"
+
+
+def _network_problem(folder: Path, needed: dict[str, object], detector: str) -> str | None:
+    """What keeps a checkpoint or a `.h5` from a detector: it is of another backbone, as far as `NETWORKS` tells."""
+    is_keras_mobilenet = any(folder.glob("*.h5")) and "depth_multiplier" in needed
+    stored = MOBILENET if is_keras_mobilenet else _extractor(folder / "pipeline.config")
+    networks = [re.search(NETWORKS, kind) for kind in (stored, _extractor(paths.CONFIGS / f"{detector}.config"))]
+    if not all(networks) or networks[0][0] == networks[1][0]:
+        return None
+    return (
+        f"train.checkpoint is {folder.name}, weights of {networks[0][0]}, but the detector {detector} is of "
+        f"{networks[1][0]}: set one of them"
+    )
 
 
 def _export_problem(config: params.Params) -> str | None:

@@ -65,7 +65,7 @@ def restore_variables(variables: Sequence[tf.Variable], path: Path, tensors: Map
             shapes = f"{list(tensors[name].shape)}, the detector's has {variable.shape.as_list()}"
             raise CheckpointMismatch(
                 f"{path} is of another shape than the detector: {name} has {shapes}; "
-                "check train.detector, train.depth_multiplier and the number of classes"
+                "check train.detector, train.checkpoint_type, train.depth_multiplier and the number of classes"
             )
     reader = tf.train.load_checkpoint(str(path))
     for variable, name in zip(variables, names, strict=True):

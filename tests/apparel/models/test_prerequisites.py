@@ -1,6 +1,8 @@
 import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from apparel import params, paths
@@ -95,6 +97,23 @@ def test_weights_of_another_network_are_left_to_the_training(project):
         'model { ssd { feature_extractor { type: "ssd_mobilenet_v1_fpn_keras" depth_multiplier: 0.75 } } }'
     )
     prerequisites.check_parameters(params.load())  # a detector with the same head takes them as `detection`
+
+
+@pytest.mark.parametrize("detector", ["ssd_efficientnet_lite0", "faster_rcnn_efficientnet_lite0"])
+@pytest.mark.parametrize("is_keras_file", [False, True])
+def test_weights_of_mobilenet_are_refused_for_efficientnet_before_anything_runs(project, detector, is_keras_file):
+    weights = paths.PRETRAINED / "coco"
+    if is_keras_file:
+        (weights / "pipeline.config").unlink()
+        with h5py.File(weights / "mobilenet_1_0_224_tf_no_top.h5", "w") as file:
+            file.attrs["layer_names"] = [b"conv1"]
+            file.create_group("conv1").attrs["weight_names"] = [b"conv1/kernel:0"]
+            file["conv1/conv1/kernel:0"] = np.zeros((3, 3, 3, 32), np.float32)
+    train = {"detector": detector, "depth_multiplier": 1.0, "checkpoint_type": "backbone"}
+    assert refusal(train=train) == (
+        f"train.checkpoint is coco, weights of mobilenet_v1, but the detector {detector} is of efficientnet_lite0: "
+        "set one of them"
+    )
 
 
 def test_folders_that_a_copy_of_the_project_would_lack_are_refused(project):
