@@ -148,3 +148,42 @@ def test_an_anchor_that_two_boxes_want_goes_to_the_cheaper_one() -> None:
         cost = tf.reshape(tf.constant(costs), [1, 2, 1])
         matches = assignment.simota(anchor, [Level(1, 1, 1)], boxes, tf.ones([1, 2], tf.bool), boxes[:, :1], cost)
         assert matches.numpy().tolist() == [[winner]]
+
+
+def _simota_step_by_step(
+    anchors: np.ndarray, levels: list[Level], boxes: np.ndarray, predicted: np.ndarray, class_costs: np.ndarray
+) -> np.ndarray:
+    """`get_assignments` and `simota_matching` of YOLOX's yolo_head.py, on anchors of several strides."""
+    counts = [height * width * count for height, width, count in levels]
+    strides = np.repeat([[1 / height, 1 / width] for height, width, _ in levels], counts, axis=0)
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    inside = np.array([((centres > box[:2]) & (centres < box[2:])).all(axis=1) for box in boxes])
+    near = np.array([(abs(centres - (box[:2] + box[2:]) / 2) < 2.5 * strides).all(axis=1) for box in boxes])
+    candidates = np.flatnonzero((inside | near).any(axis=0))
+    overlaps = np.array([_iou(box, predicted) for box in boxes])[:, candidates]
+    costs = class_costs[:, candidates] - 3 * np.log(overlaps + 1e-8) + 1e5 * ~(inside & near)[:, candidates]
+    takes = np.zeros(costs.shape, bool)
+    for number, (its_overlaps, its_costs) in enumerate(zip(overlaps, costs, strict=True)):
+        count = max(1, int(np.sort(its_overlaps)[-10:].sum()))
+        takes[number, np.argsort(its_costs, kind="stable")[:count]] = True
+    matches = np.full(len(anchors), -1)
+    for place, anchor in enumerate(candidates):
+        wanted = np.flatnonzero(takes[:, place])
+        if len(wanted):
+            matches[anchor] = wanted[0] if len(wanted) == 1 else costs[:, place].argmin()
+    return matches
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_simota_is_the_algorithm_of_yolox(seed: int) -> None:
+    random, anchors = np.random.default_rng(seed), _anchors()
+    corners = random.uniform(0, 0.6, (5, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(0.02, 0.6, (5, 2))], axis=1).astype(np.float32)
+    predicted = (anchors + random.normal(0, 0.03, anchors.shape)).astype(np.float32)
+    predicted[:, 2:] = np.maximum(predicted[:, 2:], predicted[:, :2] + 0.01)
+    class_costs = random.uniform(0, 5, (5, len(anchors))).astype(np.float32)
+    given = [tf.constant(values[np.newaxis]) for values in (boxes, np.ones(5, bool), predicted, class_costs)]
+    matches = assignment.simota(tf.constant(anchors), LEVELS, *given)
+    expected = _simota_step_by_step(anchors, LEVELS, boxes, predicted, class_costs)
+    np.testing.assert_array_equal(matches[0], expected)
+    assert len(set(expected)) > 3

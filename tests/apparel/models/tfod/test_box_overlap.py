@@ -31,6 +31,19 @@ def test_ciou() -> None:
     np.testing.assert_allclose(box_overlap.ciou(BOXES, OTHERS), [1, 1 / 3 - 1 / 13, -16 / 40, last], atol=1e-6)
 
 
+def test_the_weight_of_the_aspect_ratio_is_a_constant_for_ciou_s_gradient() -> None:
+    """Two boxes of one centre, 2 x 2 in 2 x 4: by its width alone the first changes its IoU, 2 w / 8, and its angle,
+    atan(w / 2), whose difference to atan(2) counts a v; a = v / (0.5 + v)."""
+    box = tf.Variable([[0.0, 1.0, 2.0, 3.0]])
+    with tf.GradientTape() as tape:
+        overlap = box_overlap.ciou(box, tf.constant([[0.0, 0.0, 2.0, 4.0]]))
+    _, left, _, right = tape.gradient(overlap, box).numpy()[0]
+    apart = math.atan(2) - math.atan(1)
+    aspect = 4 / math.pi**2 * apart**2
+    along_width = 2 / 8 + aspect / (0.5 + aspect) * 8 / math.pi**2 * apart * 2 / 8
+    assert [-left, right] == pytest.approx([along_width] * 2, rel=1e-4)
+
+
 @pytest.mark.parametrize("overlap", [box_overlap.giou, box_overlap.ciou])
 def test_padding_and_boxes_without_area_give_finite_gradients(overlap) -> None:
     boxes = tf.Variable([[0.1, 0.1, 0.3, 0.2], [0.2, 0.2, 0.2, 0.2], [0.1, 0.1, 0.3, 0.2]])
