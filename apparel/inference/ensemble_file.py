@@ -21,6 +21,9 @@ FOLDER = paths.CONFIGS / "ensembles"
 SECTION = re.compile(r"^fusion:.*(?:\n[ \t].*)*", re.MULTILINE)
 """The section `fusion` of a file: its line and the indented ones below."""
 
+MIN_WEIGHT, MAX_WEIGHT = 0.001, 1_000
+"""Weights that a file may have; scores of shares far below a thousandth would vanish in float32."""
+
 
 class Member(Section):
     """A model: `mirrored` adds a second view, of the photo with left and right exchanged; both share its weight.
@@ -55,14 +58,12 @@ class Fusion(Section):
     """What `apparel ensemble fit` chooses: the overlap above which boxes of a class are fused, a weight a member."""
 
     iou: Annotated[float, Field(gt=0, lt=1)] = IOU
-    weights: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    weights: tuple[Annotated[float, Field(ge=MIN_WEIGHT, le=MAX_WEIGHT)], ...] | None = None
 
     @field_validator("weights", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
-        if not isinstance(value, list):
-            return value
-        return tuple(float(weight) if type(weight) is int else weight for weight in value)
+        return tuple(value) if isinstance(value, list) else value
 
 
 class EnsembleConfig(Section):
@@ -100,6 +101,12 @@ def find(name: str) -> Path | None:
     """The file of the ensemble of that name; None if there is none."""
     path = FOLDER / f"{name}.yaml"
     return path if "/" not in name and "\\" not in name and path.is_file() else None
+
+
+def find_path(name: str) -> Path | None:
+    """The file of an ensemble, by its name or its path; None if there is none."""
+    path = find(name) or Path(name)
+    return path if is_ensemble(path) and path.is_file() else None
 
 
 def read(path: Path) -> EnsembleConfig:

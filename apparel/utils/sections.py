@@ -5,7 +5,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from apparel.errors import nearest
+from apparel.errors import nearest, plain
+
+MOST_PROBLEMS = 20
+"""Problems of a file that are named; the others are counted."""
 
 
 class Section(BaseModel):
@@ -15,16 +18,20 @@ class Section(BaseModel):
 
 
 def explain(error: ValidationError, model: type[Section]) -> str:
-    """Every problem of values that are not a `model`, each with its key and the nearest valid name, in one line."""
-    problems = [problem for problem in error.errors() if not _follows(problem, error.errors())]
-    return "; ".join(_explain(problem, model) for problem in problems)
+    """The problems of values that are not a `model`, each with its key and the nearest valid name, in one line."""
+    found = error.errors(include_url=False)
+    problems = [problem for problem in found if not _follows(problem, found)]
+    named = "; ".join(_explain(problem, model) for problem in problems[:MOST_PROBLEMS])
+    more = len(problems) - MOST_PROBLEMS
+    return named + (f"; and {more:,} more" if more > 0 else "")
 
 
 def _follows(problem: dict, others: list[dict]) -> bool:
     """A list whose entries are all refused is reported as empty, too, which it is not."""
+    if problem["type"] != "too_short":
+        return False
     depth = len(problem["loc"])
-    below = [other for other in others if len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"]]
-    return problem["type"] == "too_short" and bool(below)
+    return any(len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"] for other in others)
 
 
 def _explain(problem: dict, model: type[Section]) -> str:
@@ -32,7 +39,7 @@ def _explain(problem: dict, model: type[Section]) -> str:
     location = list(problem["loc"])
     while location and isinstance(location[-1], int):  # which entry of a list, which the value found shows
         location.pop()
-    name, value = ".".join(map(str, location)), problem["input"]
+    name, value = plain(".".join(map(str, location))), problem["input"]
     if problem["type"] == "missing":
         return f"{name} is missing"
     if problem["type"] == "extra_forbidden":
@@ -47,8 +54,16 @@ def _explain(problem: dict, model: type[Section]) -> str:
         nearest_value = nearest(value.lower(), re.findall("'(.*?)'", message))
         hint = nearest_value if "did you" in nearest_value else ""
     is_whole_section = problem["type"] == "value_error" and isinstance(value, dict)
-    found = "" if is_whole_section else f", found {value!r}{hint}"
+    found = "" if is_whole_section else f", found {plain(_shown(value))}{hint}"
     return f"{name}: {message[0].lower()}{message[1:]}{found}"
+
+
+def _shown(value: Any) -> str:
+    """A value as Python writes it; of what is too long to be written, its type."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # a whole number of more than 4,300 digits, lists in lists
+        return type(value).__name__
 
 
 def _model_at(location: list[str | int], model: type[Section]) -> type[Section]:

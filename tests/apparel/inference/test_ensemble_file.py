@@ -46,6 +46,8 @@ def test_members_weigh_the_same_unless_the_file_says_otherwise(file):
         (TWO + "fusion: {weights: [1, 0]}", "weights"),
         (TWO + "fusion: {weights: [1, -1]}", "weights"),
         (TWO + "fusion: {weights: [1, .nan]}", "weights"),
+        (TWO + f"fusion: {{weights: [1, 1{'0' * 400}]}}", "weights"),
+        (TWO + "fusion: {weights: [1, 1.0e-9]}", "weights: input should be greater than or equal to 0.001"),
         (TWO + "fusion: {weights: [1, 2, 3]}", "3 weights for 2 members"),
         (TWO + "fusion: {iou: 1}", "iou"),
         ("members: [{model: six}, {model: six, resolution: 8}]", "resolution"),

@@ -38,3 +38,13 @@ def test_every_problem_is_named() -> None:
     with pytest.raises(ValidationError) as error:
         Point.model_validate({"left": 1.5})
     assert explain(error.value, Point) == ("left: input should be a valid integer, found 1.5; top is missing")
+
+
+def test_thousands_of_problems_and_long_values_make_a_short_message() -> None:
+    unknown = {f"key{number}": 1 for number in range(5_000)}
+    with pytest.raises(ValidationError) as error:
+        Point.model_validate({"left": "x" * 10**6, "to\x1bp": 1, **unknown})
+    text = explain(error.value, Point)
+    assert text.startswith("left: input should be a valid integer, found 'xxx")
+    assert "to?p is unknown; did you mean 'top'?" in text
+    assert text.endswith("; and 4,983 more") and len(text) < 5_000
