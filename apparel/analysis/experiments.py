@@ -1,4 +1,4 @@
-"""List of results: each commit and DVC experiment that has its own, its mAP50 on test, and how its parameters differ.
+"""List of results: each commit and DVC experiment that has its own, its mAP50, and how its parameters differ.
 
 Why not `dvc exp show --all-commits`: it opens each commit, 50 seconds for 300 of them, lists those without results, and
 its table has a column for each metric and parameter, which no terminal is wide enough for. Git alone has what this
@@ -28,8 +28,10 @@ class Result:
     Attributes:
         name: the experiment's name, the short hash of a commit, or `workspace`.
         date: of the commit, as YYYY-MM-DD; empty for the workspace.
-        low, mAP50, high: 0 to 1, the 95% interval around mAP50 on test; nan where undefined.
+        low, mAP50, high: 0 to 1, the 95% interval around mAP50 on `split`; nan where undefined.
         values: the parameters that DVC recorded, as text, by dotted name.
+        split: what it was judged on: test, or with `split.fold` val, the photos of one fold, on which results of other
+            folds are not judged.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Result:
     mAP50: float
     high: float
     values: dict[str, str]
+    split: str = "test"
 
     def differences(self, values: dict[str, str]) -> list[str]:
         """The parameters whose values differ from `values`, as `key=value`."""
@@ -79,11 +82,21 @@ def _read_result(name: str, date: str, metrics: bytes | None, lock: dvc_lock.Loc
     if metrics is None or hashlib.md5(metrics, usedforsecurity=False).hexdigest() != recorded:
         return None
     try:
-        test = json.loads(metrics)["test"]
-        figures = [_number(test.get(key)) for key in ("mAP50_low", "mAP50", "mAP50_high")]
+        measured = json.loads(metrics)
+        split = "test" if "test" in measured else "val"
+        figures = [_number(measured[split].get(key)) for key in ("mAP50_low", "mAP50", "mAP50_high")]
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
-    return Result(name, date, *figures, _texts(lock.parameters(list(lock.stages))))
+    return Result(name, date, *figures, _texts(lock.parameters(list(lock.stages))), split)
+
+
+def of_folds_text(count: int) -> str:
+    """What to say of results of `split.fold`, which are not listed beside those on test."""
+    results = "1 result" if count == 1 else f"{count:,} results"
+    return (
+        f"{results} of split.fold, judged on val, the photos of one fold, cannot be listed beside those on test: "
+        "`apparel crossval` pools the folds of its trainings and prints them, `apparel compare A B` compares two"
+    )
 
 
 def parameters_here() -> dict[str, str]:

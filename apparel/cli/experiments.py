@@ -1,4 +1,4 @@
-"""`apparel experiments`: the results of all commits and experiments in one table."""
+"""`apparel experiments`: the results of all commits and experiments on test in one table."""
 
 import argparse
 import shutil
@@ -33,10 +33,15 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.analysis import experiments
     from apparel.errors import UserError
 
-    results = experiments.find_results()
+    found = experiments.find_results()
+    results = [result for result in found if result.split == "test"]
+    of_folds = len(found) - len(results)
     if not results:
-        raise UserError("no commit, no experiment and not the workspace has results yet; `apparel run` makes some")
+        remedy = "`apparel run` makes some" + (f". {experiments.of_folds_text(of_folds)}" if of_folds else "")
+        raise UserError(f"no commit, no experiment and not the workspace has results on test yet; {remedy}")
     if arguments.best:
         results = sorted(results, key=lambda result: 1 if result.mAP50 != result.mAP50 else -result.mAP50)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     print(experiments.terminal_text(results[: arguments.n], experiments.parameters_here(), width))
+    if of_folds:
+        print(experiments.of_folds_text(of_folds), file=sys.stderr)

@@ -11,9 +11,9 @@ from tests.support import project_copy
 from tests.support.repository import ROOT
 
 
-def write_results(folder, mAP50, **train):
+def write_results(folder, mAP50, split="test", **train):
     """Results of eval, and the dvc.lock that DVC would have written."""
-    metrics = json.dumps({"test": {"mAP50": mAP50, "mAP50_low": 0.1, "mAP50_high": None}}).encode()
+    metrics = json.dumps({split: {"mAP50": mAP50, "mAP50_low": 0.1, "mAP50_high": None}}).encode()
     (folder / paths.METRICS).parent.mkdir(parents=True, exist_ok=True)
     (folder / paths.METRICS).write_bytes(metrics)
     stage = {
@@ -72,6 +72,13 @@ def test_metrics_that_dvc_did_not_record_and_damaged_ones_are_no_results(project
     (project / "dvc.lock").unlink()
     (project / paths.METRICS).unlink()
     assert experiments.find_results() == []
+
+
+def test_results_of_a_fold_are_of_val(project):
+    write_results(project, 0.4, split="val", epochs=60)
+    assert [(result.name, result.mAP50, result.split) for result in experiments.find_results()] == [
+        ("workspace", 0.4, "val")
+    ]
 
 
 def test_lines_fit_the_terminal_and_name_what_differs():

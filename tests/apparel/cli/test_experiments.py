@@ -37,3 +37,16 @@ def test_no_result_is_an_error_with_the_remedy(monkeypatch):
     monkeypatch.setattr(experiments, "find_results", list)
     with pytest.raises(UserError, match="apparel run"):
         command.main(Namespace(best=False, n=None))
+
+
+def test_results_of_folds_are_not_listed_but_named(results, monkeypatch, capsys):
+    of_fold = [Result(f"cv-s0-f{fold}", "2026-01-02", 0.1, 0.9, 1.0, {}, "val") for fold in (1, 2)]
+    listed = experiments.find_results()
+    monkeypatch.setattr(experiments, "find_results", lambda: [*of_fold, *listed])
+    command.main(Namespace(best=True, n=1))
+    printed = capsys.readouterr()
+    assert [line.split()[0] for line in printed.out.splitlines()[1:]] == ["strong"]
+    assert printed.err.startswith("2 results of split.fold, judged on val") and "apparel compare A B" in printed.err
+    monkeypatch.setattr(experiments, "find_results", lambda: of_fold)
+    with pytest.raises(UserError, match=r"on test yet; `apparel run` .* 2 results of split\.fold.*apparel crossval"):
+        command.main(Namespace(best=False, n=None))
