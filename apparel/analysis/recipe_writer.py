@@ -151,6 +151,7 @@ def _params(
         "  train:",
         f"    checkpoint: {weights}  # a detector trained on COCO: random weights need many times the photos",
         "    checkpoint_type: detection",
+        "    detector: ssd_mobilenet_v1  # that those weights are of",
         f"    depth_multiplier: {needed['depth_multiplier']}  # width of its layers; others do not fit",
         f"    resolution: {resolution[0]}  # {resolution[1]}",
         f"    batch_size: {train['batch_size']}  # 16 was best for the apparel photos; 8 where there are few photos",
