@@ -1,20 +1,16 @@
 """`apparel cloud submit` and `prepare`: a snapshot of the project and its data to a bucket, and a job that runs it."""
 
 import argparse
-from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from apparel import cli
 from apparel.cli.arguments import positive_int
 from apparel.errors import UserError
-from apparel.utils import buckets
 
 if TYPE_CHECKING:
     from apparel.cloud.machines import Machines
-    from apparel.cloud.submission import Job
 
 REST = (
     "after `--`: options of `apparel sweep`, or PHOTOS (addresses of gs:// or s3://) and options of `apparel predict`"
@@ -72,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     with snapshot.taken() as taken:
         print(submission.text(job, taken))
         if machines:
-            for warning in warnings(job, machines):
+            for warning in machines.warnings(job.folder, job.variables):
                 print(f"warning: {warning}")
             line = gcloud.shown(job.gcloud_line(machines))
             print(f"\n# {job.record().as_posix()}\n{job.configuration(machines)}\n{line}")
@@ -113,25 +109,6 @@ def check_rest(task: str, rest: list[str]) -> None:
         raise UserError(f"the job does not have {file.as_posix()}, which lies outside of the project")
     if task == "predict" and (here := [name for name in given.photos if "://" not in name]):
         raise UserError(f"the job does not have {here[0]}: PHOTOS are addresses of gs:// or s3://")
-
-
-def warnings(job: "Job", machines: "Machines") -> Iterator[str]:
-    """What may make a job useless or dear, and is no mistake everywhere."""
-    if buckets.is_here_only(job.folder):
-        yield f"{job.folder} is a folder of this machine, which others reach only where they mount it; see --bucket"
-    if (accelerator := machines.accelerator()) and accelerator[1] > 1:
-        yield f"each machine uses its first GPU, and would have {accelerator[1]}: more machines use more"
-    for name, address in job.variables.items():
-        if not machines.network and is_private(urlsplit(address).hostname or ""):
-            yield f"{name}={address} is inside of a network: Vertex AI's machines reach it where --network names that"
-
-
-def is_private(host: str) -> bool:
-    """Whether a host is an address that routers of the internet do not know."""
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return False
 
 
 def _machines(arguments: argparse.Namespace) -> "Machines":

@@ -1,10 +1,14 @@
 """Machines of a job as Vertex AI names them: machine type, accelerators, region and container image."""
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from apparel import params
 from apparel.errors import UserError, nearest, plain
+from apparel.utils import buckets
 
 GPUS = {
     "T4": "NVIDIA_TESLA_T4",
@@ -99,6 +103,23 @@ class Machines:
             raise UserError(f"--gpu {plain(self.gpu)}: write T4 for one a machine, T4:2 for two, at most {MAX_GPUS}")
         return GPUS.get(name, name), number
 
+    def warnings(self, folder: str, variables: Mapping[str, str]) -> Iterator[str]:
+        """What may make a job useless or dear, and is no mistake everywhere.
+
+        Args:
+            folder: the job's address in the bucket.
+            variables: environment variables in the container, whose values are addresses.
+        """
+        if buckets.is_here_only(folder):
+            yield f"{folder} is a folder of this machine, which others reach only where they mount it; see --bucket"
+        if (accelerator := self.accelerator()) and accelerator[1] > 1:
+            yield f"each machine uses its first GPU, and would have {accelerator[1]}: more machines use more"
+        for name, address in variables.items():
+            if not self.network and is_private(urlsplit(address).hostname or ""):
+                yield (
+                    f"{name}={address} is inside of a network: Vertex AI's machines reach it where --network names that"
+                )
+
     def pools(self, command: list[str], arguments: list[str], variables: dict[str, str]) -> list[dict]:
         """Vertex AI's worker pools: the first machine, which is the chief, and the others.
 
@@ -112,6 +133,14 @@ class Machines:
             container["env"] = [{"name": name, "value": value} for name, value in sorted(variables.items())]
         counts = [1] + ([self.count - 1] if self.count > 1 else [])
         return [{"machineSpec": machine, "replicaCount": count, "containerSpec": container} for count in counts]
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is an address that routers of the internet do not know."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
 
 
 def check_count(task: str, count: int) -> None:

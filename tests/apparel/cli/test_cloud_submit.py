@@ -7,9 +7,6 @@ import pytest
 
 from apparel import cli
 from apparel.cli import cloud_submit
-from apparel.cloud.dvc_remote import Remote
-from apparel.cloud.machines import Machines
-from apparel.cloud.submission import Job
 from apparel.errors import UserError
 from tests.support import cloud_project, three_stage_project
 
@@ -62,10 +59,6 @@ def test_what_may_make_a_job_useless_or_dear_is_a_warning(call):
         "warning: APPAREL_STORAGE=grpc://10.0.0.5:13000 is inside of a network: Vertex AI's machines reach it where "
         "--network names that",
     ]  # fmt: skip
-    machines = Machines("n1-standard-8", 2, "image", "T4", network="projects/1/global/networks/default")
-    variables = {"APPAREL_STORAGE": "grpc://10.0.0.5:13000", "MLFLOW_TRACKING_URI": "https://mlflow.example/"}
-    job = Job("one", "sweep", [], "gs://b/jobs/one", Remote("storage", {"url": "gs://b"}), variables)
-    assert list(cloud_submit.warnings(job, machines)) == []
 
 
 def test_prepare_sends_the_snapshot_and_shows_what_machines_run(call, project):

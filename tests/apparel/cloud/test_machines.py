@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from apparel.cloud.machines import Machines, check_count
+from apparel.cloud.machines import Machines, check_count, is_private
 from apparel.errors import UserError
 from tests.support import project_copy
 from tests.support.repository import ROOT
@@ -51,6 +51,22 @@ def test_accelerators(gpu, name):
 def test_what_cannot_work_names_the_option(changes, said):
     with pytest.raises(UserError, match=said):
         Machines(**{"type": "n1-standard-8", "count": 1, "image": IMAGE} | changes)
+
+
+def test_what_may_make_a_job_useless_or_dear_is_a_warning():
+    variables = {"APPAREL_STORAGE": "grpc://10.0.0.5:13000", "MLFLOW_TRACKING_URI": "https://mlflow.example/"}
+    network = "projects/1/global/networks/default"
+    assert list(Machines("n1-standard-8", 2, IMAGE, "T4", network=network).warnings("gs://b/jobs/one", variables)) == []
+    folder, gpus, storage = Machines("n1-standard-8", 2, IMAGE, "T4:2").warnings("file:///jobs/one", variables)
+    assert folder.startswith("file:///jobs/one is a folder of this machine")
+    assert gpus.startswith("each machine uses its first GPU, and would have 2")
+    assert storage.startswith("APPAREL_STORAGE=grpc://10.0.0.5:13000 is inside of a network")
+
+
+def test_addresses_that_the_internet_does_not_know():
+    private = [is_private(host) for host in ("10.0.0.5", "192.168.1.1", "127.0.0.1", "fd00::1")]
+    assert private == [True] * 4
+    assert [is_private(host) for host in ("8.8.8.8", "2001:4860:4860::8888", "db", "")] == [False] * 4
 
 
 def test_more_machines_are_for_sweeps_and_for_trainings_whose_batch_they_divide(tmp_path, monkeypatch):
