@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 
+from apparel import paths
 from apparel.analysis import vega
 from apparel.errors import UserError
 
@@ -18,8 +19,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Runs `dvc plots`.
 
     Raises:
-        UserError: DVC failed; it has printed why.
+        UserError: there are no curves yet, or DVC failed; it has printed why.
     """
+    if not arguments.revision and not any(file.exists() for file in (paths.HISTORY, paths.PR_CURVE)):
+        raise UserError("there are no curves yet: `dvc repro` makes them, `dvc pull` brings them from a remote")
     vega.ensure()
     command = ["diff", *arguments.revision, "workspace"] if arguments.revision else ["show"]
     if subprocess.run([sys.executable, "-m", "dvc", "plots", *command], check=False).returncode:
