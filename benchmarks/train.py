@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,7 @@ from apparel import params, paths
 from apparel.data.index import Index, read_index
 from apparel.errors import UserError
 from apparel.params import Train
+from apparel.utils import processes
 from benchmarks.side_by_side import Row, rows
 
 ALL_LAYERS = {"freeze": "none", "mosaic": 0.0, "moving_average": 0.0, "class_balance": "none"}
@@ -88,12 +89,15 @@ def answer(step: Callable[[], object]) -> None:
 class Process:
     """A training in a process of its own, which makes steps when it is asked to.
 
+    Args:
+        guard: the process that guards it, by `processes.guarded`.
+
     Attributes:
         summed: as of `Replicas`, once it has made a step.
     """
 
-    def __init__(self, command: subprocess.Popen):
-        self._command, self._process = command, psutil.Process(command.pid)
+    def __init__(self, guard: subprocess.Popen):
+        self._guard = guard
         self.summed = 0
 
     def run(self, steps: int) -> tuple[float, float]:
@@ -103,8 +107,9 @@ class Process:
             UserError: the process ended.
         """
         start, busy = time.perf_counter(), self._processor_seconds()
-        print(steps, file=self._command.stdin, flush=True)
-        for line in self._command.stdout:
+        with suppress(BrokenPipeError):  # it has ended, which shows below
+            print(steps, file=self._guard.stdin, flush=True)
+        for line in self._guard.stdout:
             if line.strip() == DONE:
                 return time.perf_counter() - start, self._processor_seconds() - busy
             if line.startswith(SUMMED):
@@ -112,25 +117,28 @@ class Process:
         raise UserError("the training ended early; its output is above")
 
     def _processor_seconds(self) -> float:
-        times = self._process.cpu_times()
-        return times.user + times.system
+        """Of the training alone: its guard looks at it ten times a second."""
+        times = []
+        with suppress(psutil.NoSuchProcess):  # it has ended, which `run` says
+            times = [process.cpu_times() for process in psutil.Process(self._guard.pid).children(recursive=True)]
+        return sum(one.user + one.system for one in times)
 
 
 def _beside_api(what: str, train: Train, steps: int, rounds: int) -> list[Row]:
-    processes = {"ours": ("train", AS_IN_THE_STAGE), "theirs": ("api_loop",)}
-    first: dict[str, list[float]] = {name: [] for name in processes}
+    modules = {"ours": ("train", AS_IN_THE_STAGE), "theirs": ("api_loop",)}
+    first: dict[str, list[float]] = {name: [] for name in modules}
     with merged(train) as file:
         for start in range(starts := min(STARTS, rounds)):
             with ExitStack() as stack:
                 ways = {}
-                for name, (module, *arguments) in processes.items():
+                for name, (module, *arguments) in modules.items():
                     began = time.perf_counter()
                     ways[name] = stack.enter_context(started(module, file, *arguments))
                     ways[name].run(1)
                     first[name].append(time.perf_counter() - began)
                 if start == starts - 1:
                     seconds, busy = in_turns(ways, steps, rounds)
-    cores = {name: _cores(seconds[name], busy[name]) for name in processes}
+    cores = {name: _cores(seconds[name], busy[name]) for name in modules}
     api, work = "the Object Detection API's own loop", work_of(train)
     photos = steps * train.batch_size
     return [
@@ -210,15 +218,11 @@ def _index() -> Index:
 
 @contextmanager
 def started(module: str, pipeline_file: Path, *arguments: str, **variables: str) -> Iterator[Process]:
-    """A training in a process of its own, with further environment variables."""
+    """A training in a process of its own, with further environment variables; it ends with this one."""
     command = [sys.executable, "-m", f"benchmarks.{module}", str(pipeline_file), *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=os.environ | variables, **pipes) as process:
-        try:
-            yield Process(process)
-            process.stdin.close()
-        finally:
-            process.kill()
+    with processes.guarded(command, env=os.environ | variables, **pipes) as guard:
+        yield Process(guard)
 
 
 def _serve(file: Path, kind: str) -> None:

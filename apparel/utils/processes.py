@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,9 @@ def guarded(command: list[str], **options: Any) -> Iterator[subprocess.Popen]:
         try:
             yield process
         finally:
+            if process.stdin:
+                with suppress(BrokenPipeError):  # of words that a command which has ended did not read
+                    process.stdin.close()
             if process.poll() is None:
                 end(describe(process.pid))
 

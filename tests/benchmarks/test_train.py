@@ -1,11 +1,18 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from apparel import params
+from apparel.errors import UserError
+from apparel.utils import processes
 from benchmarks import train
 from tests.support import project_copy, tiny_detector
 from tests.support.repository import ROOT
+from tests.support.servers import wait_for
 
 SMALL = {"resolution": tiny_detector.SIDE, "depth_multiplier": 0.25, "batch_size": 2, "checkpoint": "none"}
 
@@ -22,6 +29,51 @@ def test_what_the_api_has_not_is_said():
     assert "API" not in train.work_of(shipped)
     changed = shipped.model_copy(update={"freeze": "early", "mosaic": 0.5, "moving_average": 0.998})
     assert train.work_of(changed).endswith("moving averages 0.998; the API has no freeze: early, mosaic: 0.5")
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from benchmarks import train
+with train.started("train", Path(sys.argv[1]), train.AS_IN_THE_STAGE):
+    time.sleep(600)
+"""
+
+BUSY = """
+import sys, time
+for line in sys.stdin:
+    until = time.process_time() + 0.3 * int(line)
+    while time.process_time() < until:
+        pass
+    print("steps done", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes")
+def test_a_training_ends_with_the_benchmark_that_is_killed_while_it_starts(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.json")  # the training waits for what it reads first
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "pipeline.config")]
+    with subprocess.Popen(command, cwd=ROOT) as parent:
+        wait_for(lambda: len(psutil.Process(parent.pid).children(recursive=True)) >= 2)  # the training and its guard
+        family = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    assert not psutil.wait_procs(family, timeout=60)[1]
+
+
+def test_processor_seconds_are_those_of_the_training() -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with processes.guarded([sys.executable, "-c", BUSY], **pipes) as guard:
+        process = train.Process(guard)
+        process.run(1)
+        wall, busy = process.run(2)
+    assert 0.5 < busy < 0.8
+    assert wall >= 0.6
+
+
+def test_a_training_that_has_ended_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the training ended early"), train.started("nothing", tmp_path) as process:
+        process._guard.wait()
+        process.run(1)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -23,6 +24,15 @@ with processes.guarded([sys.executable, "-c", sys.argv[1]]) as process:
 def test_the_status_is_that_of_the_command(status):
     with processes.guarded([sys.executable, "-c", f"raise SystemExit({status})"]) as process:
         assert process.wait() == status
+
+
+def test_what_a_command_that_has_ended_did_not_read_hides_no_error():
+    command = [sys.executable, "-c", ""]
+    with pytest.raises(ZeroDivisionError), processes.guarded(command, stdin=subprocess.PIPE, text=True) as process:
+        process.wait()
+        with suppress(BrokenPipeError):
+            print("words", file=process.stdin, flush=True)
+        raise ZeroDivisionError
 
 
 def test_the_command_ends_with_all_that_it_started_when_the_block_is_left():
