@@ -170,8 +170,8 @@ def sweep_storage(arguments: list[str]) -> tuple[list[str], str]:
 
 def text(job: Job, snapshot: Snapshot) -> str:
     """What a job is, for the terminal."""
-    changes = snapshot.changes()
-    edited = f", with {len(changes)} changed files: {some_of([plain(name) for name in changes], 5)}" if changes else ""
+    changes = [plain(name) for name in snapshot.changes()]
+    edited = f", with {len(changes)} changed files: {some_of(changes, 5)}" if changes else ""
     lines = [
         f"job       {job.name}: {shlex.join([job.task, *job.arguments])}",
         f"snapshot  commit {snapshot.commit[:7]}{edited}",
@@ -238,14 +238,16 @@ def send(job: Job, snapshot: Snapshot) -> int:
         raise UserError(f"{job.folder} exists; give the job another --name")
     check_data()
     push_data()
-    with TemporaryDirectory(prefix="apparel-pack-") as name, _removed_on_failure(folder):
+    with TemporaryDirectory(prefix="apparel-pack-") as name:
         pack = Path(name) / "snapshot.pack"
         snapshot.pack(pack)
         with pack.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        folder.upload("snapshot.pack", pack)
-        folder.write("start.py", Path(start.__file__).read_bytes())
-        folder.write("job.json", json.dumps(job.description(snapshot, sha256), indent=2).encode() + b"\n")
+        if not folder.create("start.py", Path(start.__file__).read_bytes()):  # the folder is the first one's
+            raise UserError(f"another submission has made {job.folder} meanwhile; give the job another --name")
+        with _removed_on_failure(folder):
+            folder.upload("snapshot.pack", pack)
+            folder.write("job.json", json.dumps(job.description(snapshot, sha256), indent=2).encode() + b"\n")
         return pack.stat().st_size
 
 
@@ -290,10 +292,9 @@ def push_data() -> None:
 def _yaml(value: Any) -> str:
     from ruamel.yaml import YAML
 
-    yaml = YAML()
+    yaml, text = YAML(), StringIO()
     yaml.width = 4096  # no line is folded
     yaml.indent(sequence=4, offset=2)
     yaml.representer.ignore_aliases = lambda _: True
-    text = StringIO()
     yaml.dump(value, text)
     return text.getvalue()

@@ -67,6 +67,19 @@ class Folder:
         with self._open() as (store, path):
             store.pipe_file(f"{path}/{name}", content)
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small file where there is none, and tells whether it did; of several that try at once one does.
+
+        Google, Amazon and disks see to that; other stores may look first, and write then.
+        """
+        with self._open() as (store, path):
+            try:
+                with store.open(f"{path}/{name}", "xb") as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+        return True
+
     def upload(self, name: str, file: Path) -> None:
         """Writes a file of any size; a reader finds the former one or this one, never a part."""
         with self._open() as (store, path):

@@ -52,6 +52,14 @@ def test_files_of_a_folder_are_written_read_listed_replaced_and_removed(served, 
     assert folder.names() == []
 
 
+def test_a_file_is_created_where_there_is_none(served, tmp_path):
+    folder = buckets.Folder(f"{served.bucket}/{tmp_path.name}")
+    assert folder.create("start.py", b"first")
+    if served.bucket.startswith("s3://"):  # the emulator of Google's storage does not know its condition
+        assert not folder.create("start.py", b"second")
+        assert folder.read("start.py", 10) == b"first"
+
+
 def test_a_bucket_that_is_not_there_is_named(served, tmp_path):
     missing = served.bucket.replace(bucket_servers.BUCKET, "nowhere")
     (tmp_path / "file").write_bytes(b"file")

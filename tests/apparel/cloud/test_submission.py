@@ -1,6 +1,7 @@
 """A job before it runs: names, folders, what is described of it, and what may not leave this machine."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -118,9 +119,24 @@ def test_a_password_in_an_argument_is_refused():
         submission.plan("predict", ["gs://me:word@bucket/photos"], None, "one")
 
 
+class Taken:
+    """Stands for a snapshot."""
+
+    def pack(self, file: Path) -> None:
+        file.write_bytes(b"pack")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder of a job that sends no data."""
+    for name in ("check_data", "push_data"):
+        monkeypatch.setattr(submission, name, lambda: None)
+    monkeypatch.setattr(submission.Job, "description", lambda self, snapshot, sha256: {"sha256": sha256})
+    return submission.buckets.Folder(tmp_path.as_uri() + "/jobs/one")
+
+
 @pytest.mark.parametrize("error", [UserError("away"), KeyboardInterrupt()])
-def test_what_does_not_arrive_whole_leaves_no_folder_behind(tmp_path, monkeypatch, error):
-    folder = submission.buckets.Folder(tmp_path.as_uri() + "/jobs/one")
+def test_what_does_not_arrive_whole_leaves_no_folder_behind(folder, monkeypatch, error):
     write = submission.buckets.Folder.write
 
     def fail(self, name: str, content: bytes) -> None:
@@ -128,17 +144,25 @@ def test_what_does_not_arrive_whole_leaves_no_folder_behind(tmp_path, monkeypatc
             raise error
         write(self, name, content)
 
-    class Taken:
-        def pack(self, file) -> None:
-            file.write_bytes(b"pack")
-
-    for name in ("check_data", "push_data"):
-        monkeypatch.setattr(submission, name, lambda: None)
-    monkeypatch.setattr(submission.Job, "description", lambda self, snapshot, sha256: {})
     monkeypatch.setattr(submission.buckets.Folder, "write", fail)
     with pytest.raises(type(error)):
         submission.send(submission.Job("one", "train", [], folder.address, REMOTE), Taken())
     assert folder.names() == []
+
+
+def test_of_two_submissions_of_one_name_at_once_the_second_leaves_the_firsts_folder_alone(folder, monkeypatch):
+    job = submission.Job("one", "train", [], folder.address, REMOTE)
+
+    def first() -> None:
+        monkeypatch.setattr(submission, "push_data", lambda: None)
+        submission.send(job, Taken())
+
+    monkeypatch.setattr(submission, "push_data", first)  # while the second sends its data
+    with pytest.raises(UserError, match=r"another submission has made .*/jobs/one meanwhile; give .* another --name"):
+        submission.send(job, Taken())
+    assert folder.names() == ["job.json", "snapshot.pack", "start.py"]
+    with pytest.raises(UserError, match="jobs/one exists; give the job another --name"):
+        submission.send(job, Taken())
 
 
 def test_what_gcloud_refuses_leaves_no_folder_behind(tmp_path, monkeypatch):

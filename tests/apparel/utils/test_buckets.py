@@ -1,5 +1,7 @@
 """Files in a folder of a bucket, and addresses."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from apparel.errors import UserError
@@ -27,6 +29,13 @@ def test_files_are_written_read_and_listed(folder, tmp_path):
     assert folder.read("empty", 10) == b""
     folder.remove()
     assert folder.names() == []
+
+
+def test_of_several_that_create_a_file_one_does(folder):
+    with ThreadPoolExecutor(8) as threads:
+        created = list(threads.map(lambda number: folder.create("jobs/start.py", bytes([number])), range(8)))
+    assert sorted(created) == [False] * 7 + [True]
+    assert folder.read("jobs/start.py", 1) == bytes([created.index(True)])
 
 
 def test_missing_and_large_files_are_errors_that_name_them(folder, tmp_path):
