@@ -7,7 +7,7 @@ from apparel.cli import cloud_jobs, cloud_submit
 EXAMPLES = """examples:
   apparel cloud submit train --machine g2-standard-8 --gpu L4 --spot --dry-run
   apparel cloud submit sweep --machine n2-standard-8 --machines 8 -- --trials 64 --storage grpc://10.0.0.5:13000
-  apparel cloud jobs                             those of this project's kind, newest first
+  apparel cloud jobs                             the last that `apparel cloud` made, newest first
   apparel cloud logs 123456789 --follow          what its machines write, until it has ended
   apparel cloud fetch 123456789                  its results: `dvc repro` then finds nothing to do
   apparel cloud prepare train                    for machines of SkyPilot, Kubernetes, Slurm or SSH: configs/cloud

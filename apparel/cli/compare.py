@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from apparel.cli.arguments import path_or_address, positive_int
 
     parser.epilog = EXAMPLES
-    parser.add_argument("names", metavar="A B", nargs="*", help="what to compare, with the first one")
+    parser.add_argument("names", metavar="A B", nargs="*", help="results to compare: the first with each of the others")
     parser.add_argument(
         "--html", metavar="PATH", type=path_or_address, help="path or gs://… of the page (default: in .apparel/compare)"
     )
