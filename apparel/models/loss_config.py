@@ -44,6 +44,8 @@ def set_losses(meta_architecture: str, model: Message, train: params.Train) -> N
         return
     if unsupported := _unsupported(model):
         raise UserError(f"{named[0]}: it does not go with {unsupported} in configs/{train.detector}.config")
+    if not model.box_predictor.WhichOneof("box_predictor_oneof"):
+        raise UserError(f"configs/{train.detector}.config has no box_predictor")
     if train.classification_loss == "softmax":
         _set_softmax(model)
     elif train.classification_loss is not None:

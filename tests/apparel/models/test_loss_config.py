@@ -83,6 +83,17 @@ def test_what_they_do_not_go_with_is_refused_by_name(tmp_path, monkeypatch, line
         _merge(box_loss="giou", detector="mine")
 
 
+@pytest.mark.parametrize("name", ["softmax", "quality_focal"])
+def test_a_pipeline_file_without_heads_is_refused_by_name(tmp_path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mine.config").write_text(
+        "model { ssd { image_resizer { fixed_shape_resizer { height: 300 width: 300 } } } }", encoding="utf-8"
+    )
+    with pytest.raises(UserError, match=r"configs/mine\.config has no box_predictor"):
+        _merge(classification_loss=name, detector="mine")
+
+
 @pytest.mark.parametrize(
     ("loss", "sampler", "message"),
     [
