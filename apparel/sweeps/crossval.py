@@ -55,12 +55,13 @@ def run(plan: Plan) -> CrossValidation:
 
 
 def _open_parent(plan: Plan, folder: Path) -> runs.Run:
-    """The cross-validation's run in MLflow: that of an earlier start, or a new one."""
+    """The cross-validation's run in MLflow: that of an earlier start with the same parameters, or a new one."""
     record = folder / "run"
-    if record.exists():
-        return runs.attach_run(record.read_text(encoding="utf-8"), plan.config)
+    identity, _, earlier = record.read_text(encoding="utf-8").partition(" ") if record.exists() else ("", "", "")
+    if earlier and identity == plan.identity():
+        return runs.attach_run(earlier, plan.config)
     run = runs.start_run(plan.config, f"crossval {plan.name}")
-    files.write_text(record, run.id)
+    files.write_text(record, f"{plan.identity()} {run.id}")
     run.log_params(plan.flat() | {"crossval.folds": plan.folds, "crossval.seeds": len(plan.seeds)})
     run.set_tags(provenance.tags(plan.config) | {"crossval": plan.name})
     run.log_inputs(provenance.data(plan.config), "training")
@@ -100,7 +101,8 @@ def _run_one(plan: Plan, training: Training, workspace: Workspace, parent: str, 
     run = _child_run(plan, training, workspace.folder, parent)
     message = f"Cross-validation {plan.name}: fold {training.fold} of {plan.folds}, train.seed {training.seed}"
     revision = workspace.save(training.experiment, message, evaluated=True)
-    record = {"tree": plan.snapshot.tree, "experiment": training.experiment, "revision": revision, "run": run}
+    record = {"tree": plan.snapshot.tree, "values": training.values, "experiment": training.experiment}
+    record |= {"revision": revision, "run": run}
     files.write_json(folder / RECORD, record)  # the last: with it the training is finished
     return record
 

@@ -72,6 +72,11 @@ class Plan:
         """All parameters by dotted name, as they were given: with `%fold` where trainings differ in it."""
         return self.config.flat() | {name: value for name, value in self.values.items() if _differs(value)}
 
+    def identity(self) -> str:
+        """A hash of what all its trainings have in common: of the state of the project, the values and the folds."""
+        settings = [self.snapshot.tree, self.values, self.config.train.seed, self.folds, self.of_all]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
     def folder_of(self, training: Training) -> Path:
         """Where its results, log and record lie."""
         return crossval_results.fold_folder(self.name, training.seed, training.fold)
@@ -79,11 +84,12 @@ class Plan:
     def record_of(self, training: Training) -> dict[str, Any] | None:
         """What is known of a training that is finished: `run` and `revision`; None if it has to run.
 
-        It is of this state of the project, and its experiment is still there.
+        It is of this state of the project and of these values, and its experiment is still there.
         """
         try:
             record = json.loads((self.folder_of(training) / RECORD).read_text(encoding="utf-8"))
-            known = record["tree"] == self.snapshot.tree and git.commit(record["revision"]) is not None
+            is_same = (record["tree"], record["values"]) == (self.snapshot.tree, _plain(training.values))
+            known = is_same and git.commit(record["revision"]) is not None
         except (OSError, ValueError, LookupError, TypeError):
             return None
         return record if known else None
@@ -140,6 +146,11 @@ def make_plan(recipe: str | None, overrides: list[str], folds: int, seeds: int, 
         prerequisites.check_parameters(plan.params_of(training))
         prerequisites.check_copies(plan.params_of(training))
     return plan
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as JSON gives them back."""
+    return json.loads(json.dumps(values))
 
 
 def _of_fold(values: dict[str, Any], fold: int) -> dict[str, Any]:

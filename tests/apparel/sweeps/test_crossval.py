@@ -170,6 +170,19 @@ def test_a_summary_goes_once_a_training_that_it_counts_on_is_replaced(project, m
     assert not summary.exists()
 
 
+def test_another_value_under_the_same_name_is_trained_and_is_a_run_of_its_own(project):
+    crossval.run(project.plan)
+    crossval.run(replace(project.plan, values={"train.epochs": 2}))
+    assert FakeWorkspace.ran == 2 * ["1/3", "2/3", "3/3"]
+    crossval.run(replace(project.plan, values={"train.epochs": 2}, folds=4))
+    assert FakeWorkspace.ran[6:] == ["1/4", "2/4", "3/4", "4/4"]
+    new = [run for run in project.told if run.id == "parent"]
+    assert len(new) == 3 and all(run.ended == "finished" for run in new)
+    crossval.run(replace(project.plan, values={"train.epochs": 2}, folds=4, seeds=(0, 1)))
+    assert FakeWorkspace.ran[10:] == ["1/4", "2/4", "3/4", "4/4"]  # the first seed stays
+    assert len(crossval_results.load("cv").photos) == 32
+
+
 def test_ctrl_c_ends_the_training_and_says_how_to_go_on(project, monkeypatch):
     started = []
 
@@ -187,4 +200,4 @@ def test_ctrl_c_ends_the_training_and_says_how_to_go_on(project, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         crossval.run(project.plan)
     assert started[0].poll() is not None and project.told[0].ended == crossval.INTERRUPTED
-    assert Path(crossval_results.folder("cv") / "run").read_text(encoding="utf-8") == "parent"
+    assert Path(crossval_results.folder("cv") / "run").read_text(encoding="utf-8").endswith(" parent")

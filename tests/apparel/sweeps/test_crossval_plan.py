@@ -82,13 +82,17 @@ def test_a_training_is_finished_with_its_record_of_this_state_and_its_experiment
     record = made.folder_of(training) / crossval_plan.RECORD
     assert made.record_of(training) is None and "finished 0" in made.text()
     record.parent.mkdir(parents=True)
-    for values, finished in [
-        ({"tree": "tree", "revision": "there"}, True),
-        ({"tree": "another", "revision": "there"}, False),
-        ({"tree": "tree", "revision": "gone"}, False),
+    values = training.values
+    for written, finished in [
+        ({"tree": "tree", "values": values, "revision": "there"}, True),
+        ({"tree": "another", "values": values, "revision": "there"}, False),
+        ({"tree": "tree", "values": values, "revision": "gone"}, False),
+        ({"tree": "tree", "values": values | {"train.epochs": 2}, "revision": "there"}, False),
+        ({"tree": "tree", "values": values | {"split.fold": "1/5"}, "revision": "there"}, False),
+        ({"tree": "tree", "revision": "there"}, False),
         ({}, False),
     ]:
-        record.write_text(json.dumps(values), encoding="utf-8")
+        record.write_text(json.dumps(written), encoding="utf-8")
         assert (made.record_of(training) is not None) == finished
     record.write_text("half of a fil", encoding="utf-8")
     assert made.record_of(training) is None
