@@ -5,8 +5,14 @@ import pytest
 from apparel.annotations.matching import SIMILAR, WITHOUT_ENDING, PhotoNames, SizeEvidence
 from apparel.annotations.records import Annotation
 from apparel.images import Header
+from tests.support.annotated_photos import DataSet, reasons
 
 PHOTOS = ["a.jpg", "b.jpg", "c.jpg", "c.png", "Ü.jpg", "x.jpg", "X.png"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    return DataSet(tmp_path)
 
 
 def header(width, height, orientation=1):
@@ -61,3 +67,56 @@ def test_a_size_tells_apart_photos_that_differ_in_their_endings():
     assert sizes.only_fit(Annotation("c.xml", "", (), (90, 80)), ("c.jpg", "c.png")) == "c.png"
     assert sizes.only_fit(Annotation("c.xml", "", (), (70, 80)), ("c.jpg", "c.png")) is None
     assert sizes.only_fit(Annotation("c.xml", "", (), (90, 80)), ()) is None
+
+
+def test_the_photo_is_found_by_the_annotations_own_name(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
+    data.xml("a.xml", "other.jpg", ("Tops", (1, 2, 3, 4)))
+    data.xml("b.xml", "", ("Tops", (1, 2, 3, 4)))
+    data.xml("c.xml", "c", ("Tops", (1, 2, 3, 4)))
+    report = data.convert().report
+    assert reasons(report, "repaired") == {
+        "photo found by the annotation's own name": {"a.xml": ["a.jpg for 'other.jpg'"], "b.xml": ["b.jpg for ''"]}
+    }
+    which = "'c', 1 boxes; it may be any of c.jpg, c.png"
+    assert reasons(report) == {"photo is missing": {"c.xml": [which]}}
+
+
+def test_the_photo_is_found_by_its_name_without_ending(data):
+    data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
+    data.xml("1.xml", "a", ("Tops", (1, 2, 3, 4)))
+    data.xml("2.xml", "c.bmp", ("Tops", (1, 2, 3, 4)))
+    (data.annotations / "3.csv").write_text("b.png,Tops,5,5,20,10\n")
+    report = data.convert().report
+    assert reasons(report, "repaired") == {
+        "photo found by its name without ending": {"1.xml": ["a.jpg for 'a'"], "3.csv": ["b.jpg for 'b.png'"]}
+    }
+    which = "'c.bmp', 1 boxes; it may be any of c.jpg, c.png"
+    assert reasons(report) == {"photo is missing": {"2.xml": [which]}}
+
+
+def test_the_photo_is_found_although_case_or_accents_are_written_differently(data):
+    data.photo("e\u0301.jpg", "ü.jpg", "Shirt.JPG", "o\u0308.png", "x.jpg", "X.png")
+    for number, name in enumerate(("é.jpg", "u\u0308.jpg", "shirt.jpg", "Ö.jpg", "X.JPG")):
+        data.xml(f"{number}.xml", name, ("Tops", (1, 2, 3, 4)))
+    data.xml("É.xml", "", ("Tops", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert reasons(converted.report, "repaired") == {
+        f"photo found by {SIMILAR}": {
+            "0.xml": ["e\u0301.jpg for 'é.jpg'"],
+            "1.xml": ["ü.jpg for 'u\u0308.jpg'"],
+            "2.xml": ["Shirt.JPG for 'shirt.jpg'"],
+            "3.xml": ["o\u0308.png for 'Ö.jpg'"],
+        },
+        "photo found by its name without ending": {"4.xml": ["X.png for 'X.JPG'"]},
+    }
+    assert reasons(converted.report) == {"photo has another annotation": {"É.xml": ["e\u0301.jpg in 0.xml"]}}
+
+
+def test_a_similar_name_does_not_win_over_the_exact_one(data):
+    data.photo("a.jpg")
+    data.xml("A.xml", "A.JPG", ("Tops", (5, 6, 7, 8)))
+    data.xml("x.xml", "a.jpg", ("Tops", (1, 2, 3, 4)))
+    converted = data.convert()
+    assert converted.labels["xmin"].tolist() == [1]
+    assert reasons(converted.report) == {"photo has another annotation": {"A.xml": ["a.jpg in x.xml"]}}

@@ -1,34 +1,17 @@
 """PASCAL VOC files are read in any encoding; hostile ones are refused by name."""
 
-import math
-
 import pytest
 
 from apparel.annotations import pascal_voc
 from apparel.annotations.fields import NOT_PLAIN
 from apparel.errors import UserError
-
-BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
-SIZE = "<size><width>100</width><height>80</height><depth>3</depth></size>"
-
-
-def obj(name="Tops", box=BOX, more=""):
-    return f"<object><name>{name}</name>{more}{box}</object>"
-
-
-def xml(*objects, filename="<filename>a.jpg</filename>", size=SIZE):
-    return f"<annotation>{filename}{size}{''.join(objects)}</annotation>"
+from tests.support import voc_files
+from tests.support.voc_files import BOX, SIZE, obj, xml
 
 
 @pytest.fixture
 def read(tmp_path):
-    def read_text(content, first_pixel=0):
-        path = tmp_path / "a.xml"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        annotation, problems = pascal_voc.read(path, "in/a.xml", first_pixel)
-        return annotation, [(problem.outcome, problem.reason) for problem in problems.entries]
-
-    return read_text
+    return voc_files.reader(tmp_path)
 
 
 def test_a_file_of_labelimg_is_read(read):
@@ -231,135 +214,6 @@ def test_comments_and_character_data_do_not_hide_values(read):
 
 def test_many_boxes_are_read(read):
     assert len(read(xml(*[obj()] * 10_000))[0].boxes) == 10_000
-
-
-@pytest.mark.parametrize(("degrees", "corners"), [("90.0", (-3.5, 6.5, 34.5, 35.5)), ("0.0", (1, 2, 30, 40))])
-def test_a_box_rotated_by_cvat_becomes_its_hull(read, degrees, corners):
-    rotation = f"<attribute><name>rotation</name><value>{degrees}</value></attribute>"
-    colour = "<attribute><name>colour</name><value>7</value></attribute>"
-    annotation, problems = read(xml(obj(more=f"<attributes>{colour}{rotation}</attributes>")))
-    assert annotation.boxes[0].corners == pytest.approx(corners)
-    assert problems == [("repaired", "box is turned; its upright hull is taken")] * (degrees != "0.0")
-
-
-def test_a_box_whose_rotation_is_not_a_number_is_dropped(read):
-    rotation = "<attributes><attribute><name>rotation</name><value>a bit</value></attribute></attributes>"
-    annotation, problems = read(xml(obj(more=rotation)))
-    assert (annotation.boxes, annotation.dropped) == ((), 1)
-    assert problems == [("dropped", "rotation is not a number")]
-
-
-UNREAD = "looks like an object, but is none of PASCAL VOC's"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"<objects>{obj()}{obj('Skirts')}</objects>",
-        f"<objects><group>{obj()}</group></objects>{obj('Skirts')}",
-        f"<object><name>Tops</name>{BOX}{obj('Skirts')}</object>",
-        f"<obj><name>Tops</name>{BOX}</obj><item><name>Skirts</name>{BOX}</item>",
-        (obj() + obj("Skirts")).replace("object>", "Object>").replace("name>", "NAME>").replace("xmin>", "xMin>"),
-        (obj() + obj("Skirts")).replace("bndbox>", "BndBox>"),
-        f"<source>{obj()}</source><owner><group>{obj('Skirts')}</group></owner>",
-    ],
-)
-def test_objects_are_read_wherever_they_are_and_in_any_case(read, content):
-    annotation, problems = read(xml(content))
-    assert [(box.label, box.corners) for box in annotation.boxes] == [
-        ("Tops", (1, 2, 30, 40)),
-        ("Skirts", (1, 2, 30, 40)),
-    ]
-    assert (annotation.dropped, problems) == (0, [])
-
-
-def test_namespaces_do_not_hide_objects(read):
-    for text in (
-        xml(obj()).replace("<annotation>", '<annotation xmlns="urn:voc">'),
-        xml(obj()).replace("<", "<v:").replace("<v:/", "</v:").replace("<v:annotation>", '<v:annotation xmlns:v="u">'),
-        xml(obj()).replace("annotation>", "Annotation>"),
-    ):
-        annotation, problems = read(text)
-        assert (annotation.photo, annotation.size, len(annotation.boxes)) == ("a.jpg", (100, 80), 1)
-        assert problems == []
-
-
-@pytest.mark.parametrize(
-    ("points", "corners"),
-    [
-        ("<x1>5</x1><y1>6</y1><x2>50</x2><y2>8</y2><x3>20</x3><y3>70.5</y3>", (5, 6, 50, 70.5)),
-        ("<pt><x>5</x><y>6</y></pt><pt><x>50</x><y>8</y></pt><pt><x>20</x><y>70</y></pt>", (5, 6, 50, 70)),
-    ],
-)
-def test_of_a_polygon_the_hull_is_read(read, points, corners):
-    annotation, problems = read(xml(obj(box=f"<polygon>{points}</polygon>")))
-    assert annotation.boxes[0].corners == corners
-    assert problems == [("repaired", "object has a polygon; its upright hull is taken")]
-
-
-def test_of_a_turned_box_of_rolabelimg_the_hull_is_read(read):
-    numbers = f"<cx>50</cx><cy>40</cy><w>20</w><h>10</h><angle>{math.pi / 2}</angle>"
-    annotation, problems = read(xml(obj(box=f"<robndbox>{numbers}</robndbox>")))
-    assert annotation.boxes[0].corners == pytest.approx((45, 30, 55, 50))
-    assert problems == [("repaired", "box is turned; its upright hull is taken")]
-
-
-def test_a_polygon_beside_a_box_does_not_count(read):
-    annotation, problems = read(xml(obj(more="<polygon><x1>1</x1></polygon>")))
-    assert (annotation.boxes[0].corners, problems) == ((1, 2, 30, 40), [])
-
-
-@pytest.mark.parametrize(
-    ("content", "reason", "lost"),
-    [
-        (obj(box=BOX + BOX), "object has several boxes", 2),
-        (obj(more="<name>Skirts</name>"), "object has several classes", 1),
-        (obj(box="<polygon><x1>1</x1><y1>2</y1></polygon>"), "coordinate is not a number", 1),
-        (
-            obj(box="<robndbox><cx>50</cx><cy>40</cy><w>9</w><h>9</h></robndbox>"),
-            "coordinate is not a number",
-            1,
-        ),
-        (obj(box="<polygon/><polygon/>"), "object has several boxes", 2),
-        (obj(box="<circle><cx>50</cx><cy>40</cy><r>9</r></circle>"), "object has no box", 1),
-        (BOX, UNREAD, 1),
-        (f"<obj><label>Tops</label>{BOX}</obj>", UNREAD, 1),
-        ("<objects><item><class>Tops</class><coords>1, 2, 30, 40</coords></item></objects>", UNREAD, 1),
-        ("<item><class>Tops</class><x1>1</x1><y1>2</y1><x2>30</x2><y2>40</y2></item>", UNREAD, 1),
-        ('<box label="Tops" xtl="1" ytl="2" xbr="30" ybr="40"/>', UNREAD, 1),
-        ('<shape name="Tops" left="1" top="2" width="30" height="40"/>', UNREAD, 1),
-        ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", UNREAD, 1),
-        ("<obj><name>Tops</name></obj>", UNREAD, 1),
-        ("<objects>Tops 1 2 30 40</objects>", UNREAD, 1),
-        ('<data>{"class": "Tops", "bbox": [1, 2, 30.5, 40]}</data>', UNREAD, 1),
-        ("<data>{'xmin':1,'ymin':2,'xmax':30,'ymax':40}</data>", UNREAD, 1),
-        (f"<part><name>Sleeve</name>{BOX}</part>", UNREAD, 1),
-    ],
-)
-def test_what_looks_like_an_object_and_is_not_read_is_counted(read, content, reason, lost):
-    annotation, problems = read(xml(content))
-    assert (annotation.boxes, annotation.dropped) == ((), lost)
-    assert problems == [("dropped", reason)]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "<objects/>",
-        "<segmented>0</segmented><verified>1</verified><scenedescription>1 2 3 4</scenedescription>",
-        "<source><submittedBy>me</submittedBy><date>2026 11 28 12</date></source>",
-        "<date>2026-11-28 12:30:00.5</date><time>28.11.2026 12:30</time><edited by='me at 1.2.3.4'/>",
-    ],
-)
-def test_fields_of_the_photo_are_no_objects(read, content):
-    annotation, problems = read(xml(content))
-    assert (annotation.boxes, annotation.dropped, problems) == ((), 0, [])
-
-
-def test_an_object_that_was_deleted_in_labelme_is_left_out(read):
-    annotation, problems = read(xml(obj(more="<deleted>1</deleted>"), obj("Skirts", more="<deleted>0</deleted>")))
-    assert ([box.label for box in annotation.boxes], annotation.dropped) == (["Skirts"], 0)
-    assert problems == [("noted", "object is marked as deleted; left out")]
 
 
 def test_names_and_sizes_that_contradict_each_other_are_not_used(read):
