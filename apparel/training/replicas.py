@@ -12,6 +12,7 @@ the others. With one branch a machine these are the bytes of a ring all-reduce, 
 branches each is sent, (k + 1) (N - 1) / N, since sums of sums would have other bits.
 """
 
+import hashlib
 import itertools
 import re
 import signal
@@ -139,23 +140,29 @@ class Replicas:
         return self._numbers(number)[0]
 
     def check_same(self, key: str) -> None:
-        """Compares a hash of everything that the weights depend on with those of the other machines.
+        """Compares TensorFlow's version, and a hash of all else that the weights depend on, with the other machines'.
 
         Args:
-            key: in hexadecimal digits.
+            key: that hash, in hexadecimal digits.
 
         Raises:
             UserError: another machine trains something else.
         """
+        version = hashlib.sha256(tf.__version__.encode()).hexdigest()
+        self._check_same(
+            version, f"another version of TensorFlow than machine 0, here {tf.__version__}: `make setup` on each"
+        )
+        self._check_same(
+            key, "other data, parameters or code than machine 0: `dvc repro tfrecord` on each, from the same commit"
+        )
+
+    def _check_same(self, key: str, problem: str) -> None:
         numbers = self._numbers(int(key[:15], 16))
         others = [rank for rank, number in enumerate(numbers) if number != numbers[0]]
         if others:
             with suppress(*LOST):  # a machine that ends ends the others: each first has the numbers
                 self._numbers(0)
-            raise UserError(
-                f"machine {some_of(list(map(str, others)), 5)} has other data, parameters or code than machine 0: "
-                "`dvc repro tfrecord` on each, from the same commit"
-            )
+            raise UserError(f"machine {some_of(list(map(str, others)), 5)} has {problem}")
 
     def _numbers(self, number: int) -> list[int]:
         """A whole number of each machine, by rank."""

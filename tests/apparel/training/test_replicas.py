@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -83,6 +84,22 @@ def test_branches_are_added_one_after_the_other():
     in_order = ((values[0] + values[1]) + values[2]) + values[3]
     assert summed["one"].numpy() == summed["two"].numpy()[0, 0] == in_order == 1.0
     assert np.float32(1e8) + np.float32(-1e8) + 2 != in_order  # of another order
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([[1, 2], [0, 0]], rf"machine 1 has another version of TensorFlow than machine 0, here {tf.__version__}: "),
+        ([[1, 1], [3, 4], [0, 0]], "machine 1 has other data, parameters or code than machine 0"),
+        ([[1, 1], [3, 3]], None),
+    ],
+)
+def test_machines_that_would_train_something_else_are_named(monkeypatch, numbers, said):
+    machine, answers = Replicas(2), iter(numbers)
+    monkeypatch.setattr(machine, "_numbers", lambda number: next(answers))
+    with pytest.raises(UserError, match=said) if said else nullcontext():
+        machine.check_same("a" * 16)
+    assert not list(answers)
 
 
 def test_what_tensorflow_says_of_a_lost_machine_is_one_line():
