@@ -1,10 +1,12 @@
 """`apparel COMMAND`, or `python -m apparel COMMAND`: calls a module of apparel/cli and imports no other."""
 
 import argparse
+import importlib.util
 import os
 import runpy
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from apparel import cli, errors, paths
@@ -62,5 +64,22 @@ def main() -> None:
     command.main(parser.parse_args(rest))
 
 
+def installed(command: Callable[[], None]) -> None:
+    """Calls a command.
+
+    Raises:
+        UserError: this Python has none of the project's packages.
+    """
+    try:
+        command()
+    except ModuleNotFoundError as error:
+        if importlib.util.find_spec("dvc"):
+            raise
+        raise errors.UserError(
+            f"{sys.executable} does not have the package {error.name}: `make setup` installs all, and "
+            "`source .venv/bin/activate` takes that Python"
+        ) from None
+
+
 if __name__ == "__main__":
-    errors.run(main)
+    errors.run(lambda: installed(main))

@@ -136,6 +136,23 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
         errors.run(main)
 
 
+def test_a_python_without_the_packages_is_one_line_with_the_remedy():
+    command = [sys.executable, "-S", "-m", "apparel", "sync", "--dry-run"]  # -S: without installed packages
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "does not have the package " in done.stderr
+    assert "`make setup` installs all, and `source .venv/bin/activate` takes that Python" in done.stderr
+
+
+def test_a_module_that_is_missing_although_the_packages_are_there_is_no_users_error():
+    def fail() -> None:
+        raise ModuleNotFoundError("No module named 'x'", name="x")
+
+    with pytest.raises(ModuleNotFoundError):
+        entry.installed(fail)
+
+
 def test_the_front_door_is_open_in_every_folder_of_the_project(monkeypatch, capsys):
     monkeypatch.chdir(ROOT / "configs" / "experiments")
     monkeypatch.setattr(sys, "argv", ["apparel", "run", "--list"])
