@@ -84,10 +84,10 @@ def compare(results: Sequence[ResultSet]) -> Comparison:
 
 
 def photos_text(compared: Comparison) -> str:
-    """On how many photos: `183 test photos`, or of cross-validations `727 photos, once a seed, 3 seeds`."""
+    """On how many photos: `183 test photos`, or of cross-validations `727 photos out of fold, each by 3 seeds`."""
     count, names = len(compared.photos), intervals.photo_names(compared.photos["filename"])
     if not compared.photos["filename"].str.contains("/", regex=False).any():
-        return f"{count} test photos"
+        return f"{count} {compared.results[-1].split} photos"
     seeds = count // len(names)
     return f"{len(names)} photos out of fold" + (f", each by {seeds} seeds" if seeds > 1 else "")
 
@@ -176,7 +176,8 @@ def _notes(
     sizes = {name: len(result.photos) for name, result in zip(names, results, strict=True)}
     larger = [f"{name} on {size}" for name, size in sizes.items() if size > len(photos)]
     if larger:
-        yield f"Compared on the {len(photos)} test photos that all were measured on ({', '.join(larger)})."
+        split = results[-1].split
+        yield f"Compared on the {len(photos)} {split} photos that all were measured on ({', '.join(larger)})."
     more = [name for name, result in zip(names, results, strict=True) if len(result.thresholds) > len(classes)]
     if more:
         yield f"Compared on the classes that all have: {', '.join(classes)}; {', '.join(more)} has more."

@@ -63,7 +63,7 @@ def load_together(names: Sequence[str]) -> list[ResultSet]:
         UserError: one is not finished, or they differ in photos or classes.
     """
     for name in names:
-        if not (crossval_results.folder(name) / crossval_results.SUMMARY).is_file():
+        if not crossval_results.is_finished(name):
             raise UserError(f"{name} is no finished cross-validation of this clone; `apparel crossval` makes one")
     members = [crossval_results.load(name) for name in names]
     seeds = min(member.photos["filename"].str.partition("/")[0].nunique() for member in members)

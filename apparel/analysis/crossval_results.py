@@ -7,11 +7,11 @@ intervals it is one photo all the same (see `intervals.photo_of`), since what th
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -25,9 +25,6 @@ from apparel.evaluation import breakdown, evaluate, html, metrics, report
 from apparel.evaluation.breakdown import Breakdown
 from apparel.evaluation.evaluate import DECIMALS, SplitMetrics
 from apparel.utils import csv_tables, files
-
-if TYPE_CHECKING:
-    from apparel.tracking.reader import Reader
 
 CROSSVAL = paths.LOCAL / "crossval"
 """Where cross-validations lie, a folder each by its name."""
@@ -244,10 +241,9 @@ def markdown(result: CrossValidation) -> str:
     )
 
 
-def find_results(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
-    """The cross-validation of that name if this clone has finished one, else what `result_sets.load` finds."""
-    finished = is_file_name(name) and (folder(name) / SUMMARY).is_file()
-    return load(name) if finished else result_sets.load(name, reader)
+def is_finished(name: str) -> bool:
+    """Whether this clone has a cross-validation of that name, and all of its results."""
+    return is_file_name(name) and (folder(name) / SUMMARY).is_file()
 
 
 def load(name: str) -> ResultSet:
@@ -264,6 +260,7 @@ def load(name: str) -> ResultSet:
         ground_truth=pooled.ground_truth,
         detections=pooled.matched[["filename", "class", "score", *CORNERS]],
         thresholds=pooled.thresholds,
+        split=POOLED,
         **settings,
     )
 

@@ -4,7 +4,7 @@ No stage of DVC: an ensemble has members of several commits, and none of its own
 `.apparel/ensembles` and in MLflow, as the run `ensemble NAME`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from apparel import params, paths
-from apparel.analysis import crossval_results, result_sets
+from apparel.analysis import crossval_results, result_sets, several_models
 from apparel.analysis.ensembles import Ensemble
 from apparel.analysis.result_sets import ResultSet
 from apparel.boxes import is_file_name
 from apparel.classes import ALL
 from apparel.data.index import Index
-from apparel.errors import UserError
+from apparel.errors import UserError, plain
 from apparel.evaluation import breakdown, evaluate, gallery, html, metrics, report
 from apparel.evaluation.evaluate import SplitMetrics
 from apparel.tracking import runs
@@ -205,10 +205,30 @@ def terminal_text(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def find_results(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
-    """The ensemble of that name if this clone has evaluated one, else what `crossval_results.find_results` finds."""
-    is_evaluated = is_file_name(name) and (folder(name) / SUMMARY).is_file()
-    return load(name) if is_evaluated else crossval_results.find_results(name, reader)
+def find_results(names: Sequence[str], reader: Callable[[], "Reader"]) -> list[ResultSet]:
+    """What to compare: cross-validations, where all names are those of finished ones, else results on test.
+
+    Of these each is an ensemble's that this clone has evaluated, or what `result_sets.load` finds.
+
+    Raises:
+        UserError: nothing has such a name, it is not measured yet, it is damaged, or one alone is a cross-validation.
+    """
+    if all(map(crossval_results.is_finished, names)):
+        return [crossval_results.load(name) for name in names]
+    return [_on_test(name, names, reader) for name in names]
+
+
+def _on_test(name: str, names: Sequence[str], reader: Callable[[], "Reader"]) -> ResultSet:
+    if is_file_name(name) and (folder(name) / SUMMARY).is_file():
+        return load(name)
+    if crossval_results.is_finished(name) and several_models.kind(name):
+        others = [other for other in names if not crossval_results.is_finished(other)]
+        raise UserError(
+            f"'{name}' is a cross-validation, measured out of fold: it can be compared with another one, not with "
+            f"{plain(', '.join(others))}"
+        )
+    several_models.refuse_unmeasured(name)
+    return result_sets.load(name, reader)
 
 
 def load(name: str) -> ResultSet:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from apparel import params
+from apparel import params, paths
 from apparel.analysis import crossval_fusion, ensemble_eval, ensemble_fit
 from apparel.analysis.ensemble_fit import Fit
 from apparel.analysis.ensembles import Ensemble
 from apparel.analysis.result_sets import ResultSet
 from apparel.data.index import Index
 from apparel.errors import UserError
+from apparel.evaluation import intervals
 from apparel.inference import detection_tables, ensemble_file
+from apparel.utils import csv_tables
 
 
 def run(ensemble: Ensemble, index: Index, config: params.Params, cross_validations: Sequence[str] | None) -> None:
@@ -54,14 +56,28 @@ def read_out_of_fold(ensemble: Ensemble, names: Sequence[str]) -> list[ResultSet
     """The out-of-fold detections of each member, on the same photos.
 
     Raises:
-        UserError: there are not as many as members, one is not finished, or they differ in photos or classes.
+        UserError: there are not as many as members, one is not finished, they differ in photos or classes, or photos of
+            test are among theirs.
     """
     if len(names) != len(ensemble.members):
         raise UserError(f"--crossval names {len(names)} cross-validations for {len(ensemble.members)} members")
     tables = crossval_fusion.load_together(names)
     if tuple(tables[0].thresholds) != ensemble.network.metadata.classes:
         raise UserError(f"{names[0]} has other classes than the ensemble: {', '.join(tables[0].thresholds)}")
+    _check_without_test(names[0], tables[0])
     return tables
+
+
+def _check_without_test(name: str, table: ResultSet) -> None:
+    """Refuses a cross-validation with photos of today's test, as `--all` makes one."""
+    divided = csv_tables.read(paths.SPLIT / "photos.csv", ["filename", "split"])
+    test = set(divided.loc[divided["split"] == "test", "filename"])
+    count = len(test.intersection(intervals.photo_names(table.photos["filename"])))
+    if count:
+        raise UserError(
+            f"{name}: {count} of its photos are in test, on which no weights are chosen; cross-validate without --all, "
+            "with the split of today"
+        )
 
 
 def fit_out_of_fold(tables: Sequence[ResultSet], classes: Sequence[str]) -> Fit:

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from apparel import paths
 from apparel.analysis import model_sources, result_sets
+from apparel.boxes import is_file_name
 from apparel.errors import UserError, plain
 from apparel.inference import ensemble_file, networks
 from apparel.inference.ensemble import EnsembleNetwork, View
@@ -49,14 +50,16 @@ def find(name: str) -> Path:
     """The file of an ensemble, by its name in configs/ensembles or its path.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or its results would have no name of their own.
     """
-    if (path := ensemble_file.find(name) or Path(name)).is_file() and ensemble_file.is_ensemble(path):
+    if (path := ensemble_file.find_path(name)) is not None:
+        if path.stem == result_sets.WORKSPACE or not is_file_name(path.stem):
+            raise UserError(f"{plain(str(path))}: '{plain(path.stem)}' cannot be the name of results; rename the file")
         return path
     if buckets.ADDRESS.match(name):
         raise UserError(f"{plain(name)}: the file of an ensemble lies on this machine; its members may lie in buckets")
     names = ", ".join(sorted(path.stem for path in ensemble_file.FOLDER.glob("*.yaml"))) or "none"
-    raise UserError(f"there is no ensemble '{name}' in {ensemble_file.FOLDER.as_posix()}; there are: {names}")
+    raise UserError(f"there is no ensemble '{plain(name)}' in {ensemble_file.FOLDER.as_posix()}; there are: {names}")
 
 
 def member_paths(path: Path, config: EnsembleConfig) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from apparel import paths
+from apparel.analysis import several_models
 from apparel.analysis.result_sets import WORKSPACE
 from apparel.errors import UserError
 from apparel.evaluation import export_figures
@@ -125,6 +126,9 @@ def _revision(name: str, folder: Path, exports_only: bool) -> Model | None:
     """The model of a commit or experiment, its files copied into `folder`; None if it has no exports but should."""
     from dvc.api import DVCFileSystem
 
+    several_models.refuse(
+        name, "apparel compare --speed", "`apparel ensemble eval NAME` prints milliseconds of each member and of all"
+    )
     try:
         revision = git.resolve(name)
     except LookupError:

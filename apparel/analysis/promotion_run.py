@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from apparel import params, paths
-from apparel.analysis import latency, model_card, promotion, result_sets
+from apparel.analysis import latency, model_card, promotion, result_sets, several_models
 from apparel.analysis.promotion import Decision
 from apparel.analysis.result_sets import ResultSet
 from apparel.errors import UserError
@@ -115,7 +115,15 @@ def find_candidate(name: str, reader: Reader, registry: Registry) -> Candidate:
     Raises:
         UserError: it has no results, no run in MLflow, or no model there.
     """
+    several_models.refuse(
+        name, "apparel promote", "`apparel compare workspace NAME` judges it, `apparel predict --model NAME` uses it"
+    )
     results = result_sets.load(name, lambda: reader)
+    if results.split != "test":
+        raise UserError(
+            f"'{name}' was judged on {results.split}, by which its weights were chosen (split.fold): a champion has to "
+            "be measured on test; `apparel run` without split.fold trains such a model"
+        )
     run_id = result_sets.find_run(results, reader)
     run = reader.find(run_id) if run_id else None
     if run is None:

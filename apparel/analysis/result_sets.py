@@ -41,7 +41,7 @@ RUN_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class ResultSet:
-    """Detections on the test split with their ground truth, and what the model was made from.
+    """Detections on the judged split with their ground truth, and what the model was made from.
 
     Attributes:
         name: commit, experiment or run as the user named it, or `workspace`.
@@ -55,6 +55,7 @@ class ResultSet:
         model: DVC's hash of the trained model, or None.
         run: MLflow's id of the run, or None if it was not looked up.
         read_photo: returns the bytes of the photo of a name; raises OSError or UserError if it is missing.
+        split: what was judged: test, or val, as with `split.fold`; of a cross-validation `out-of-fold`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ResultSet:
     model: str | None
     run: str | None
     read_photo: Callable[[str], bytes]
+    split: str = "test"
 
 
 def load(name: str, reader: Callable[[], "Reader"]) -> ResultSet:
@@ -212,11 +214,12 @@ def read_tables(folder: Path) -> dict[str, Any]:
         UserError: a file is damaged.
     """
     photos, ground_truth = _read_photos(folder), _read_ground_truth(folder)
-    detections, thresholds = _read_detections(folder), _read_thresholds(folder)
+    detections, (thresholds, split) = _read_detections(folder), _read_thresholds(folder)
     for table, path in ((ground_truth, paths.GROUND_TRUTH), (detections, paths.DETECTIONS)):
         if not (table["filename"].isin(photos["filename"]) & table["class"].isin(thresholds.keys())).all():
             raise UserError(f"{path.as_posix()} names photos or classes that were not scored; `dvc repro --force eval`")
-    return {"photos": photos, "ground_truth": ground_truth, "detections": detections, "thresholds": thresholds}
+    tables = {"photos": photos, "ground_truth": ground_truth, "detections": detections}
+    return tables | {"thresholds": thresholds, "split": split}
 
 
 def _read_photos(folder: Path) -> pd.DataFrame:
@@ -244,11 +247,13 @@ def _read_detections(folder: Path) -> pd.DataFrame:
     return detections
 
 
-def _read_thresholds(folder: Path) -> dict[str, float]:
+def _read_thresholds(folder: Path) -> tuple[dict[str, float], str]:
+    """The thresholds by class, and the split that was judged."""
     per_class = csv_tables.read(folder / paths.PER_CLASS.name, ["split", "class", "threshold"])
     per_class = judged_rows(per_class)
+    split = "test" if (per_class["split"] == "test").any() else "val"
     per_class = per_class[per_class["class"] != ALL].set_index("class")
-    return _parse_numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict()
+    return _parse_numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict(), split
 
 
 def _parse_numbers(texts: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   apparel compare --speed six larger --threads 1                 two experiments, on one processor core
 
 A and B are commits, branches, experiments, MLflow runs (id or name), ensembles that `apparel ensemble eval` measured,
-or `workspace`; or both are cross-validations. All are compared with the first, on the test photos that they share.
+or `workspace`; or all are cross-validations. All are compared with the first, on the test photos that they share.
 Their results come from DVC's cache, or from MLflow; nothing is run. The page is one file and needs no network; it is
 added to the files of the runs in MLflow, too.
 
@@ -65,7 +65,7 @@ def _compare_results(arguments: argparse.Namespace, reader) -> None:
     """Prints the tables, writes the page and adds it to runs in MLflow."""
     from apparel.analysis import compare, compare_page, ensemble_eval, result_sets
 
-    compared = compare.compare([ensemble_eval.find_results(name, reader) for name in arguments.names])
+    compared = compare.compare(ensemble_eval.find_results(arguments.names, reader))
     print(compare_page.terminal_text(compared))
     page = compare_page.write(compared, arguments.html if isinstance(arguments.html, Path) else None)
     print(f"pictures and more: {_uploaded(page, arguments.html)}")

@@ -76,6 +76,12 @@ def test_only_photos_of_the_same_name_and_content_are_shared():
     assert "28 test photos" in note and "a on 30" in note and "b on 35" in note
 
 
+def test_what_was_judged_is_named():
+    of_fold = [result_set(name, finds(NAMES), split="val") for name in "ab"]
+    assert compare.photos_text(compare.compare(of_fold)) == "30 val photos"
+    assert compare.photos_text(compare.compare([result_set(name, finds(NAMES)) for name in "ab"])) == "30 test photos"
+
+
 def test_nothing_in_common_is_refused():
     with pytest.raises(UserError, match="different photos"):
         compare.compare([result_set("a", finds(NAMES)), result_set("b", finds(NAMES), sha256="1")])

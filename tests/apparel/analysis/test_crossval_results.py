@@ -120,7 +120,7 @@ def test_tables_and_summary(written):
 def test_two_are_compared_by_photo(written):
     written("few", finds(NAMES[:10]))
     written("many", finds(NAMES[:28]), seeds=2)
-    results = [crossval_results.find_results(name, None) for name in ("few", "many")]
+    results = [crossval_results.load(name) for name in ("few", "many")]
     compared = compare.compare(results)
     # The second has one seed more: compared is what both have.
     assert compare.photos_text(compared) == "30 photos out of fold" and len(compared.photos) == 30
@@ -135,4 +135,4 @@ def test_a_damaged_summary_is_named(written):
     path = next(path for path in written("cv", DETECTIONS) if path.name == "summary.json")
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match=r"summary\.json is damaged"):
-        crossval_results.find_results("cv", None)
+        crossval_results.load("cv")

@@ -102,12 +102,12 @@ def test_val_alone_can_be_judged(project):
 
 def test_compare_finds_an_evaluation_by_the_ensembles_name(project):
     evaluate(project, "val")
-    results = ensemble_eval.find_results("two", reader=None)
+    results, _ = ensemble_eval.find_results(["two", "two"], reader=None)
     assert len(results.photos) == 6 and set(results.thresholds) == set(CLASSES)
     assert results.params["ensemble.members"] == "six mirrored, lite" and results.data == {"data/demo/photos": "1"}
     (ensemble_eval.folder("two") / "ensemble.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="damaged; run `apparel ensemble eval two` again"):
-        ensemble_eval.find_results("two", reader=None)
+        ensemble_eval.find_results(["two", "two"], reader=None)
 
 
 def test_records_of_other_classes_are_refused(project, monkeypatch):

@@ -5,12 +5,13 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from apparel import params
+from apparel import params, paths
 from apparel.analysis import crossval_results, ensemble_eval, ensemble_fit, ensemble_fit_run, ensembles
 from apparel.analysis.result_sets import ResultSet
 from apparel.errors import UserError
 from apparel.inference.detection_tables import from_table
 from apparel.inference.split_views import SplitViews
+from apparel.utils import csv_tables
 from tests.apparel.analysis.test_ensemble_fit import CLASSES, NAMES, TRUTH, detector
 from tests.support.box_tables import photo_table
 from tests.support.ensembles import network, use, write
@@ -25,6 +26,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(crossval_results, "CROSSVAL", tmp_path / "crossval")
     monkeypatch.setattr(ensemble_fit, "OVERLAPS", (0.55,))
+    divided = pd.DataFrame({"filename": [*NAMES, "of-test.jpg"], "split": ["train"] * len(NAMES) + ["test"]})
+    csv_tables.write(divided, paths.SPLIT / "photos.csv")
     use(monkeypatch, six=network("1", CLASSES), lite=network("2", CLASSES))
     photos = photo_table(NAMES)
     views = [from_table(photos, table, CLASSES) for table in (GOOD, GOOD, BAD)]
@@ -95,3 +98,11 @@ def test_too_few_photos_on_val_leave_the_file_as_it_is(project, monkeypatch):
     monkeypatch.setattr(ensemble_eval, "detect", lambda *given: {"val": few})
     with pytest.raises(UserError, match="2 photos with 2 boxes are too few"):
         run(project)
+
+
+def test_weights_are_not_chosen_on_photos_of_test(project, monkeypatch):
+    cross_validate(monkeypatch, six=results("six", GOOD, seeds=2), lite=results("lite", BAD, seeds=2))
+    divided = pd.DataFrame({"filename": NAMES, "split": ["train", "test", *["val"] * (len(NAMES) - 2)]})
+    csv_tables.write(divided, paths.SPLIT / "photos.csv")
+    with pytest.raises(UserError, match="six: 1 of its photos are in test, on which no weights are chosen"):
+        run(project, ["six", "lite"])

@@ -85,6 +85,9 @@ def test_an_ensemble_that_is_not_there_is_named_with_those_that_are():
         ensembles.find("tow")
     with pytest.raises(UserError, match=r"gs://b/two\.yaml: the file of an ensemble lies on this machine"):
         ensembles.find("gs://b/two.yaml")
+    for name in (".", "..", "workspace"):  # results in `.apparel` itself, and those of the last `dvc repro`
+        with pytest.raises(UserError, match="cannot be the name of results; rename the file"):
+            ensembles.find(str(write(TWO, name)))
 
 
 class SplitLock:

@@ -17,6 +17,7 @@ from apparel.tracking.server import DATABASE, connect, tracking_uri
 from tests.support import promoted_project, registered_models
 from tests.support.project_copy import git
 from tests.support.promoted_project import NAMES, STRONG, WEAK
+from tests.support.result_sets import finds, result_set
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +179,11 @@ def test_a_result_without_a_run_or_a_reason_without_force_is_refused(project):
         with pytest.raises(UserError, match="--force needs a reason"):
             run("workspace", **options)
     assert not Path(paths.LOCAL / "promotions.jsonl").exists()
+
+
+def test_the_model_of_a_fold_is_refused_since_its_weights_were_chosen_on_what_judges_it(monkeypatch):
+    of_fold = result_set("cv-s0-f1", finds(["00.jpg"]), split="val")
+    monkeypatch.setattr(promotion_run.several_models, "refuse", lambda *given: None)
+    monkeypatch.setattr(promotion_run.result_sets, "load", lambda name, reader: of_fold)
+    with pytest.raises(UserError, match=r"'cv-s0-f1' was judged on val, .* a champion has to be measured on test"):
+        promotion_run.find_candidate("cv-s0-f1", None, None)

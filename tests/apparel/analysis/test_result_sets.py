@@ -26,6 +26,13 @@ def test_photos_that_are_gone_from_the_workspace_come_from_the_commit(folder):
     assert result_sets.load("HEAD", None).read_photo(measured_project.NAMES[0])
 
 
+def test_what_was_judged_is_read_from_the_classes_table(folder):
+    assert result_sets.load("workspace", None).split == "test"
+    path = paths.EVAL / "per_class.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("\ntest,", "\nval,"), encoding="utf-8")
+    assert result_sets.load("workspace", None).split == "val"
+
+
 class Store:
     """Stands in for `apparel.tracking.reader.Reader`: one run, whose files are those of the workspace."""
 
