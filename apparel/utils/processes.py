@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -55,10 +56,21 @@ def is_alive(identity: dict[str, Any]) -> bool:
 
 
 def start(command: list[str], **options: Any) -> subprocess.Popen:
-    """Starts a process in a group of its own, which `end` ends as a whole."""
+    """Starts a process in a group of its own, which `end` ends as a whole; SIGINT interrupts it in any case.
+
+    Shells let commands in the background ignore SIGINT, and what these start inherits that.
+    """
     if sys.platform == "win32":
         return subprocess.Popen(command, creationflags=subprocess.CREATE_NEW_PROCESS_GROUP, **options)
-    return subprocess.Popen(command, start_new_session=True, **options)
+    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set a signal's handler
+    ignored = in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(command, start_new_session=True, **options)
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

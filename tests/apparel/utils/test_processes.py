@@ -1,6 +1,7 @@
 """A process is recognised by its start, and ended with all that it started."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import psutil
 import pytest
 
 from apparel.utils import processes
+
+PIPES = ("stdin", "stdout", "stderr")
 
 PARENT = (
     "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()']); print(p.pid, flush=True); input()"
@@ -26,6 +29,23 @@ def test_a_process_is_ended_with_its_children() -> None:
     parent.wait()
     assert not processes.is_alive(known)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_sigint_interrupts_what_a_command_in_the_background_starts() -> None:
+    """A shell's `apparel run &` ignores SIGINT, and its DVC unlocked nothing when it was told to end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = processes.start(
+            [sys.executable, "-c", "print(flush=True); input()"], **dict.fromkeys(PIPES, subprocess.PIPE)
+        )
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "this process goes on ignoring it"
+    finally:
+        signal.signal(signal.SIGINT, before)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in errors
 
 
 def test_python_is_the_interpreter_that_runs_now() -> None:
