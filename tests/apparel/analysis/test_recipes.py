@@ -13,7 +13,7 @@ from apparel.errors import UserError
 from apparel.utils import nested
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "$" not in text)
-SHIPPED = ["all", "one", "six", "two"]
+SHIPPED = ["all", "one", "six", "six_two_stage", "two"]
 """The recipes of the project; others may have come with imports."""
 
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
@@ -45,9 +45,11 @@ def test_recipes_on_the_same_photos_set_the_same_keys():
 
 
 def test_an_unknown_recipe_names_the_nearest_and_lists_all():
-    with pytest.raises(UserError, match=r"no recipe 'sixx' .*did you mean 'six'\? Recipes: all, .*one, .*six, .*two"):
+    with pytest.raises(
+        UserError, match=r"no recipe 'sixx' .*did you mean 'six'\? Recipes: all, .*one, .*six, .*six_two_stage, .*two"
+    ):
         recipes.load("sixx")
-    with pytest.raises(UserError, match=r"all, .*one, .*six, .*two"):
+    with pytest.raises(UserError, match=r"all, .*one, .*six, .*six_two_stage, .*two"):
         recipes.load("../sweep")
 
 
