@@ -195,11 +195,11 @@ def terminal_text(evaluation: Evaluation) -> str:
     table = table.rename(columns={"val": "val mAP50", "judged": f"{judged.split} mAP50", "ms": "ms a photo"})
     table = table.loc[:, ~table.columns.duplicated()]
     per_class = judged.per_class.reset_index().assign(split=judged.split)
-    val = evaluation.val.per_class.loc[ALL, "AP50"]
+    by_split = {part.split: part.per_class.loc[ALL, "AP50"] for part in (judged, evaluation.val)}
     lines = [
         table.to_string(index=False),
         report.terminal_text(per_class),
-        f"mAP50 {html.figure(judged.per_class.loc[ALL, 'AP50'])} on {judged.split}, {html.figure(val)} on val",
+        "mAP50 " + ", ".join(f"{html.figure(value)} on {split}" for split, value in by_split.items()),
         f"{evaluation.ms:.1f} ms a photo, {1000 / evaluation.ms:.0f} photos/s: all networks and the fusion, in batches",
     ]
     return "\n".join(lines)

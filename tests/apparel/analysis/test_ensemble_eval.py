@@ -96,7 +96,8 @@ def test_an_evaluation_has_the_files_of_the_stage_eval_and_members_beside(projec
 def test_val_alone_can_be_judged(project):
     evaluation, page = evaluate(project, "val")
     assert "test" not in json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
-    assert "val mAP50" in ensemble_eval.terminal_text(evaluation)
+    told = ensemble_eval.terminal_text(evaluation)
+    assert "val mAP50" in told and told.count(" on val") == 1
     assert not any("test" in name for name in project.opened[0].values)
 
 
