@@ -46,7 +46,7 @@ class Run:
         if self.inherited:
             edited = ", ".join(self.inherited)
             lines.append(f"note    params.yaml is not as committed, and this run takes from it: {edited}")
-            lines.append("note    for the committed values, run `git checkout params.yaml` first")
+            lines.append("note    for the committed values, run `git checkout HEAD params.yaml` first")
         lines += [f"import  {command}" for command in self.missing_imports()]
         return "\n".join([*lines, shlex.join(self.command)])
 

@@ -99,7 +99,12 @@ def test_values_that_an_earlier_run_left_in_params_yaml_are_named(project):
     text = (project / "params.yaml").read_text(encoding="utf-8")
     changed = text.replace("pictures: 6 ", "pictures: 7 ").replace("epochs: 60 ", "epochs: 61 ")
     (project / "params.yaml").write_text(changed, encoding="utf-8")
-    assert experiment_run.prepare("six", None, [], force=False).inherited == ["eval.pictures"]
+    run = experiment_run.prepare("six", None, [], force=False)
+    assert run.inherited == ["eval.pictures"]
+    assert (
+        "takes from it: eval.pictures\nnote    for the committed values, run `git checkout HEAD params.yaml`"
+        in run.text()
+    )
     assert experiment_run.prepare(None, None, [], force=False).inherited == ["train.epochs", "eval.pictures"]
 
 
