@@ -170,6 +170,12 @@ def test_paste_and_drop(tab, server, tmp_path, event):
     np.testing.assert_allclose(tab.js(DRAWN), [[[30, 40, 120, 180]]], atol=1.5)
 
 
+def test_a_wait_ends_after_the_next_frame_even_a_late_one(tab, server, tmp_path):
+    tab.js("{ const frame = requestAnimationFrame; window.requestAnimationFrame = f => setTimeout(frame, 500, f); }")
+    add(tab, red_photo(tmp_path / "a.png"))
+    assert tab.js("[...document.querySelectorAll('#csv, #json, #copy')].map(button => button.disabled)") == [False] * 3
+
+
 def test_everything_is_reached_by_keyboard_and_shows_it(tab, server, tmp_path):
     add(tab, red_photo(tmp_path / "a.png"))
     tab.js("document.activeElement.blur()")

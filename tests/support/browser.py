@@ -60,8 +60,10 @@ class Tab:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """The value of an expression once it is true."""
-        return self._wait(self._wait_for(expression))
+        """The value of an expression once it is true, and what the page draws with its next frame is drawn."""
+        value = self._wait(self._wait_for(expression))
+        self.js("new Promise(drawn => requestAnimationFrame(() => drawn()))")
+        return value
 
     async def _wait_for(self, expression: str) -> Any:
         async with asyncio.timeout(chromium.HANG):
