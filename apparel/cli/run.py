@@ -40,12 +40,15 @@ def main(arguments: argparse.Namespace) -> None:
     """
     from apparel.analysis import experiment_run, recipes, run_results
     from apparel.utils import beam, processes
+    from apparel.versioning import experiment_head
 
     if arguments.list:
         for name in recipes.names():
             print(f"{name:<12} {recipes.load(name).about}")
         return
     beam.ask(arguments.runner, arguments.runner_option)  # DVC and its stages inherit the environment
+    if not arguments.dry_run and (branch := experiment_head.restore()):
+        print(f"git is back on {branch}, which a killed `dvc exp run` had left")
     run = experiment_run.prepare(
         arguments.recipe, arguments.name, arguments.set_param, arguments.force, arguments.isolated
     )

@@ -10,6 +10,8 @@ when the stage began; the next `dvc repro` takes the stage's outputs from the ru
 A signal to DVC alone leaves its stage at work, whose result nobody would take. The guard ends the stage then: its
 checkpoints stay, and the next `dvc repro` resumes from them.
 
+A killed `dvc exp run` leaves git's HEAD detached: the guard puts it back on its branch.
+
 An input that is edited after the stage has ended and before DVC reads it would be recorded as used: the guard removes
 such a record.
 
@@ -28,8 +30,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
+from apparel.errors import UserError
 from apparel.utils import files
-from apparel.versioning import dvc_lock, stage_inputs, stage_record
+from apparel.versioning import dvc_lock, experiment_head, stage_inputs, stage_record
 
 if TYPE_CHECKING:
     from dvc.lock import LockBase
@@ -86,6 +89,8 @@ def watch(
     with _lock_of_dvc("rwlock.lock"):
         _remove_broken_rwlock(DVC / "tmp" / "rwlock")
     _remove_false_record(name, start)
+    with suppress(UserError):  # git cannot be read; the next `apparel run` says so
+        experiment_head.restore()
 
 
 def _remove_false_record(name: str, start: Start) -> None:
