@@ -19,16 +19,30 @@ Each photo is judged by a training that did not see it; near duplicates are in o
 looked at. Ctrl-C stops it; the same command continues. Results lie in .apparel/crossval/NAME and in MLflow."""
 
 
+FOLDS, SEEDS = 5, 1
+"""What is run where --folds and --seeds are not given; with --fuse they are what was trained, and cannot be given."""
+
+OF_TRAININGS = {
+    "recipe": "a recipe",
+    "folds": "--folds",
+    "seeds": "--seeds",
+    "set_param": "-S",
+    "all": "--all",
+    "dry_run": "--dry-run",
+}
+"""Arguments that say what is trained, and what a message calls them."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     from apparel.cli.arguments import add_set_param, positive_int
 
     parser.epilog = EXAMPLES
     parser.add_argument("recipe", nargs="?", help="a file configs/experiments/RECIPE.yaml (default: params.yaml)")
-    parser.add_argument("--folds", type=positive_int, default=5, metavar="N", help="number of folds (default 5)")
-    parser.add_argument(
-        "--seeds", type=positive_int, default=1, metavar="K", help="so many values of train.seed (default 1)"
-    )
+    folds_help = f"number of folds (default {FOLDS})"
+    seeds_help = f"so many values of train.seed (default {SEEDS})"
+    parser.add_argument("--folds", type=positive_int, metavar="N", help=folds_help)
+    parser.add_argument("--seeds", type=positive_int, metavar="K", help=seeds_help)
     add_set_param(parser)
     parser.add_argument("--all", action="store_true", help="take the photos of test into the folds, too")
     fuse_help = "finished cross-validations, fused into an ensemble whose members count alike; nothing is trained"
@@ -49,12 +63,19 @@ def main(arguments: argparse.Namespace) -> None:
     from apparel.utils import processes
 
     if arguments.fuse:
-        if arguments.recipe or arguments.set_param or arguments.all or arguments.dry_run:
-            raise UserError("--fuse takes finished cross-validations as they are: no recipe, -S, --all or --dry-run")
+        if given := [name for key, name in OF_TRAININGS.items() if getattr(arguments, key)]:
+            raise UserError(
+                f"--fuse takes finished cross-validations as they are, and trains nothing: leave out {', '.join(given)}"
+            )
         _show(crossval_fusion.run(arguments.fuse, arguments.name))
         return
     plan = crossval_plan.make_plan(
-        arguments.recipe, arguments.set_param, arguments.folds, arguments.seeds, arguments.all, arguments.name
+        arguments.recipe,
+        arguments.set_param,
+        arguments.folds or FOLDS,
+        arguments.seeds or SEEDS,
+        arguments.all,
+        arguments.name,
     )
     print(plan.text(), flush=True)
     if arguments.dry_run:

@@ -58,9 +58,25 @@ def test_finished_ones_are_fused_without_a_plan(given, monkeypatch, capsys):
     monkeypatch.setattr(crossval_results, "terminal_text", lambda result: f"result of {result.name}")
     run("--fuse", "six", "lite")
     assert "result of six-lite\n" in capsys.readouterr().out and not given
-    for words in (["six"], ["-S", "train.epochs=2"], ["--all"], ["--dry-run"]):
-        with pytest.raises(UserError, match="as they are"):
-            run("--name", "x", *words, "--fuse", "six", "lite")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["six"], "a recipe"),
+        (["--folds", "5"], "--folds"),
+        (["--seeds", "1"], "--seeds"),
+        (["-S", "train.epochs=2"], "-S"),
+        (["--all"], "--all"),
+        (["--dry-run"], "--dry-run"),
+        (["--seeds", "3", "--folds", "7"], "--folds, --seeds"),
+    ],
+)
+def test_what_a_fusion_does_not_take_is_refused_by_name(given, monkeypatch, words, named):
+    monkeypatch.setattr(crossval_fusion, "run", lambda names, name: pytest.fail("it ran"))
+    with pytest.raises(UserError, match=rf"--fuse takes finished .*: leave out {named}$"):
+        run(*words, "--name", "x", "--fuse", "six", "lite")
+    assert not given
 
 
 def test_an_interruption_says_how_to_go_on(given, monkeypatch):
