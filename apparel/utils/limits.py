@@ -44,6 +44,9 @@ MAX_YAML_BYTES = 1_000_000
 MAX_YAML_VALUES = 100_000
 """Values of a YAML file once its aliases are written out: few lines of aliases to aliases make billions."""
 
+MAX_YAML_DEPTH = 100
+"""Levels of lists and keys of a YAML file; `dvc.lock`, the deepest one here, has eight. Reading fails at some 300."""
+
 MAX_PIPELINE_BYTES = 1_000_000
 """Bytes of a pipeline file of the Object Detection API; the longest that it comes with has 10 kB."""
 

@@ -26,20 +26,28 @@ def parse(content: bytes | str, name: str) -> Any:
     """Reads a text as plain values, as `load` does; `name` is what an error calls it.
 
     Raises:
-        UserError: it is not UTF-8 or not YAML.
+        UserError: it is not UTF-8 or not YAML, or nests deeper than a file of a person or of DVC.
     """
     from ruamel.yaml import YAML
+    from ruamel.yaml.composer import MaxDepthExceededError
     from ruamel.yaml.error import YAMLError
 
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
         # `pure`: the extension in C, which DVC reads by, words its errors otherwise, and counts no lines of aliases.
         yaml = YAML(typ="safe", pure=True)
-        if "*" in text and _written_out(yaml.compose(text), {}) > limits.MAX_YAML_VALUES:
-            raise UserError(
-                f"{name}: its aliases stand for more than {limits.MAX_YAML_VALUES:,} values; write them out"
-            )
+        yaml.max_depth = limits.MAX_YAML_DEPTH
+        if "*" in text:
+            values, depth = _written_out(yaml.compose(text), {})
+            if values > limits.MAX_YAML_VALUES:
+                raise UserError(
+                    f"{name}: its aliases stand for more than {limits.MAX_YAML_VALUES:,} values; write them out"
+                )
+            if depth > limits.MAX_YAML_DEPTH:
+                raise UserError(_too_deep(f"{name}: its aliases nest"))
         return yaml.load(text)
+    except MaxDepthExceededError as error:
+        raise UserError(_too_deep(f"{name}, line {error.problem_mark.line + 1}: lists and keys nest")) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid YAML: {one_line(error)}") from None
 
@@ -66,17 +74,22 @@ def edit(text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:
     return changed.getvalue()
 
 
-def _written_out(node: Any, counted: dict[int, int]) -> int:
-    """How many values a node of a document stands for, with each alias in place of what it stands for.
+def _too_deep(what: str) -> str:
+    return f"{what} more than {limits.MAX_YAML_DEPTH} levels deep; no file of this project needs ten"
+
+
+def _written_out(node: Any, counted: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values a node of a document stands for, and how deep they nest, with what aliases stand for in place.
 
     Raises:
         ValueError: a node is in itself.
     """
     if id(node) not in counted:
-        counted[id(node)] = -1
+        counted[id(node)] = -1, 0
         values = node.value if node is not None and isinstance(node.value, list) else []
         members = [member for value in values for member in (value if isinstance(value, tuple) else (value,))]
-        counted[id(node)] = 1 + sum(_written_out(member, counted) for member in members)
-    if counted[id(node)] < 0:
+        below = [_written_out(member, counted) for member in members]
+        counted[id(node)] = 1 + sum(count for count, _ in below), 1 + max((depth for _, depth in below), default=0)
+    if counted[id(node)][0] < 0:
         raise ValueError("an alias stands for what it is in")
     return counted[id(node)]

@@ -19,7 +19,7 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"a: [", b"a: \xff", b"a: 1\na: 2", b"!!python/object:os.system {}", b"[" * 100_000]
+    "content", [b"a: [", b"a: \xff", b"a: 1\na: 2", b"!!python/object:os.system {}", b"a: &a [*a]"]
 )
 def test_a_file_that_is_not_yaml_is_named_on_one_line(content):
     with pytest.raises(UserError, match=r"^some file is not valid YAML: ") as error:
@@ -42,7 +42,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n}\n  <<: [*a{n - 1}, *a{n - 1}
         (LAUGHS, "aliases stand for more than 100,000 values"),
         (MERGES, "aliases stand for more than 100,000 values"),
         ("a: &a [*a]", "not valid YAML"),
-        ("[" * 100_000, "not valid YAML"),
+        ("[" * 100_000, "line 1: lists and keys nest more than 100 levels deep"),
         ("a: 1\n" * 300_000, "larger than 1,000,000 bytes"),
     ],
 )
@@ -55,3 +55,32 @@ def test_a_file_that_stands_for_gigabytes_is_refused(tmp_path, text, message):
 def test_a_few_aliases_are_read(tmp_path):
     (tmp_path / "params.yaml").write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 2 * 3\n")
     assert yaml.load(tmp_path / "params.yaml") == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": "2 * 3"}}
+
+
+CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 150))
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[" * 3_000 + "]" * 3_000, "line 1: lists and keys nest"),
+        ("{a: " * 101 + "}" * 101, "line 1: lists and keys nest"),
+        ("\n".join(" " * level + "a:" for level in range(200)), "line 100: lists and keys nest"),
+        ("a: 1\nb:\n  " + "- " * 3_000 + "x", "line 3: lists and keys nest"),
+        (CHAIN, "its aliases nest"),
+    ],
+)
+def test_deep_nesting_is_refused_in_one_line_with_its_place(text, where):
+    with pytest.raises(UserError) as error:
+        yaml.parse(text, "six.yaml")
+    separator = ": " if where.startswith("its") else ", "
+    assert str(error.value) == f"six.yaml{separator}{where} more than 100 levels deep; no file of this project needs ten"
+
+
+def test_deep_nesting_is_refused_before_the_rest_is_read():
+    with pytest.raises(UserError, match=r"^f, line 1: lists and keys nest"):
+        yaml.parse("- " * 300 + "x\n[ no YAML", "f")
+
+
+def test_some_levels_are_read():
+    assert yaml.parse("[" * 50 + "]" * 50, "f") is not None
