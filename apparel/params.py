@@ -3,15 +3,15 @@
 import unicodedata
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from apparel import classes, paths
 from apparel.errors import UserError
-from apparel.utils import yaml
+from apparel.utils import sections, yaml
 from apparel.utils.nested import flatten
-from apparel.utils.sections import Section, explain
+from apparel.utils.sections import NO_LINE, Line, Model, Section
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -258,8 +258,6 @@ KEYS = tuple(
 NOT_IN_STAGES = ("promote",)
 """Sections that no stage reads: their values change no result."""
 
-Model = TypeVar("Model", bound=Section)
-
 
 def load(path: Path = paths.PARAMS, model: type[Model] = Params) -> Model:
     """Reads a params file as `model`, whose fields are sections.
@@ -267,21 +265,16 @@ def load(path: Path = paths.PARAMS, model: type[Model] = Params) -> Model:
     Raises:
         UserError: the file is missing or not YAML, or a key is unknown, missing or ill-typed; names each such key.
     """
-    return parse(yaml.load(path, "run from the project's root folder"), str(path), model)
+    return parse(yaml.load(path, "run from the project's root folder"), str(path), model, yaml.Lines(path))
 
 
-def parse(values: Any, where: str = "params.yaml", model: type[Model] = Params) -> Model:
-    """Turns plain nested values into `model`.
+def parse(values: Any, where: str = "params.yaml", model: type[Model] = Params, line: Line = NO_LINE) -> Model:
+    """Turns plain nested values into `model`, as `sections.parse` does.
 
     Raises:
         UserError: a key is unknown, missing or ill-typed; names each such key, and the nearest valid name.
     """
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: expected the keys {', '.join(model.model_fields)}, found {type(values).__name__}")
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, model)}") from None
+    return sections.parse(values, where, model, line)
 
 
 def parse_fold(fold: str) -> tuple[int, int, bool]:

@@ -160,7 +160,7 @@ def load_config(path: Path) -> SweepConfig:
     Raises:
         UserError: the file is missing or not YAML, or a key is unknown, missing or has a wrong value; names the key.
     """
-    return parse_config(yaml.load(path, "name another with --config"), str(path))
+    return params.parse(yaml.load(path, "name another with --config"), str(path), SweepConfig, yaml.Lines(path))
 
 
 def parse_config(values: Any, where: str) -> SweepConfig:

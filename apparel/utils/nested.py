@@ -1,6 +1,6 @@
 """Nested values, such as those of params.yaml, by dotted name, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -31,3 +31,13 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
             section = section.setdefault(part, {})
         section[key] = value
     return sections
+
+
+def at(values: Any, keys: Sequence[str | int]) -> Any:
+    """The value below these keys of dictionaries and numbers of entries of lists; None where there is none."""
+    for key in keys:
+        try:
+            values = values[key]
+        except (LookupError, TypeError):
+            return None
+    return values

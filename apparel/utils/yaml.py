@@ -1,12 +1,13 @@
 """YAML files: one reader with one form of error, and edits that keep comments and layout."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from apparel.errors import UserError, one_line
-from apparel.utils import limits
+from apparel.utils import limits, nested
 
 
 def load(path: Path, if_missing: str = "") -> Any:
@@ -50,6 +51,31 @@ def parse(content: bytes | str, name: str) -> Any:
         raise UserError(_too_deep(f"{name}, line {error.problem_mark.line + 1}: lists and keys nest")) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid YAML: {one_line(error)}") from None
+
+
+class Lines:
+    """Finds the lines of a file that `load` reads; it is read for the first that is asked for, as in an error."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, keys: Sequence[str | int]) -> int | None:
+        """The line, from 1, on which the value below these keys and numbers of entries begins; None if not known."""
+        node = self._document
+        for key in keys:
+            found = getattr(node, "value", None)
+            if not isinstance(found, list):
+                return None
+            if found and isinstance(found[0], tuple):
+                found = {name.value: value for name, value in found if isinstance(name.value, str)}
+            node = nested.at(found, [key])
+        return node.start_mark.line + 1 if node is not None else None
+
+    @cached_property
+    def _document(self) -> Any:
+        from ruamel.yaml import YAML
+
+        return YAML(typ="safe", pure=True).compose(self.path.read_text(encoding="utf-8"))
 
 
 def edit(text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:

@@ -60,6 +60,27 @@ def test_what_a_file_may_not_say_is_named(file, text, told):
         ensemble_file.read(file(text))
 
 
+@pytest.mark.parametrize(
+    ("third", "told"),
+    [
+        (
+            "{modle: lite}",
+            "member 3 (line 5): model is missing; member 3 (line 5): modle is unknown; did you mean 'model'?",
+        ),
+        ("{model: ''}", "member 3 (line 5): model: string should have at least 1 character, found ''"),
+        ("lite", "member 3 (line 5): should have the keys model, mirrored, resolution, found 'lite'"),
+        (
+            "{model: lite, weight: 2}",
+            "member 3 (line 5): weights stand together, one a member in their order: `fusion: {weights: [2, 1]}`",
+        ),
+    ],
+)
+def test_members_count_from_one_and_have_their_line(file, third, told):
+    with pytest.raises(UserError) as error:
+        ensemble_file.read(file(f"{TWO}  - {third}\n"))
+    assert str(error.value) == f"configs/ensembles/two.yaml: {told}"
+
+
 def test_a_choice_is_written_into_the_file_and_all_else_stays(file):
     path = file(TWO)
     ensemble_file.write_fusion(path, Fusion(iou=0.45, weights=(2.0, 1.0)))

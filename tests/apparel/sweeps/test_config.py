@@ -22,6 +22,22 @@ def test_a_configuration_is_the_same_after_it_was_stored_in_a_study(name):
     assert config.parse_config(to_plain(settings), "study") == settings
 
 
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ("{choise: [1]}", r"space\.train\.epochs\.choise is unknown; did you mean 'choice'\?$"),
+        ("{int: [3, 2]}", r"space\.train\.epochs: the lower bound is above"),
+        ("\n  - {int: [1, 2]}\n  - {int: [1, x]}", r"space\.train\.epochs, entry 2 \(line 6\): int: input should be a"),
+        ("{int: [1, 2, 3]}", r"space\.train\.epochs\.int: list should have at most 2 items"),
+    ],
+)
+def test_a_range_is_named_as_the_file_has_it(tmp_path, space, told):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"study: s\nbudget: {{trials: 2}}\nspace:\n train.epochs: {space}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        config.load_config(path)
+
+
 SWEEP = {"study": "s", "budget": {"trials": 2}, "space": {"train.mosaic": {"choice": [0.0, 0.5]}}}
 
 

@@ -74,7 +74,7 @@ def test_the_projects_own_configurations_are_valid(path):
             {"space": {"train.patience": {"when": {"train.seed": 1}, "int": [0, 2]}, "train.seed": {"choice": [0, 1]}}},
             "list train.seed above it",
         ),
-        ({"objectives": [{"metric": "test/mAP50", "direction": "maximize"}]}, "objectives.0.metric"),
+        ({"objectives": [{"metric": "test/mAP50", "direction": "maximize"}]}, "objective 1: metric: "),
     ],
 )
 def test_an_error_in_the_configuration_is_named(changes, message):

@@ -83,3 +83,11 @@ def test_deep_nesting_is_refused_before_the_rest_is_read():
 
 def test_some_levels_are_read():
     assert yaml.parse("[" * 50 + "]" * 50, "f") is not None
+
+
+def test_the_line_of_a_value_is_found(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("# why\na:\n  - b: 1\n  # why\n  - {c: 2,\n     d: 3}\n1: 2\n", encoding="utf-8")
+    line = yaml.Lines(path)
+    found = [line(keys) for keys in (["a"], ["a", 0], ["a", 1], ["a", 1, "d"], ["a", 2], ["e"], ["a", "b"])]
+    assert found == [3, 3, 5, 6, None, None, None]
