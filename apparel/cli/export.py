@@ -51,17 +51,23 @@ def main(arguments: argparse.Namespace) -> None:
     """Writes the formats, and measures them beside the model where the TFRecords have its classes.
 
     Raises:
-        UserError: there is no such model, it is an export already, or a format cannot hold it or is too far off it.
+        UserError: there is no such model, it is an export already or an ensemble, or a format cannot hold it or is
+            too far off it.
     """
     from apparel.analysis import model_sources
+    from apparel.inference import ensemble_file
 
     folder = model_sources.resolve(arguments.model)
     from apparel.inference.tensorflow_network import load_tensorflow_network
     from apparel.models.tfod import determinism
 
+    if ensemble_file.is_ensemble(folder):
+        raise UserError(
+            f"{folder} is the file of an ensemble, which `apparel predict` and `apparel serve` take as --model; "
+            "a format holds one model: export its members, each with a folder of its own as --out"
+        )
     if not (folder / "pipeline.config").is_file():
-        what = "the file of an ensemble; export its members" if folder.suffix == ".yaml" else "an export already"
-        raise UserError(f"{folder} is {what}; name the folder of a trained model")
+        raise UserError(f"{folder} is an export already; name the folder of a trained model")
     determinism.enable(0)
     trained = load_tensorflow_network(folder)
     with _folder(arguments.out) as out:

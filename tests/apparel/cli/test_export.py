@@ -1,6 +1,7 @@
 """`apparel export`: which model, which formats, where to."""
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_an_export_is_no_model_to_export(written, tmp_path):
     path = tmp_path / "detector.tflite"
     path.touch()
     with pytest.raises(UserError, match="is an export already"):
+        export.main(parse("--format", "onnx", "--model", str(path)))
+    assert not written
+
+
+@pytest.mark.parametrize("name", ["two.yaml", "two.yml"])
+def test_an_ensemble_is_no_model_to_export_and_what_takes_it_is_named(written, tmp_path, name):
+    path = tmp_path / name
+    path.write_text("members: [{model: six}, {model: lite}]\n")
+    told = f"{path} is the file of an ensemble, which `apparel predict` and `apparel serve` take as --model"
+    with pytest.raises(UserError, match=rf"^{re.escape(told)}; .*export its members"):
         export.main(parse("--format", "onnx", "--model", str(path)))
     assert not written
 
