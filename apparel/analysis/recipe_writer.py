@@ -10,21 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from apparel import params, paths
-from apparel.analysis import recipes, run_plan
+from apparel.analysis import recipe_weights, recipes, run_plan
+from apparel.analysis.recipe_weights import RecipeWeights
 from apparel.annotations.convert import convert_data_set
 from apparel.data.ingest.photo_lists import pinning_params
 from apparel.errors import UserError, some_of
-from apparel.models.checkpoint_params import read_checkpoint_params
 from apparel.utils import files
-
-WEIGHTS = "coco"
-"""Name of the weights where none are imported yet."""
-
-IMPORT_WEIGHTS = f"apparel import --checkpoint ssd_mobilenet_v1_0.75_depth_coco --name {WEIGHTS}"
-"""The detector that the recipes for the apparel photos start from, by its name in TensorFlow's model zoo."""
-
-COCO_PARAMS = {"depth_multiplier": 0.75, "resolution": 300}
-"""What those weights need; `read_checkpoint_params` reads it once they are imported."""
 
 LEAST_STEPS, MOST_STEPS = 1200, 4000
 """Of a training: `one`, `two` and `six` take 720 to 1,750 and still gain at the end; more take hours on 2 cores."""
@@ -84,7 +75,8 @@ def after_import(data_set: str) -> str:
         note = f"no recipe for a training was written: {error}"
         commands.append(f"git add {paths.DATA}")
     else:
-        recipe, note, file = recipes.load(written.name), written.note, recipes.path(written.name).as_posix()
+        recipe, file = recipes.load(written.name), recipes.path(written.name).as_posix()
+        note = "\n".join([written.note, *recipe_weights.choose().left_out])
         commands += recipe.imports.values()
         commands.append(f"git add {paths.DATA} {file} && git commit -m 'Add the photos of {data_set}'")
         commands.append(f"apparel run {written.name}")
@@ -102,17 +94,18 @@ def recipe_text(data_set: str, name: str) -> str:
     counts = {label: count for label, count in labels["class"].value_counts().items() if _is_class_name(label)}
     if not counts:
         raise UserError(f"the annotations of {data_set} hold no box, so there is no recipe for it")
-    resolution = _resolution(labels, _weights()[1]["resolution"])
-    head = _head(data_set, name, len(photos), counts, resolution[0])
-    body = "\n".join([*head, *_params(data_set, labels, len(photos), counts, resolution), ""])
+    weights = recipe_weights.choose()
+    resolution = _resolution(labels, weights)
+    head = _head(data_set, name, len(photos), counts, resolution[0], weights)
+    body = "\n".join([*head, *_params(data_set, labels, len(photos), counts, resolution, weights), ""])
     return f"{_signature(body)}\n{body}"
 
 
-def _head(data_set: str, name: str, photos: int, counts: dict[str, int], resolution: int) -> list[str]:
+def _head(
+    data_set: str, name: str, photos: int, counts: dict[str, int], resolution: int, weights: RecipeWeights
+) -> list[str]:
     seconds = _train_values(photos)["epochs"] * _training_photos(photos) * run_plan.SECONDS_PER_PHOTO
     seconds *= (resolution / 300) ** 2
-    weights, _ = _weights()
-    is_missing = not (paths.PRETRAINED / weights).is_dir()
     classes = "1 class" if len(counts) == 1 else f"{len(counts)} classes"
     return [
         f"# Run it with `apparel run {name}`: the values under `params` go on top of params.yaml. They are those that",
@@ -122,15 +115,20 @@ def _head(data_set: str, name: str, photos: int, counts: dict[str, int], resolut
         f"about: {classes} on the {photos:,} labelled photos of {data_set}",
         f"takes: about {run_plan.duration_text(seconds)} for the training on 2 cores, by its number of photos",
         "expect: not measured yet; README.md has what the apparel photos came to",
-        *(["imports:", f"  data/pretrained/{weights}: {IMPORT_WEIGHTS}"] if is_missing else []),
+        *(["imports:", f"  data/pretrained/{weights.name}: {recipe_weights.IMPORT_COCO}"] * weights.is_missing),
         "",
     ]
 
 
 def _params(
-    data_set: str, labels: pd.DataFrame, photos: int, counts: dict[str, int], resolution: tuple[int, str]
+    data_set: str,
+    labels: pd.DataFrame,
+    photos: int,
+    counts: dict[str, int],
+    resolution: tuple[int, str],
+    weights: RecipeWeights,
 ) -> list[str]:
-    train, (weights, needed) = _train_values(photos), _weights()
+    train, needed = _train_values(photos), weights.params
     few_val = round(photos * 0.8 * 0.15) < FEW_VAL_PHOTOS
     is_uneven = max(counts.values()) >= 2 * min(counts.values())
     without = 1 - labels["filename"].nunique() / photos
@@ -149,9 +147,10 @@ def _params(
         "    test_fraction: 0.2",
         "    val_fraction: 0.15",
         "  train:",
-        f"    checkpoint: {weights}  # a detector trained on COCO: random weights need many times the photos",
-        "    checkpoint_type: detection",
-        "    detector: ssd_mobilenet_v1  # that those weights are of",
+        *(f"    # {reason}" for reason in weights.left_out),
+        f"    checkpoint: {weights.name}  # {weights.about}: random weights need many times the photos",
+        f"    checkpoint_type: {needed['checkpoint_type']}",
+        f"    detector: {needed['detector']}  # {'with that backbone' if weights.is_backbone else 'of those weights'}",
         f"    depth_multiplier: {needed['depth_multiplier']}  # width of its layers; others do not fit",
         f"    resolution: {resolution[0]}  # {resolution[1]}",
         f"    batch_size: {train['batch_size']}  # 16 was best for the apparel photos; 8 where there are few photos",
@@ -187,18 +186,9 @@ def _training_photos(photos: int) -> int:
     return max(1, round(photos * 0.8 * 0.85))
 
 
-def _weights() -> tuple[str, dict]:
-    """The name of imported weights of a detector, `coco` first, and what they need; COCO's where none are here."""
-    folders = sorted(paths.PRETRAINED.glob("*/pipeline.config"), key=lambda path: (path.parent.name != WEIGHTS, path))
-    for folder in (path.parent for path in folders):
-        needed = read_checkpoint_params(folder)
-        if needed.keys() >= COCO_PARAMS.keys():
-            return folder.name, needed
-    return WEIGHTS, COCO_PARAMS
-
-
-def _resolution(labels: pd.DataFrame, of_weights: int) -> tuple[int, str]:
+def _resolution(labels: pd.DataFrame, weights: RecipeWeights) -> tuple[int, str]:
     """Pixels of the network's input, and why."""
+    of_weights = weights.params["resolution"]
     sides = pd.concat(
         [(labels["xmax"] - labels["xmin"]) / labels["width"], (labels["ymax"] - labels["ymin"]) / labels["height"]],
         axis=1,
@@ -209,7 +199,8 @@ def _resolution(labels: pd.DataFrame, of_weights: int) -> tuple[int, str]:
             512,
             f"half of the boxes are narrower than {pixels:.0f} pixels at {of_weights}; three times slower than that",
         )
-    return of_weights, "as that detector was trained; 512 was three times slower and behind (docs/sweeps.md)"
+    reason = "as the pipeline file has it" if weights.is_backbone else "as that detector was trained"
+    return of_weights, f"{reason}; 512 was three times slower and behind (docs/sweeps.md)"
 
 
 def _count_text(count: int) -> str:

@@ -9,6 +9,7 @@ from apparel.models import packaged_weights, pipeline_config
 from apparel.models.checkpoint_params import read_checkpoint_params
 from apparel.models.export import support
 from apparel.models.tfod import pipeline_file
+from apparel.models.tfod.pipeline_file import extractor
 from apparel.versioning import git
 
 MOBILENET = "ssd_mobilenet_v1"
@@ -173,9 +174,9 @@ def _packaged_weights_problem(folder: Path, detector: str) -> str | None:
         packaged.path()
     except UserError as error:
         return f"train.checkpoint: {error}"
-    if packaged.network in _extractor(paths.CONFIGS / f"{detector}.config"):
+    if packaged.network in extractor(paths.CONFIGS / f"{detector}.config"):
         return None
-    fitting = [path.stem for path in paths.CONFIGS.glob("*.config") if packaged.network in _extractor(path)]
+    fitting = [path.stem for path in paths.CONFIGS.glob("*.config") if packaged.network in extractor(path)]
     of = " and ".join(sorted(fitting))
     return f"train.detector is {detector}, but the weights {folder.name} are for {of}: set one of them"
 
@@ -183,8 +184,8 @@ def _packaged_weights_problem(folder: Path, detector: str) -> str | None:
 def _network_problem(folder: Path, needed: dict[str, object], detector: str) -> str | None:
     """What keeps a checkpoint or a `.h5` from a detector: it is of another backbone, as far as `NETWORKS` tells."""
     is_keras_mobilenet = any(folder.glob("*.h5")) and "depth_multiplier" in needed
-    stored = MOBILENET if is_keras_mobilenet else _extractor(folder / "pipeline.config")
-    networks = [re.search(NETWORKS, kind) for kind in (stored, _extractor(paths.CONFIGS / f"{detector}.config"))]
+    stored = MOBILENET if is_keras_mobilenet else extractor(folder / "pipeline.config")
+    networks = [re.search(NETWORKS, kind) for kind in (stored, extractor(paths.CONFIGS / f"{detector}.config"))]
     if not all(networks) or networks[0][0] == networks[1][0]:
         return None
     return (
@@ -213,18 +214,8 @@ def _dictated(folder: Path, detector: str) -> set[str]:
     """
     if any(folder.glob("*.h5")) or (folder / packaged_weights.FILE).is_file():
         return {"checkpoint_type", "depth_multiplier"}
-    kinds = [_extractor(path) for path in (folder / "pipeline.config", paths.CONFIGS / f"{detector}.config")]
+    kinds = [extractor(path) for path in (folder / "pipeline.config", paths.CONFIGS / f"{detector}.config")]
     return {"depth_multiplier"} if all(kind.startswith(MOBILENET) for kind in kinds) else set()
-
-
-def _extractor(path: Path) -> str:
-    try:
-        model = pipeline_file.read(path).model
-    except UserError:
-        return ""
-    meta_architecture = model.WhichOneof("model")
-    extractor = getattr(getattr(model, meta_architecture), "feature_extractor", None) if meta_architecture else None
-    return getattr(extractor, "type", "")
 
 
 def _is_drawn(folder: Path) -> bool:

@@ -49,6 +49,17 @@ def read(path: Path) -> PipelineConfig:
     return config
 
 
+def extractor(path: Path) -> str:
+    """The type of the feature extractor in a pipeline file; empty where that cannot be read."""
+    try:
+        model = read(path).model
+    except UserError:
+        return ""
+    meta_architecture = model.WhichOneof("model")
+    found = getattr(getattr(model, meta_architecture), "feature_extractor", None) if meta_architecture else None
+    return getattr(found, "type", "")
+
+
 def write(config: PipelineConfig, path: Path) -> None:
     """Writes a pipeline file that `read` and the Object Detection API's own tools take."""
     path.write_text(text_format.MessageToString(config), encoding="utf-8", newline="\n")

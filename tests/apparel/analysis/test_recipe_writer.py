@@ -6,12 +6,16 @@ import pandas as pd
 import pytest
 
 from apparel import boxes, params, paths
-from apparel.analysis import recipe_writer, recipes
+from apparel.analysis import recipe_weights, recipe_writer, recipes
 from apparel.annotations.convert import Converted
-from apparel.data.ingest import model_zoo
 from tests.support.repository import ROOT
 
-SHIPPED = ("configs/experiments/six.yaml", "params.yaml")
+SHIPPED = (
+    "configs/experiments/six.yaml",
+    "configs/ssd_mobilenet_v1.config",
+    "configs/ssd_efficientnet_lite0.config",
+    "params.yaml",
+)
 
 
 @pytest.fixture
@@ -93,7 +97,7 @@ def test_balance_and_negatives_follow_from_the_labels(shop):
 def test_weights_that_are_imported_are_used_and_those_that_are_not_come_with_their_import(shop):
     shop({"Tops": 100}, photos=100)
     assert written().train.checkpoint == "coco"
-    assert recipes.load("shop").imports == {"data/pretrained/coco": recipe_writer.IMPORT_WEIGHTS}
+    assert recipes.load("shop").imports == {"data/pretrained/coco": recipe_weights.IMPORT_COCO}
     folder = paths.PRETRAINED / "fashion"
     folder.mkdir()
     (folder / "pipeline.config").write_text(
@@ -103,6 +107,22 @@ def test_weights_that_are_imported_are_used_and_those_that_are_not_come_with_the
     train = written().train
     assert (train.checkpoint, train.depth_multiplier, train.resolution) == ("fashion", 0.5, 320)
     assert recipes.load("shop").imports == {}
+
+
+def test_the_detector_is_that_of_the_weights_and_weights_without_one_are_named(shop):
+    shop({"Tops": 100}, photos=100)
+    folder = paths.PRETRAINED / "ours"
+    folder.mkdir()
+    shutil.copy("configs/ssd_efficientnet_lite0.config", folder / "pipeline.config")
+    train = written().train
+    assert (train.detector, train.checkpoint, train.checkpoint_type) == ("ssd_efficientnet_lite0", "ours", "detection")
+    assert (train.depth_multiplier, train.resolution) == (1.0, 300)
+    (folder / "pipeline.config").write_text('model { ssd { feature_extractor { type: "ssd_mobilenet_v2_keras" } } }')
+    train = written().train
+    assert (train.detector, train.checkpoint, train.depth_multiplier) == ("ssd_mobilenet_v1", "coco", 0.75)
+    (reason,) = recipe_weights.choose().left_out
+    assert f"    # {reason}\n" in recipes.path("shop").read_text(encoding="utf-8")
+    assert recipe_writer.after_import("shop").splitlines()[2] == f"{reason}; next:"
 
 
 def test_an_edited_recipe_stays_and_an_unedited_one_is_replaced(shop):
@@ -139,7 +159,7 @@ def test_after_an_import_the_next_commands_are_named(shop):
     assert recipe_writer.after_import("shop").splitlines()[1:] == [
         "configs/experiments/shop.yaml has values for a first training; next:",
         "  apparel inspect shop",
-        f"  {recipe_writer.IMPORT_WEIGHTS}",
+        f"  {recipe_weights.IMPORT_COCO}",
         "  git add data configs/experiments/shop.yaml && git commit -m 'Add the photos of shop'",
         "  apparel run shop",
     ]
@@ -151,8 +171,3 @@ def test_without_a_box_there_is_no_recipe_and_that_is_said(shop):
     assert "no recipe for a training was written: the annotations of shop hold no box" in text
     assert text.splitlines()[-2] == "  apparel inspect shop"
     assert not recipes.path("shop").exists()
-
-
-def test_the_weights_that_a_recipe_imports_are_known_by_that_name():
-    published = recipe_writer.IMPORT_WEIGHTS.split()[3]
-    assert model_zoo.find_weights(published).is_readable
