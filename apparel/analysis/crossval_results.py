@@ -226,8 +226,12 @@ def terminal_text(result: CrossValidation) -> str:
 
 
 def figures(result: CrossValidation) -> dict[str, float]:
-    """Mean, spread and pooled AP50 by the names of metrics in MLflow, without those that are no numbers."""
+    """Mean, spread and pooled AP50 by the names of metrics in MLflow, without those that are no numbers.
+
+    The number of seeds is one of them: seeds may be added later, and a parameter in MLflow keeps its first value.
+    """
     named = {f"crossval/{key}": value for key, value in spread(result.folds).items()}
+    named["crossval/seeds"] = result.folds["seed"].nunique()
     named |= {f"crossval/AP50/{name}": value for name, value in result.pooled.per_class["AP50"].items()}
     return {name: value for name, value in named.items() if value == value}
 

@@ -62,7 +62,7 @@ def _open_parent(plan: Plan, folder: Path) -> runs.Run:
         return runs.attach_run(earlier, plan.config)
     run = runs.start_run(plan.config, f"crossval {plan.name}")
     files.write_text(record, f"{plan.identity()} {run.id}")
-    run.log_params(plan.flat() | {"crossval.folds": plan.folds, "crossval.seeds": len(plan.seeds)})
+    run.log_params(plan.flat() | {"crossval.folds": plan.folds})
     run.set_tags(provenance.tags(plan.config) | {"crossval": plan.name})
     run.log_inputs(provenance.data(plan.config), "training")
     return run

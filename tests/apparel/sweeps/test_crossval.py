@@ -65,7 +65,7 @@ class Recorder:
     """In place of a run in MLflow."""
 
     def __init__(self, run):
-        self.id, self.values, self.files, self.ended = run, {}, [], None
+        self.id, self.params, self.values, self.files, self.ended = run, {}, {}, [], None
 
     def __getattr__(self, name):
         return lambda *given, **named: None
@@ -75,6 +75,9 @@ class Recorder:
 
     def __exit__(self, *error):
         self.finish()
+
+    def log_params(self, values):
+        self.params |= values
 
     def log_metrics(self, values):
         self.values |= values
@@ -181,6 +184,16 @@ def test_another_value_under_the_same_name_is_trained_and_is_a_run_of_its_own(pr
     crossval.run(replace(project.plan, values={"train.epochs": 2}, folds=4, seeds=(0, 1)))
     assert FakeWorkspace.ran[10:] == ["1/4", "2/4", "3/4", "4/4"]  # the first seed stays
     assert len(crossval_results.load("cv").photos) == 32
+
+
+def test_added_seeds_are_counted_in_the_run_where_no_parameter_keeps_their_first_number(project):
+    crossval.run(project.plan)
+    first = project.told[0]
+    assert first.values["crossval/seeds"] == 1 and first.params["crossval.folds"] == 3
+    assert "crossval.seeds" not in first.params
+    crossval.run(replace(project.plan, seeds=(0, 1, 2)))
+    (again,) = [run for run in project.told[1:] if run.id == "parent"]
+    assert again.values["crossval/seeds"] == 3 and again.params == {}
 
 
 def test_ctrl_c_ends_the_training_and_says_how_to_go_on(project, monkeypatch):
