@@ -1,6 +1,7 @@
 """params.yaml as frozen, strictly typed values: an unknown, missing or ill-typed key stops the run by name."""
 
 import unicodedata
+from collections.abc import Container
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -282,6 +283,11 @@ def parse_fold(fold: str) -> tuple[int, int, bool]:
     numbers, _, of_all = fold.partition(" ")
     number, count = map(int, numbers.split("/"))
     return number, count, bool(of_all)
+
+
+def judged_split(figures: Container[str]) -> str:
+    """The split that results were judged on, given the names of those that they have figures of: see `Split.judged`."""
+    return "test" if "test" in figures else "val"
 
 
 def parse_name(name: str, where: str) -> str:

@@ -83,7 +83,7 @@ def _read_result(name: str, date: str, metrics: bytes | None, lock: dvc_lock.Loc
         return None
     try:
         measured = json.loads(metrics)
-        split = "test" if "test" in measured else "val"
+        split = params.judged_split(measured)
         figures = [_number(measured[split].get(key)) for key in ("mAP50_low", "mAP50", "mAP50_high")]
     except (ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -251,7 +251,7 @@ def _read_thresholds(folder: Path) -> tuple[dict[str, float], str]:
     """The thresholds by class, and the split that was judged."""
     per_class = csv_tables.read(folder / paths.PER_CLASS.name, ["split", "class", "threshold"])
     per_class = judged_rows(per_class)
-    split = "test" if (per_class["split"] == "test").any() else "val"
+    split = params.judged_split(set(per_class["split"]))
     per_class = per_class[per_class["class"] != ALL].set_index("class")
     return _parse_numbers(per_class[["threshold"]], paths.PER_CLASS)["threshold"].to_dict(), split
 

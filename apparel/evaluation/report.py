@@ -15,6 +15,7 @@ from apparel.evaluation import breakdown, charts, confusion, drawing, error_type
 from apparel.evaluation.breakdown import Breakdown
 from apparel.evaluation.evaluate import COUNTS, DECIMALS, FIGURES, SplitMetrics
 from apparel.evaluation.gallery import GalleryPhoto
+from apparel.params import judged_split
 from apparel.utils import csv_tables, files
 
 if TYPE_CHECKING:
@@ -136,8 +137,7 @@ def read_per_class(path: Path = paths.PER_CLASS) -> pd.DataFrame:
 
 def judged_rows(per_class: pd.DataFrame) -> pd.DataFrame:
     """The rows of a per-class table of the split that was judged: test, or of a fold val."""
-    split = "test" if (per_class["split"] == "test").any() else "val"
-    return per_class[per_class["split"] == split]
+    return per_class[per_class["split"] == judged_split(set(per_class["split"]))]
 
 
 def terminal_text(table: pd.DataFrame) -> str:

@@ -240,3 +240,8 @@ def test_parts_of_a_batch_are_of_one_size_and_have_no_teacher() -> None:
         params.Train.model_validate(train | {"batch_size": 12, "replicas": 5})
     with pytest.raises(ValueError, match="replicas is 2, and teacher 'labels'"):
         params.Train.model_validate(train | {"replicas": 2, "teacher": "labels"})
+
+
+@pytest.mark.parametrize(("figures", "split"), [({"val", "test"}, "test"), ({"val": {}}, "val"), (["test"], "test")])
+def test_results_are_judged_on_test_unless_they_have_figures_of_val_alone(figures, split) -> None:
+    assert params.judged_split(figures) == split
