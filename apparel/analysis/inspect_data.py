@@ -13,6 +13,7 @@ from apparel.annotations.convert import Converted, convert_data_set
 from apparel.data import duplicates, pinned_split, split
 from apparel.errors import UserError
 from apparel.models import anchors
+from apparel.models.anchor_fields import check_anchors
 from apparel.models.tfod import pipeline_file
 from apparel.params import Params
 from apparel.utils import csv_tables
@@ -78,7 +79,10 @@ def inspect(name: str, config: Params) -> Inspection:
     """
     folder, detector = paths.photos(name), config.train.detector
     converted = convert_data_set(folder, paths.annotations(name), None, **config.convert.model_dump(exclude={"strict"}))
-    model = pipeline_file.read(paths.CONFIGS / f"{detector}.config")
+    file = paths.CONFIGS / f"{detector}.config"
+    model = pipeline_file.read(file)
+    if not model.model.ssd.anchor_generator.HasField("grid_anchor_generator"):  # which is not compared
+        check_anchors(model, file.as_posix())
     shapes, threshold = anchors.anchor_shapes(model, config.train.resolution), anchors.matched_threshold(model)
     measured = measure_boxes(converted.labels, shapes)
     names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]

@@ -44,7 +44,7 @@ class Detector:
                 self._create_variables()
             if config.train_config.use_bfloat16:
                 precision.compute_in_bfloat16(self.model, False)
-        except (ValueError, TypeError, ArithmeticError, tf.errors.InvalidArgumentError) as error:
+        except (ValueError, TypeError, ArithmeticError, LookupError, tf.errors.InvalidArgumentError) as error:
             raise UserError(
                 f"the detector cannot be built at a resolution of {self.resolution} pixels: {one_line(error)}"
             ) from None

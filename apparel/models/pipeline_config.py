@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apparel import params, paths
 from apparel.errors import UserError
+from apparel.models.anchor_fields import check_anchors
 from apparel.models.fitted_anchors import anchor_layers
 from apparel.models.loss_config import set_losses
 from apparel.models.tfod import pipeline_file
@@ -67,6 +68,7 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
     if meta_architecture == "experimental_model" or config.HasField("graph_rewriter"):
         unsupported = "graph_rewriter" if config.HasField("graph_rewriter") else meta_architecture
         raise UserError(f"configs/{train.detector}.config: {unsupported} is not supported; remove it")
+    check_anchors(config, f"configs/{train.detector}.config")
     model = getattr(config.model, meta_architecture)
     model.num_classes = classes
     _set_resolution(model.image_resizer, train)

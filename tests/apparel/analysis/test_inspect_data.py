@@ -73,6 +73,15 @@ def test_other_anchors_and_a_missing_data_set(shop):
         inspect_data.inspect("other", params.load())
 
 
+def test_anchors_that_cannot_be_made_are_refused_by_their_field(shop):
+    config = Path("configs/ssd_mobilenet_v1.config")
+    config.write_text(
+        re.sub(r"(?s)ssd_anchor_generator \{.*?\n      \}", "multiscale_anchor_generator { }", config.read_text())
+    )
+    with pytest.raises(UserError, match=r"^configs/ssd_mobilenet_v1\.config: multiscale_anchor_generator has no as"):
+        inspect()
+
+
 def test_the_threshold_is_that_of_the_pipeline_file(shop):
     config = Path("configs/ssd_mobilenet_v1.config")
     config.write_text(re.sub(r"(matched_threshold:) .*", r"\1 0.01", config.read_text()))

@@ -67,3 +67,7 @@ def test_a_pipeline_file_whose_parts_do_not_fit_is_an_error_not_a_traceback() ->
     config.model.ssd.feature_extractor.fpn.min_level = 3  # the extractor has no feature pyramid
     with pytest.raises(UserError, match="cannot be built at a resolution of 64 pixels"):
         Detector(config, tiny_detector.CLASSES)
+    config = tiny_detector.config(tiny_detector.train_params(detector="ssd_efficientnet_lite0_fpnlite"))
+    config.model.ssd.anchor_generator.flexible_grid_anchor_generator.SetInParent()  # an IndexError of the API
+    with pytest.raises(UserError, match="cannot be built at a resolution of 64 pixels: list index out of range"):
+        Detector(config, tiny_detector.CLASSES)

@@ -55,6 +55,16 @@ def test_a_field_that_training_does_not_follow_is_refused_by_name(written, line:
         pipeline_config.merge(tiny_detector.train_params(detector="mine"), 2, steps=10)
 
 
+def test_anchors_without_aspect_ratios_are_refused_with_file_and_remedy(written, tmp_path: Path) -> None:
+    written("")
+    mine = tmp_path / "configs" / "mine.config"
+    text = (ROOT / "configs" / "ssd_efficientnet_lite0_fpnlite.config").read_text(encoding="utf-8")
+    mine.write_text(re.sub(r"\n +aspect_ratios: .*", "", text), encoding="utf-8")
+    message = r"^configs/mine\.config: multiscale_anchor_generator has no aspect_ratios: list one or more$"
+    with pytest.raises(UserError, match=message):
+        pipeline_config.merge(tiny_detector.train_params(detector="mine"), 2, steps=10)
+
+
 def test_bfloat16_is_a_parameter_not_a_field_of_the_detectors_file(written) -> None:
     written("use_bfloat16: true")
     with pytest.raises(UserError, match=r"use_bfloat16 is not supported; set train\.precision"):
