@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from apparel.errors import UserError
 from apparel.inference.tensorflow_network import TensorFlowNetwork, load_tensorflow_network, of_detector
-from apparel.models import fitted_anchors
+from apparel.models import fitted_anchors, pyramid_places
 from apparel.models.detector import Detector, restore_checkpoint
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.pipeline_file import PipelineConfig
@@ -31,6 +31,7 @@ def load(folder: Path, resolution: int) -> TensorFlowNetwork:
         raise UserError(f"{folder}: its input has no one size, so it takes no other resolution")
     _scale_anchors(config, trained.detector.resolution / resolution)
     fitted_anchors.move_places(config, resolution)
+    pyramid_places.set_places(config, [resolution])
     resizer.fixed_shape_resizer.height = resizer.fixed_shape_resizer.width = resolution
     detector = Detector(config, trained.detector.classes)
     restore_checkpoint(tf.train.Checkpoint(model=detector.model), folder)

@@ -71,7 +71,8 @@ def move_places(config: PipelineConfig, resolution: int) -> None:
     A pyramid's places stay: they are as many pixels apart at any resolution.
     """
     ssd = config.model.ssd
-    if ssd.anchor_generator.HasField("flexible_grid_anchor_generator") and not ssd.feature_extractor.HasField("fpn"):
+    is_pyramid = any(ssd.feature_extractor.HasField(name) for name in ("fpn", "bifpn"))
+    if ssd.anchor_generator.HasField("flexible_grid_anchor_generator") and not is_pyramid:
         for layer, grid in enumerate(ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid):
             grid.height_stride = grid.width_stride = _ssd_stride(layer, resolution)
             grid.height_offset = grid.width_offset = grid.height_stride // 2

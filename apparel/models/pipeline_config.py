@@ -10,6 +10,7 @@ from apparel.errors import UserError
 from apparel.models.anchor_fields import check_anchors
 from apparel.models.fitted_anchors import anchor_layers
 from apparel.models.loss_config import set_losses
+from apparel.models.pyramid_places import set_places
 from apparel.models.tfod import pipeline_file
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
@@ -79,6 +80,8 @@ def merge(train: params.Train, classes: int, steps: int) -> PipelineConfig:
         raise UserError(f"train.teacher is '{train.teacher}', but {train.detector} is no SSD: set it to none")
     if train.anchors == "fitted":
         _check_fitted_anchors(config, train)
+    elif meta_architecture == "ssd":
+        set_places(config, (train.resolution, *train.multi_scale))
     _set_training(config, train, steps)
     if train.precision == "bfloat16":
         _set_bfloat16(config, train, meta_architecture)

@@ -27,6 +27,19 @@ def test_layers_take_the_size_and_anchors_stay_what_they_were_in_pixels(tmp_path
         other_resolution.load(tmp_path / "model.tflite", 128)
 
 
+def test_anchors_of_a_pyramid_stand_at_the_places_of_its_maps(tmp_path):
+    train = tiny_detector.train_params(detector="ssd_efficientnet_lite0_fpnlite")
+    trained = Detector(tiny_detector.config(train), tiny_detector.CLASSES)
+    trained.save(tmp_path / "model")
+    larger = other_resolution.load(tmp_path / "model", 96).detector
+    feature_maps = larger.model._feature_extractor(np.zeros((1, 96, 96, 3), np.float32))
+    shapes = [tuple(values.shape[1:3]) for values in feature_maps]
+    boxes = larger.model._anchor_generator.generate(shapes, im_height=96, im_width=96)
+    anchors = [each.get().numpy() * 96 for each in boxes]
+    centres = [np.unique((each[:, 0] + each[:, 2]).round(2) / 2).tolist() for each in anchors]
+    assert centres == [[8, 24, 40, 56, 72, 88], [16, 48, 80], [16, 80], [48]]
+
+
 def sides(detector, side):
     """Height and width in pixels of the anchors of each kind, the smallest first."""
     feature_maps = detector.model._feature_extractor(np.zeros((1, side, side, 3), np.float32))
