@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from apparel.data.index import Index
 from apparel.errors import UserError, one_line
+from apparel.models.checkpoint_difference import describe_difference
 from apparel.models.criterion import Criterion, criterion_of, read_criterion, write_criterion
 from apparel.models.detections import Detections
 from apparel.models.inputs import Batch
@@ -247,8 +248,9 @@ def restore_checkpoint(objects: tf.train.Checkpoint, folder: Path) -> None:
     except (tf.errors.OpError, IndexError, RuntimeError) as error:
         raise UserError(f"{path} is missing or damaged: {_first_line(error)}") from None
     except (ValueError, AssertionError) as error:
+        difference = describe_difference(objects, path) or _first_line(error)
         raise CheckpointMismatch(
-            f"{path} is of another shape than the detector: {_first_line(error)}; "
+            f"{path} is of another shape than the detector: {difference}; "
             "check train.detector, train.checkpoint_type, train.depth_multiplier and the number of classes"
         ) from None
 
