@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apparel import params, paths
 from apparel.errors import UserError
+from apparel.models import packaged_weights
 from apparel.models.anchor_fields import check_anchors
 from apparel.models.fitted_anchors import anchor_layers
 from apparel.models.loss_config import set_losses
@@ -157,10 +158,17 @@ def _set_training(config: PipelineConfig, train: params.Train, steps: int) -> No
     section.optimizer.moving_average_decay = train.moving_average
     section.fine_tune_checkpoint = ""
     if train.checkpoint != "none":
-        section.fine_tune_checkpoint = (paths.PRETRAINED / train.checkpoint / "checkpoint" / "ckpt-0").as_posix()
+        section.fine_tune_checkpoint = _weights_file(paths.PRETRAINED / train.checkpoint).as_posix()
         section.fine_tune_checkpoint_type = (
             "classification" if train.checkpoint_type == "backbone" else train.checkpoint_type
         )
+
+
+def _weights_file(folder: Path) -> Path:
+    """What the training starts from: the file that names a package's weights, a Keras `.h5`, or the API's files."""
+    if (folder / packaged_weights.FILE).is_file():
+        return folder / packaged_weights.FILE
+    return next(iter(sorted(folder.glob("*.h5"))), folder / "checkpoint" / "ckpt-0")
 
 
 def _set_bfloat16(config: PipelineConfig, train: params.Train, meta_architecture: str) -> None:

@@ -92,6 +92,19 @@ def test_fields_that_make_no_difference_are_let_through(written) -> None:
     assert merged.train_config.gradient_clipping_by_norm == 10.0
 
 
+def test_the_merged_file_names_the_file_that_the_training_starts_from(written) -> None:
+    written("")
+    packaged, keras, zoo = (paths.PRETRAINED / name for name in ("efficientnet_lite0", "keras", "zoo"))
+    for file in (packaged / "weights.json", keras / "weights.h5", zoo / "checkpoint" / "ckpt-0.index"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    for folder, file in ((packaged, "weights.json"), (keras, "weights.h5"), (zoo, "checkpoint/ckpt-0")):
+        train = tiny_detector.train_params(detector="mine", checkpoint=folder.name, checkpoint_type="backbone")
+        section = pipeline_config.merge(train, 2, steps=10).train_config
+        assert section.fine_tune_checkpoint == f"data/pretrained/{folder.name}/{file}"
+        assert section.fine_tune_checkpoint_type == "classification"
+
+
 @pytest.fixture
 def bordered(written, tmp_path: Path) -> None:
     """A pipeline file `mine` that keeps the shape of photos and pads them."""
