@@ -73,12 +73,12 @@ def test_the_photo_is_found_by_the_annotations_own_name(data):
     data.photo("a.jpg", "b.jpg", "c.jpg", "c.png")
     data.xml("a.xml", "other.jpg", ("Tops", (1, 2, 3, 4)))
     data.xml("b.xml", "", ("Tops", (1, 2, 3, 4)))
-    data.xml("c.xml", "c", ("Tops", (1, 2, 3, 4)))
+    data.xml("c.xml", "d.jpg", ("Tops", (1, 2, 3, 4)))
     report = data.convert().report
     assert reasons(report, "repaired") == {
         "photo found by the annotation's own name": {"a.xml": ["a.jpg for 'other.jpg'"], "b.xml": ["b.jpg for ''"]}
     }
-    which = "'c', 1 boxes; it may be any of c.jpg, c.png"
+    which = "'d.jpg', 1 boxes; it may be any of c.jpg, c.png"
     assert reasons(report) == {"photo is missing": {"c.xml": [which]}}
 
 
