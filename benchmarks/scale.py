@@ -23,7 +23,7 @@ from tqdm import tqdm
 from apparel import boxes, paths
 from apparel.data.synthetic import dataset
 from apparel.errors import UserError
-from apparel.utils import beam, yaml
+from apparel.utils import beam, processes, yaml
 from benchmarks import side_by_side
 
 ROOT = Path(__file__).parents[1]
@@ -133,32 +133,32 @@ def _run(stage: str, photos: int, project: Path, model: Path) -> Run:
         pipeline = pipeline.rename(project / "empty.yaml")
     log = project / "log.txt"
     start = time.perf_counter()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=project, env=environment | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=output
-        )
-        memory, largest = map(max, zip((0, 0), *_memory(process), strict=True))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
+    options = {"cwd": project, "env": environment | {"PYTHONPATH": str(ROOT)}}
+    with log.open("wb") as output, processes.guarded(command, stdout=output, stderr=output, **options) as guard:
+        memory, largest, guarding = map(max, zip((0, 0, 0.0), *_looks(guard), strict=True))
+        seconds = time.perf_counter() - start
+        _, status, usage = os.wait4(guard.pid, 0)
+        guard.returncode = os.waitstatus_to_exitcode(status)
     pipeline.rename(project / "dvc.yaml")
-    if process.returncode:
+    if guard.returncode:
         raise UserError(f"{stage} failed: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
-    kilobytes = 1 if sys.platform == "darwin" else 1024
-    return Run(
-        stage, photos, seconds, usage.ru_utime + usage.ru_stime, max(memory, usage.ru_maxrss * kilobytes), largest
-    )
+    processor = usage.ru_utime + usage.ru_stime - guarding
+    return Run(stage, photos, seconds, processor, memory, largest)  # `ru_maxrss` would count this process, its parent
 
 
-def _memory(process: subprocess.Popen) -> Iterator[tuple[int, int]]:
-    """Bytes of a process with its children, and of its largest child, again and again until it has ended."""
+def _looks(guard: subprocess.Popen) -> Iterator[tuple[int, int, float]]:
+    """Looks at a guarded command until it has ended: bytes of it with its children, bytes of its largest child, and
+    seconds of the processor that its guard took."""
     while True:
         try:
-            parent = psutil.Process(process.pid)
-            if parent.status() == psutil.STATUS_ZOMBIE:
+            guarding = psutil.Process(guard.pid)
+            if guarding.status() == psutil.STATUS_ZOMBIE:
                 return
-            children = [child.memory_info().rss for child in parent.children(recursive=True)]
-            yield parent.memory_info().rss + sum(children), max(children, default=0)
+            times = guarding.cpu_times()
+            for command in guarding.children():
+                children = [child.memory_info().rss for child in command.children(recursive=True)]
+                memory = command.memory_info().rss + sum(children)
+                yield memory, max(children, default=0), times.user + times.system
         except psutil.NoSuchProcess:  # a child that has ended meanwhile
             pass
         time.sleep(INTERVAL)
