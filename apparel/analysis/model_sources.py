@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 
 from apparel import paths
+from apparel.analysis import recipes
 from apparel.analysis.result_sets import RUN_ID, WORKSPACE
 from apparel.errors import UserError, plain
 from apparel.inference import ensemble_file
@@ -149,10 +150,11 @@ def _from_registry_or_run(name: str, refusal: str | None) -> Path:
         return _from_run(run.id)
     if refusal:
         raise UserError(f"'{name}' is no model in MLflow, and whether it is a commit cannot be told: {refusal}")
+    trains = f"; `apparel run {name}` trains the recipe of that name" if name in recipes.names() else ""
     raise UserError(
         f"there is no model '{plain(name)}': no file, no folder with a model, no commit or experiment here, no alias "
         f"of the registered model {registry.NAME} and no run in MLflow; `dvc exp list --all-commits` and `apparel ui` "
-        "list what there is, `apparel promote` makes a champion"
+        f"list what there is, `apparel promote` makes a champion{trains}"
     )
 
 

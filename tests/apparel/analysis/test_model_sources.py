@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apparel import paths
-from apparel.analysis import model_sources
+from apparel.analysis import model_sources, recipes
 from apparel.errors import UserError
 from apparel.tracking.registry import Registry
 from apparel.versioning import dvc_hash
@@ -76,6 +76,13 @@ def test_a_model_comes_from_mlflow_by_alias_address_and_run(in_mlflow):
 def test_what_is_no_model_is_refused_by_its_name(in_mlflow, name, problem):
     with pytest.raises(UserError, match=problem):
         model_sources.resolve(name)
+
+
+def test_a_recipe_that_was_not_run_is_named_with_the_command_that_trains_it(in_mlflow):
+    (recipes.FOLDER / "shop.yaml").parent.mkdir(parents=True, exist_ok=True)
+    (recipes.FOLDER / "shop.yaml").touch()
+    with pytest.raises(UserError, match=r"there is no model 'shop': .*; `apparel run shop` trains the recipe"):
+        model_sources.resolve("shop")
 
 
 def test_a_commit_without_a_model_is_refused(in_mlflow, monkeypatch):

@@ -6,6 +6,7 @@ from apparel.errors import UserError
 from apparel.inference import ensemble_file
 from apparel.inference.ensemble_file import Fusion
 from apparel.models.thresholds import Thresholds
+from tests.support.repository import ROOT
 
 TWO = """# Two models.
 members:
@@ -33,6 +34,12 @@ def test_members_weigh_the_same_unless_the_file_says_otherwise(file):
     assert config.shares == (0.5, 0.5) and config.fusion.iou == 0.55
     assert [member.views for member in config.members] == [2, 1]
     assert ensemble_file.read(file(TWO + "fusion: {iou: 0.6, weights: [3, 1]}")).shares == (0.75, 0.25)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ensemble_file.FOLDER).glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_ensemble_of_the_project_names_the_workspace_or_recipes(path):
+    recipes = {recipe.stem for recipe in (ROOT / "configs/experiments").glob("*.yaml")}
+    assert {member.model for member in ensemble_file.read(path).members} <= {"workspace", *recipes}
 
 
 @pytest.mark.parametrize(
