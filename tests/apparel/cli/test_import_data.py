@@ -1,84 +1,28 @@
-import argparse
-import io
 import json
-import multiprocessing
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import zipfile
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dvc.exceptions import CheckoutError
-from dvc.lock import LockError
 from dvc.repo import Repo
-from PIL import Image
 
 from apparel import paths
-from apparel.annotations.records import Box
-from apparel.cli import import_data
-from apparel.data.ingest import recovery, sources, staging
-from apparel.data.synthetic.dataset import labelimg_xml
+from apparel.data.ingest import sources, staging
 from apparel.errors import UserError
 from apparel.utils import yaml
-from tests.support import memory_bucket
+from tests.support import import_project, memory_bucket
+from tests.support.import_project import SHOP, photo, run, state, tree, write_shop
 from tests.support.repository import COCO, ROOT
-
-
-def run(*words):
-    parser = argparse.ArgumentParser()
-    import_data.add_arguments(parser)
-    import_data.main(parser.parse_args(list(map(str, words))))
-
-
-def photo(number):
-    data = io.BytesIO()
-    Image.new("RGB", (8, 6), (number, 0, 0)).save(data, "PNG")
-    return data.getvalue()
-
-
-def write_shop(path, photos):
-    """A zip with this many photos, an annotation and a list."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(photos):
-            archive.writestr(f"samples/{number}.png", photo(number))
-        archive.writestr("annotations/0.xml", labelimg_xml("0.png", 6, [Box("Tops", (0, 0, 4, 4))]))
-        archive.writestr("labels/test_labels.csv", "filename\n0.png\n")
-    return path
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """An empty project of git and DVC, with a source beside it."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    subprocess.run(["git", "init", "--quiet"], check=True)
-    Repo.init()
-    write_shop(tmp_path / "shop.zip", photos=4)
-    return folder
-
-
-def tree(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-SHOP = {
-    *(f"photos/{number}.png" for number in range(4)),
-    *("annotations/0.xml", "lists/photos.txt", "lists/annotations.txt", "lists/test_labels.csv"),
-    *("photos.dvc", "annotations.dvc", "lists.dvc", "source.json", ".gitignore"),
-}
-
-
-def state():
-    """The files under data/ with their content, except for the time in records, which differs between imports."""
-    contents = {path: (paths.DATA / path).read_bytes() for path in tree(paths.DATA)}
-    origins = {path: json.loads(contents[path]) for path in contents if path.endswith("source.json")}
-    return contents | {path: origin | {"imported": ""} for path, origin in origins.items()}
+    return import_project.make(tmp_path, monkeypatch)
 
 
 def test_a_data_set_is_imported_tracked_and_recorded(project, capsys):
@@ -176,28 +120,6 @@ def test_a_second_import_at_the_same_time_and_another_folder_are_refused(project
         run("shop.zip", "--name", "shop")
 
 
-def test_an_import_that_dvc_could_not_track_is_finished_by_the_next(project, monkeypatch):
-    shutil.move(".dvc/config", "config")
-    Path(".dvc/config").write_text("[core\n", encoding="utf-8")
-    with pytest.raises(UserError, match="DVC could not track"):
-        run("../shop.zip", "--name", "shop")
-    shutil.move("config", ".dvc/config")
-    run("../shop.zip", "--name", "shop")
-    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
-
-
-def test_an_interrupted_import_is_finished_but_not_taken_for_another_source(project, monkeypatch):
-    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
-    other = project.parent / "other"
-    other.mkdir()
-    write_shop(other / "shop.zip", photos=2)
-    with pytest.raises(UserError, match="data/shop exists already"):
-        run("../other/shop.zip", "--name", "shop")
-    assert len(list(paths.photos("shop").iterdir())) == 4
-    run("../other/shop.zip", "--name", "shop", "--replace")
-    assert len(list(paths.photos("shop").iterdir())) == 2
-
-
 def test_a_file_or_a_broken_link_as_the_target_is_refused(project):
     paths.DATA.mkdir(exist_ok=True)
     (paths.DATA / "file").touch()
@@ -223,97 +145,6 @@ def test_a_link_to_a_folder_as_the_target_is_refused_before_anything_moves(proje
     run("../shop.zip", "--name", "shop")
 
 
-@pytest.mark.parametrize("replace", [False, True])
-def test_an_import_that_dvc_cannot_track_is_undone(project, replace):
-    if replace:
-        run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
-    before = state()
-    shutil.move(".dvc/config", "config")
-    Path(".dvc/config").write_text("[core\n", encoding="utf-8")
-    with pytest.raises(UserError, match="DVC could not track"):
-        run("../shop.zip", "--name", "shop", *["--replace"] * replace)
-    assert state() == before and not list(paths.DATA.glob(f"{staging.PREFIX}*"))
-    shutil.move("config", ".dvc/config")
-    run(write_shop(project.parent / "other.zip", photos=1), "--name", "other")
-    with Repo() as repo:
-        assert repo.status() == {}
-
-
-def interrupt_import(monkeypatch, *words):
-    """Runs an import that is interrupted before DVC tracks what was moved."""
-
-    def interrupted(_targets):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(recovery, "_track", interrupted)
-        run(*words)
-
-
-def test_an_import_whose_files_are_gone_blocks_no_later_one(project, monkeypatch, capsys):
-    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
-    shutil.rmtree(paths.DATA / "shop")
-    run(write_shop(project.parent / "other.zip", photos=1), "--name", "other")
-    assert "undoing the interrupted import of shop" in capsys.readouterr().out
-    assert {name.partition("/")[0] for name in tree(paths.DATA)} == {"other"}
-    run("../shop.zip", "--name", "shop")
-    assert tree(paths.DATA / "shop") == SHOP
-
-
-def test_an_import_waits_for_a_dvc_at_work_or_is_abandoned(project, monkeypatch, capsys):
-    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
-    before = state()
-
-    def busy(_self, _targets):
-        raise LockError("in use")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Repo, "add", busy)
-        for _ in range(2):
-            with pytest.raises(UserError, match=r"run the same import again.*`apparel import --abandon`"):
-                run("../shop.zip", "--name", "shop", "--replace")
-    assert len(list(paths.photos("shop").iterdir())) == 4
-    run("--abandon")
-    assert state() == before
-    assert "undoing the interrupted import of shop" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("nth", range(1, 9))
-def test_an_import_is_abandoned_whatever_interrupts_that(project, monkeypatch, nth):
-    """Of four parts, each is moved out and its predecessor is moved back."""
-    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
-    before, rename, renamed = state(), Path.rename, []
-
-    def interrupted(path, target):
-        renamed.append(target)
-        if len(renamed) == nth:
-            raise KeyboardInterrupt
-        return rename(path, target)
-
-    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop", "--replace")
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Path, "rename", interrupted)
-        run("--abandon")
-    run("--abandon")
-    assert state() == before and not list(paths.DATA.glob(f"{staging.PREFIX}*"))
-
-
-def test_an_import_that_deletes_what_it_replaced_is_done(project, monkeypatch):
-    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
-
-    def interrupted(folder):
-        shutil.rmtree(folder / "old-photos", ignore_errors=True)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(recovery.files, "remove_tree", interrupted)
-        run("../shop.zip", "--name", "shop", "--replace")
-    run("--abandon")
-    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
-    with Repo() as repo:
-        assert repo.status() == {}
-
-
 def test_abandon_takes_no_source_and_an_import_needs_source_and_name(project):
     for words in (("x.zip", "--abandon"), ("x.zip",), ("--name", "shop"), ()):
         with pytest.raises(UserError, match="expected `apparel import SOURCE --name NAME`"):
@@ -322,31 +153,6 @@ def test_abandon_takes_no_source_and_an_import_needs_source_and_name(project):
     for words in (("--abandon", "shop"), ("--abandon", "--name", "shop")):
         with pytest.raises(UserError, match="no import of 'shop' was interrupted"):
             run(*words)
-
-
-@pytest.mark.parametrize("words", [["shop"], ["--name", "shop"], []])
-def test_an_interrupted_import_is_abandoned_by_name(project, monkeypatch, words):
-    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
-    run("--abandon", *words)
-    assert not list(paths.DATA.glob("*"))
-
-
-def test_a_replacing_import_whose_folder_was_deleted_restores_what_was_there(project, monkeypatch):
-    run(write_shop(project.parent / "old.zip", photos=2), "--name", "shop")
-    before = state()
-    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop", "--replace")
-    shutil.rmtree(paths.DATA / "shop")
-    run(write_shop(project.parent / "other.zip", photos=1), "--name", "other")
-    assert {name: text for name, text in state().items() if not name.startswith("other/")} == before
-
-
-def test_an_import_whose_staging_folder_was_deleted_can_be_repeated(project, monkeypatch):
-    interrupt_import(monkeypatch, "../shop.zip", "--name", "shop")
-    shutil.rmtree(paths.DATA / ".import-shop")
-    with pytest.raises(UserError, match="data/shop exists already"):
-        run("../shop.zip", "--name", "shop")
-    run("../shop.zip", "--name", "shop", "--replace")
-    assert tree(paths.DATA) == {f"shop/{name}" for name in SHOP}
 
 
 def test_the_params_that_keras_weights_need_are_printed(project, capsys):
@@ -389,82 +195,6 @@ def test_the_demo_is_drawn_since_dvc_needs_its_files(project):
     run("../shop.zip", "--name", "shop")
     assert (paths.DATA / "demo" / "photos").read_text() == "drawn"
     Repo().checkout()
-
-
-def killed_import(folder, nth, words, counted):
-    """Runs an import that is killed before its nth change of a file."""
-    os.chdir(folder)
-    left = [nth]
-
-    def watch(event, arguments):
-        if event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.copyfile") or (
-            event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa")
-        ):
-            left[0] -= 1
-            counted.value += 1
-            if left[0] == 0:
-                os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        sys.addaudithook(watch)
-        run(*words)
-
-
-def kill(folder, nth, *words):
-    """Runs and kills a real import; returns its exit status and how many steps it took."""
-    context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-    if hasattr(os, "fork"):  # slow modules are loaded once, not by each process
-        context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] in SLOW_TO_LOAD])
-    counted = context.Value("i", 0)
-    process = context.Process(target=killed_import, args=(folder, nth, words, counted))
-    process.start()
-    process.join()
-    return process.exitcode, counted.value
-
-
-SLOW_TO_LOAD = {
-    "dulwich",
-    "dvc",
-    "dvc_data",
-    "dvc_render",
-    "fsspec",
-    "networkx",
-    "numpy",
-    "pandas",
-    "PIL",
-    "rich",
-    "scmrepo",
-}
-WORDS = ("../shop.zip", "--name", "shop")
-
-
-@pytest.mark.parametrize(
-    ("replace", "points"),
-    [(True, 3), *(pytest.param(replace, 25, marks=pytest.mark.slow) for replace in (False, True))],
-)
-def test_an_import_that_was_killed_is_finished_or_undone_by_the_next(project, replace, points):
-    run(*WORDS)
-    complete = state()
-    shutil.rmtree(paths.DATA)
-    if replace:
-        write_shop(project.parent / "old.zip", photos=3)
-        run("../old.zip", "--name", "shop")
-    old, words = state() if replace else {}, (*WORDS, *["--replace"] * replace)
-    shutil.copytree(project, project.parent / "start")
-    status, steps = kill(project, 0, *words)
-    assert status == 0 and state() == complete and steps > points
-    undisturbed = 0
-    for nth in {1 + step * steps // points for step in range(points)}:
-        shutil.rmtree(paths.DATA)
-        shutil.copytree(project.parent / "start" / "data", paths.DATA) if replace else paths.DATA.mkdir()
-        undisturbed += kill(project, nth, *words)[0] == 0
-        with staging.import_lock():
-            recovery.recover_imports()
-        recovered = state()
-        expected = complete if recovered.get("shop/photos/3.png") else old
-        assert recovered.keys() == expected.keys(), f"killed at step {nth} of {steps}"
-        assert recovered == expected, f"killed at step {nth} of {steps}"
-    assert undisturbed <= points / 4  # later ones take fewer steps: DVC has the content already
 
 
 def test_weights_that_have_names_are_listed_and_unknown_ones_refused(project, capsys):
@@ -522,10 +252,3 @@ def test_options_of_labels_and_weights_do_not_go_with_photos_alone(project):
         run("../shop.zip", "--unlabelled", "--checkpoint", "--name", "more")
     with pytest.raises(UserError, match="--unlabelled imports none"):
         run("../shop.zip", "--unlabelled", "--classes", "a,b", "--name", "more")
-
-
-def test_an_interrupted_import_of_photos_alone_is_undone(project):
-    with staging.staging_folder(paths.UNLABELLED, "more") as folder:
-        (folder / recovery.READY).write_text("damaged")
-    run("--abandon", "more")
-    assert not list(paths.UNLABELLED.glob(".import-*"))
