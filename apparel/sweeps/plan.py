@@ -185,7 +185,9 @@ def make_plan(file: Path, address: str, workers: int, changes: dict[str, Any]) -
     space = search_space.build(config, read_params(taken), str(file))
     _check_objectives(config, space, str(file))
     if study is None:
-        prerequisites.check_copies(params.parse(nested.nest(space.base)))
+        first_trial = params.parse(nested.nest(space.base))
+        prerequisites.check_parameters(first_trial)
+        prerequisites.check_copies(first_trial)
     else:
         _check_same(study, config, file)
     plan = Plan(config, space, taken, address, workers, study)

@@ -17,6 +17,8 @@ def make(folder: Path) -> Path:
     """The repository, with one commit."""
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "configs", folder / "configs")
+    (folder / "data" / "demo").mkdir(parents=True)
+    shutil.copy(ROOT / "data" / "demo" / "dvc.yaml", folder / "data" / "demo")
     project_copy.git(folder, "init", "--quiet")
     project_copy.git(folder, "add", "--all")
     project_copy.git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "one")

@@ -3,13 +3,14 @@
 import pytest
 
 from apparel.analysis import run_plan
+from apparel.errors import UserError
 from apparel.sweeps import config, search_space, storage
 from apparel.sweeps.config import SweepConfig
-from apparel.sweeps.plan import Plan
+from apparel.sweeps.plan import Plan, make_plan
 from apparel.sweeps.snapshot import Snapshot
 from apparel.tracking import local_runs
 from apparel.utils import yaml
-from tests.support import studies
+from tests.support import planned_sweep, studies
 from tests.support.repository import ROOT
 
 SPACE = {
@@ -71,3 +72,24 @@ def test_a_grid_has_as_many_trials_as_points_unless_the_budget_has_fewer():
         settings = sweep_config(sampler={"kind": "grid"}, budget=budget, space=space)
         built = search_space.build(settings, yaml.load(ROOT / "params.yaml"), "here")
         assert Plan(settings, built, None, "", workers=1, study=None).trials == trials
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"train.detector": "ssd_mobilenet_v11"}, "not found; did you mean 'ssd_mobilenet_v1'"),
+        ({"train.checkpoint": "cocoo"}, "there are no weights 'data/pretrained/cocoo'"),
+        (
+            {"train.detector": "ssd_mobilenet_v1_fpnlite"},
+            r"_fpnlite\.config: multiscale_anchor_generator has no aspect_",
+        ),
+    ],
+)
+def test_what_the_first_trial_would_fail_on_is_refused_before_it(tmp_path, monkeypatch, fixed, message):
+    monkeypatch.chdir(tmp_path)
+    planned_sweep.make(tmp_path)
+    pyramid = tmp_path / "configs" / "ssd_mobilenet_v1_fpnlite.config"
+    pyramid.write_text(pyramid.read_text(encoding="utf-8").replace("aspect_ratios", "# "), encoding="utf-8")
+    planned_sweep.write_config(fixed=fixed)
+    with pytest.raises(UserError, match=message):
+        make_plan(planned_sweep.CONFIG, storage.LOCAL, 1, {})
