@@ -28,6 +28,11 @@ FILES = {
 
 START = "the commit where the experiment began"
 
+AMEND = ["commit", "--amend", "--allow-empty", "-m", "a person's"]
+
+STOPS = "rebase"
+"""A command of git that stops half way, with an exit status of 1."""
+
 HEAD = ("symbolic-ref", "--quiet", "--short", "HEAD")
 
 
@@ -78,6 +83,13 @@ def test_head_is_back_after_a_kill_and_stays_away_before(project):
     [
         ([["checkout", START]], "trial"),
         ([["checkout", START], ["commit", "--allow-empty", "-m", "dvc: commit experiment"]], "trial"),
+        (
+            [["checkout", START], ["commit", "--allow-empty", "-m", "mine"], ["update-ref", "refs/exps/a/b/x", "HEAD"]],
+            "trial",
+        ),
+        ([["checkout", START], ["commit", "--allow-empty", "-m", "a person's"]], None),
+        ([["checkout", START], ["commit", "--allow-empty", "-m", "dvc: commit experiment"], AMEND], None),
+        ([["checkout", START], ["rebase", "--exec", "false", "HEAD~1"]], None),
         ([["checkout", START], ["branch", "--force", "trial", "HEAD~1"]], None),
         ([["checkout", START], ["branch", "--delete", "--force", "trial"]], None),
         ([["checkout", "--detach", "HEAD~1"]], None),
@@ -92,7 +104,8 @@ def test_head_is_put_back_where_dvc_alone_moved_it(project, commands, restored):
     start = git.output("rev-parse", "HEAD")
     for command in commands:
         words = [start if word == START else word for word in command]
-        git.output("-c", "user.name=a", "-c", "user.email=a@b", *words)
+        done = git.run("-c", "user.name=a", "-c", "user.email=a@b", *words)
+        assert done.returncode == (command[0] == STOPS), done.stderr
     before = git.output("rev-parse", "HEAD")
     assert experiment_head.restore() == restored
     if restored:
