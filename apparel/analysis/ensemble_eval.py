@@ -35,6 +35,9 @@ FOLDER = paths.LOCAL / "ensembles"
 SUMMARY = "ensemble.json"
 """The file that is written last."""
 
+OF_ONE_MODEL = ("train", "export")
+"""Sections of params.yaml, and stages, that say nothing of an ensemble: each member has values of its own."""
+
 MEMBERS = "members.csv"
 
 
@@ -124,8 +127,10 @@ def write(ensemble: Ensemble, evaluation: Evaluation, index: Index, config: para
             run.log_file(path, "eval")
         run.log_folder(target / paths.EVAL_PICTURES.name, "pictures")
         run.describe(report.markdown(judged))
-    data, code = result_sets.inputs_of(dvc_lock.read_workspace())
-    texts = {key: str(value) for key, value in (config.flat() | _settings(ensemble)).items()}
+    lock = dvc_lock.read_workspace()
+    stages = {name: stage for name, stage in lock.stages.items() if name not in OF_ONE_MODEL}
+    data, code = result_sets.inputs_of(dvc_lock.Lock(lock.revision, stages))
+    texts = {key: str(value) for key, value in _settings(ensemble, config).items()}
     summary = {"params": texts, "data": data, "code": code, "model": ensemble.network.metadata.model}
     summary |= {"run": run.id, "ms": round(evaluation.ms, 3)}
     files.write_json(target / SUMMARY, summary)  # the last: with it the results are whole
@@ -150,7 +155,7 @@ def _write_results(
     photos = gallery.make_gallery(judged, report.encoded_images(records), gallery.select_photos(judged))
     about = {"name": ensemble.path.stem, "iou": ensemble.network.iou, "ms": evaluation.ms}
     about |= {"members": evaluation.members.to_dict("records")}
-    values = config.result_values() | _settings(ensemble)
+    values = _settings(ensemble, config)
     report.write_page(judged, val, losses[judged.split], groups, photos, values, target, about)
     return target / paths.EVAL_PAGE.name
 
@@ -160,11 +165,13 @@ def _write_members(members: pd.DataFrame, target: Path) -> None:
     csv_tables.write_figures(table, target / MEMBERS)
 
 
-def _settings(ensemble: Ensemble) -> dict[str, Any]:
-    """What an ensemble is made of, as parameters of its run in MLflow."""
-    members = [member.label for member in ensemble.config.members]
-    shares = ", ".join(f"{share:.3f}" for share in ensemble.config.shares)
-    return {"ensemble.members": ", ".join(members), "ensemble.shares": shares, "ensemble.iou": ensemble.network.iou}
+def _settings(ensemble: Ensemble, config: params.Params) -> dict[str, Any]:
+    """What an ensemble is made of and judged by, as parameters of its run in MLflow."""
+    values = {key: value for key, value in config.flat().items() if key.partition(".")[0] not in OF_ONE_MODEL}
+    values["ensemble.members"] = ", ".join(member.label for member in ensemble.config.members)
+    values["ensemble.models"] = ", ".join(network.metadata.model for network in ensemble.members)
+    values["ensemble.shares"] = ", ".join(f"{share:.3f}" for share in ensemble.config.shares)
+    return values | {"ensemble.iou": ensemble.network.iou}
 
 
 def _open_run(ensemble: Ensemble, config: params.Params, target: Path) -> runs.Run:
@@ -174,7 +181,7 @@ def _open_run(ensemble: Ensemble, config: params.Params, target: Path) -> runs.R
         return runs.attach_run(record.read_text(encoding="utf-8"), config)
     run = runs.start_run(config, f"ensemble {name}")
     files.write_text(record, run.id)
-    run.log_params(config.flat() | _settings(ensemble))
+    run.log_params(_settings(ensemble, config))
     run.set_tags(provenance.tags(config) | {"ensemble": name})
     return run
 

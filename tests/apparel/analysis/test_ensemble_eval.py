@@ -23,7 +23,7 @@ class Recorder:
     id = "run-1"
 
     def __init__(self):
-        self.values, self.files = {}, []
+        self.values, self.params, self.files = {}, {}, []
 
     def __getattr__(self, name):
         return lambda *given, **named: None
@@ -37,6 +37,9 @@ class Recorder:
     def log_metrics(self, values):
         self.values |= values
 
+    def log_params(self, params):
+        self.params |= params
+
     def log_file(self, path, folder=""):
         self.files.append(path.name)
 
@@ -46,10 +49,9 @@ def project(tmp_path, monkeypatch):
     """TFRecords of 6 photos of val and one of test, two members, and the runs in MLflow that were opened."""
     monkeypatch.chdir(tmp_path)
     use(monkeypatch, six=network("1", CLASSES, 64), lite=network("2", CLASSES, 48))
-    lock = SimpleNamespace(
-        stages={"convert": None}, deps=lambda name: {"stages/convert.py": "0", "data/demo/photos": "1"}
-    )
-    monkeypatch.setattr(dvc_lock, "read_workspace", lambda: lock)
+    deps = {"convert": ("data/demo/photos", "1"), "train": ("data/pretrained/coco", "2")}
+    stages = {name: {"deps": [{"path": path, "md5": md5}]} for name, (path, md5) in deps.items()}
+    monkeypatch.setattr(dvc_lock, "read_workspace", lambda: dvc_lock.Lock(None, stages))
     monkeypatch.setattr(ensemble_eval.provenance, "tags", lambda config: {})
     monkeypatch.setattr(local_runs, "mlflow_id", lambda run: None)
     opened = []
@@ -106,6 +108,9 @@ def test_compare_finds_an_evaluation_by_the_ensembles_name(project):
     results, _ = ensemble_eval.find_results(["two", "two"], reader=None)
     assert len(results.photos) == 6 and set(results.thresholds) == set(CLASSES)
     assert results.params["ensemble.members"] == "six mirrored, lite" and results.data == {"data/demo/photos": "1"}
+    assert not [key for key in results.params if key.startswith(("train.", "export."))]  # those of another model
+    assert results.params["split.seed"] == "0"
+    assert project.opened[0].params["ensemble.models"] == results.params["ensemble.models"] == "1, 2"
     (ensemble_eval.folder("two") / "ensemble.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="damaged; run `apparel ensemble eval two` again"):
         ensemble_eval.find_results(["two", "two"], reader=None)
