@@ -30,7 +30,7 @@ def load(folder: Path, resolution: int) -> TensorFlowNetwork:
     if not resizer.HasField("fixed_shape_resizer"):
         raise UserError(f"{folder}: its input has no one size, so it takes no other resolution")
     _scale_anchors(config, trained.detector.resolution / resolution)
-    fitted_anchors.move_places(config, resolution)
+    fitted_anchors.move_places(config, trained.detector.resolution, resolution)
     pyramid_places.set_places(config, [resolution])
     resizer.fixed_shape_resizer.height = resizer.fixed_shape_resizer.width = resolution
     detector = Detector(config, trained.detector.classes)

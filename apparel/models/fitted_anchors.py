@@ -8,6 +8,7 @@ import numpy as np
 
 from apparel.errors import UserError
 from apparel.models import anchors
+from apparel.models.pyramid_places import first_places
 from apparel.models.tfod.pipeline_file import PipelineConfig
 
 MOST_BOXES = 20_000
@@ -65,16 +66,23 @@ def _ssd_stride(layer: int, resolution: int) -> int:
     return round(resolution / math.ceil(resolution / (FIRST_STRIDE * 2**layer)))
 
 
-def move_places(config: PipelineConfig, resolution: int) -> None:
-    """Moves fitted anchors to the places of the feature maps at another resolution; their sizes stay, in pixels.
+def move_places(config: PipelineConfig, before: int, after: int) -> None:
+    """Moves listed anchors as the places of the feature maps do between two resolutions; sizes stay, in pixels.
 
-    A pyramid's places stay: they are as many pixels apart at any resolution.
+    A pyramid's places are as many pixels apart at any resolution, but the first of a map may be another.
     """
     ssd = config.model.ssd
+    if not ssd.anchor_generator.HasField("flexible_grid_anchor_generator"):
+        return
     is_pyramid = any(ssd.feature_extractor.HasField(name) for name in ("fpn", "bifpn"))
-    if ssd.anchor_generator.HasField("flexible_grid_anchor_generator") and not is_pyramid:
-        for layer, grid in enumerate(ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid):
-            grid.height_stride = grid.width_stride = _ssd_stride(layer, resolution)
+    for layer, grid in enumerate(ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid):
+        if is_pyramid:
+            level, multiple = grid.height_stride.bit_length() - 1, ssd.feature_extractor.pad_to_multiple
+            first, then = (first_places(resolution, multiple, level)[-1] for resolution in (before, after))
+            grid.height_offset += int(then - first)
+            grid.width_offset += int(then - first)
+        else:
+            grid.height_stride = grid.width_stride = _ssd_stride(layer, after)
             grid.height_offset = grid.width_offset = grid.height_stride // 2
 
 

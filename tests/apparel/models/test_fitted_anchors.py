@@ -95,17 +95,26 @@ def test_the_api_builds_them_as_they_were_fitted(detector: str, maps: tuple[int,
     assert "nan" in fitted_anchors.describe_fit(before, after, sizes[:0])
 
 
-@pytest.mark.parametrize("detector", ["ssd_mobilenet_v1", "ssd_efficientnet_lite0_fpnlite"])
-def test_at_another_resolution_places_move_and_sizes_stay(detector: str) -> None:
+@pytest.mark.parametrize(
+    ("detector", "offsets"),
+    [
+        ("ssd_mobilenet_v1", [8, 15, 28, 50, 100, 200]),
+        (
+            "ssd_efficientnet_lite0_fpnlite",
+            [8, 16, 16, 48],
+        ),  # first places of the maps: 8, 16, 32, 32; then 8, 16, 16, 16
+    ],
+)
+def test_at_another_resolution_places_move_and_sizes_stay(detector: str, offsets: list[int]) -> None:
     sizes = np.random.default_rng(0).uniform(0.05, 1, (200, 2))
     at_300, at_400 = _config(resolution=300, detector=detector), _config(resolution=400, detector=detector)
     strides = [layer.stride for layer in fitted_anchors.anchor_layers(at_400, 400)]
     fitted_anchors.fit_anchors(at_300, 300, sizes, seed=0)
     shapes = anchors.anchor_shapes(at_300, 300) * 300
-    fitted_anchors.move_places(at_300, 400)
+    fitted_anchors.move_places(at_300, 300, 400)
     grids = at_300.model.ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid
     assert [grid.height_stride for grid in grids] == strides == [grid.width_stride for grid in grids]
-    assert [grid.height_offset for grid in grids] == [stride // 2 for stride in strides]
+    assert [grid.height_offset for grid in grids] == offsets == [grid.width_offset for grid in grids]
     np.testing.assert_allclose(anchors.anchor_shapes(at_300, 400) * 400, shapes)
 
 
