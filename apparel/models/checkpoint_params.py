@@ -48,7 +48,7 @@ def _detector(kind: str) -> dict[str, object]:
     kind = kind.removesuffix("_keras")
     names = sorted(path.stem for path in paths.CONFIGS.glob("*.config"))
     extractors = {name: pipeline_file.extractor(paths.CONFIGS / f"{name}.config") for name in names}
-    return next(({"detector": name} for name in names if extractors[name].removesuffix("_keras") == kind), {})
+    return next(({"detector": name} for name in names if kind and extractors[name].removesuffix("_keras") == kind), {})
 
 
 def _keras_params(path: Path) -> dict[str, object]:

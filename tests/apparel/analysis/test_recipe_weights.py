@@ -83,8 +83,9 @@ def test_coco_comes_first_then_a_whole_detector(pretrained):
     assert (weights.name, weights.params, weights.is_missing) == ("coco", COCO_PARAMS, False)
 
 
-@pytest.mark.parametrize("kind", ["ssd_mobilenet_v2_keras", "ssd_resnet50_v1_fpn_keras"])
+@pytest.mark.parametrize("kind", ["ssd_mobilenet_v2_keras", "ssd_resnet50_v1_fpn_keras", ""])
 def test_weights_of_an_unknown_detector_are_left_out_with_the_reason(pretrained, kind):
+    (paths.CONFIGS / "damaged.config").write_text("model {")  # tells no feature extractor, as the weights with ""
     add(pretrained / "theirs", kind)
     weights = recipe_weights.choose()
     assert (weights.name, weights.params) == ("coco", COCO_PARAMS)
