@@ -88,7 +88,9 @@ def test_a_pipeline_file_without_heads_is_refused_by_name(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "mine.config").write_text(
-        "model { ssd { image_resizer { fixed_shape_resizer { height: 300 width: 300 } } } }", encoding="utf-8"
+        "model { ssd { anchor_generator { ssd_anchor_generator { } } "
+        "image_resizer { fixed_shape_resizer { height: 300 width: 300 } } } }",
+        encoding="utf-8",
     )
     with pytest.raises(UserError, match=r"configs/mine\.config has no box_predictor"):
         _merge(classification_loss=name, detector="mine")
